@@ -1,0 +1,27 @@
+"""shamisa: how good does a photo look, with no reference picture (SHAMISA, arXiv 2603.13669).
+
+The public Python API is three names, loaded on first use so that ``import shamisa_cli`` stays light:
+
+- ``load(model="default", head=None, device="auto") -> Scorer``
+- ``Scorer.score(path | PIL image | array) -> Score`` and ``Scorer.score_many(iterable)``
+- ``Score``: the number, and the facts that go with it
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shamisa_cli.scoring import Score, Scorer, load
+
+__version__ = "0.1.0"
+__all__ = ["Score", "Scorer", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the scoring package (and torch with it) only when one of its names is asked for."""
+    if name in {"load", "Scorer", "Score"}:
+        from shamisa_cli import scoring
+
+        return getattr(scoring, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,64 @@
+"""The click app: finds a command's module by its name, and turns our errors into plain messages."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from shamisa_cli import __version__
+from shamisa_cli.errors import ShamisaError, near_matches
+
+COMMANDS = ("score", "demo", "distort", "pretrain", "probe", "graphs", "backbones")
+"""One module of ``shamisa_cli.commands`` each, in the order of ``shamisa --help``."""
+
+
+class CommandGroup(click.Group):
+    """Commands are imported when they are asked for; none of them imports torch at its top."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"shamisa_cli.commands.{cmd_name}")
+        return getattr(module, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = near_matches(args[0], COMMANDS)
+            guess = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{guess}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ShamisaError as error:
+            failure = click.ClickException(str(error))
+            failure.exit_code = error.exit_code
+            raise failure from error
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="shamisa")
+def app() -> None:
+    """How good do photos look? Scores them 0-100, with no reference picture (SHAMISA).
+
+    \b
+    shamisa demo                                 see it work, no photos needed
+    shamisa score photos/*.jpg --csv out.csv     score your own
+    shamisa pretrain --backbone resnet50         train an encoder on your photos
+    shamisa probe --dataset koniq                measure it against human scores
+    """
+
+
+def main() -> None:
+    """Entry point of the ``shamisa`` script."""
+    app(prog_name="shamisa")
+    sys.exit(0)

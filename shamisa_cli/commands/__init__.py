@@ -1,0 +1,1 @@
+"""One command a file. Nothing heavy is imported at the top of these modules (no torch, no timm)."""

@@ -1,0 +1,1 @@
+"""The compositional distortion engine (method.md §2, distortions.md)."""

@@ -1,0 +1,1 @@
+"""Backbones, encoders, their features, and models on disk."""

@@ -1,0 +1,87 @@
+"""What is stored beside the weights: everything that a score depends on (``config.json``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.settings import from_mapping, to_mapping
+
+FORMAT = 1
+"""Version of the folder format; raised when an older shamisa could no longer read it rightly."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Per-channel normalisation of RGB in [0, 1] before the backbone: (x - mean) / std."""
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a photo becomes features (method.md §6).
+
+    Attributes
+    ----------
+    short_side : the photo is first shrunk (never enlarged) until its short side is at most this many
+        px; None scores at native size.
+    crop : side of the square crops, px. Photos with a side under it are padded by reflection.
+    crops : ``five`` (centre and four corners) or ``whole`` (the whole picture as one crop).
+    scales : each crop place is looked at at these scales; their features are concatenated.
+    """
+
+    short_side: int | None = 512
+    crop: int = 224
+    crops: Literal["five", "whole"] = "five"
+    scales: tuple[float, ...] = (1.0, 0.5)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The facts of one trained encoder.
+
+    Attributes
+    ----------
+    name : what the model calls itself in the ``model`` column.
+    backbone : timm name.
+    feature_size : d, the length of h.
+    default_head : the head that is used when none is asked for.
+    training : facts about the pre-training, for people; nothing reads them.
+    """
+
+    name: str
+    backbone: str
+    feature_size: int
+    default_head: str = ""
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    protocol: Protocol = field(default_factory=Protocol)
+    training: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(to_mapping(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> ModelConfig:
+        """Read ``config.json``; a newer format is refused, and so is a key we do not know."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{path}: not a readable config.json: {error}") from error
+        if not isinstance(values, dict):
+            raise WeightsError(f"{path}: expected a JSON object")
+        if isinstance(values.get("format"), int) and values["format"] > FORMAT:
+            raise WeightsError(
+                f"{path}: format {values['format']} is newer than this shamisa reads ({FORMAT}); "
+                "upgrade with: pip install -U shamisa"
+            )
+        try:
+            return from_mapping(cls, values, str(path))
+        except UsageError as error:
+            raise WeightsError(str(error)) from error

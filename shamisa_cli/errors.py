@@ -1,0 +1,51 @@
+"""The errors that a person may meet: each names what was wrong and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ShamisaError(Exception):
+    """Something a person can act on; the command line prints its message, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(ShamisaError):
+    """An option, a key or a combination of them that cannot be meant (exit code 2)."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not in its list; the message carries the nearest names of that list."""
+
+
+class PhotoError(ShamisaError):
+    """A photo that cannot be read; the message is what the row's ``error`` column says."""
+
+
+class WeightsError(ShamisaError):
+    """A model or head that cannot be found, or is not what it says it is."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownNameError:
+    """Build the refusal of ``name``, with near matches among ``known`` (or all of a short list)."""
+    names = list(known)
+    near = near_matches(name, names)
+    message = f"unknown {kind} {name!r}."
+    if near:
+        message += f" Did you mean {' or '.join(near)}?"
+    elif names and len(names) <= 30:
+        message += f" Known: {', '.join(sorted(names))}."
+    if hint:
+        message += f" {hint}"
+    return UnknownNameError(message)
+
+
+def near_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Up to ``n`` names of ``known`` that resemble ``name``, best first, whatever their case."""
+    by_folded = {k.casefold(): k for k in known}
+    near = difflib.get_close_matches(name.casefold(), by_folded, n=n, cutoff=0.6)
+    return [by_folded[k] for k in near]

@@ -1,0 +1,1 @@
+"""The linear regressor on frozen features, with its range, direction and measured figures."""

@@ -1,0 +1,1 @@
+"""Photos in and pictures out: decoding, resampling, crops, contact sheets."""

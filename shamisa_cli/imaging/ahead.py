@@ -1,0 +1,51 @@
+"""Work done ahead in threads, results in order (decoding releases Python's lock)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    ahead: int | None = None,
+) -> Iterator[tuple[T, R | Exception]]:
+    """Yield (item, function(item)) in the order of ``items``, computed ahead by ``workers`` threads.
+
+    An exception of ``function`` is yielded in place of its result, so that one bad item never stops
+    the others. At most ``ahead`` results (default 2·workers) wait to be taken, which bounds memory
+    whatever the number of items; ``items`` is consumed lazily. ``workers`` = 0 works in the caller.
+    """
+    if workers < 1:
+        for item in items:
+            yield item, _caught(function, item)
+        return
+    limit = ahead if ahead is not None else 2 * workers
+    waiting: deque[tuple[T, Future[R | Exception]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="shamisa") as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(_caught, function, item)))
+                if len(waiting) > limit:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _caught(function: Callable[[T], R], item: T) -> R | Exception:
+    try:
+        return function(item)
+    except Exception as error:
+        return error

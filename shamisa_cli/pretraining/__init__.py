@@ -1,0 +1,1 @@
+"""Pre-training: the objective, the loop, its checkpoints and its logs."""

@@ -1,0 +1,1 @@
+"""From a frozen encoder to a head, and how good that is: datasets, splits, ridge, measures."""

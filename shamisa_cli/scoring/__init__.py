@@ -1,0 +1,1 @@
+"""Photos to scores: the Scorer, its files of rows, its tables."""
