@@ -1,0 +1,144 @@
+"""The head: features of one image to one number, and that number to 0-100 (method.md §6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class HeadInfo:
+    """What a head was fitted on, and how its raw predictions become scores.
+
+    Attributes
+    ----------
+    name : what ``--head`` calls it.
+    dataset : the data it was fitted on.
+    score_range : (lo, hi), the range of the dataset's own scores; raw predictions are in its units.
+    higher_is_better : direction of the dataset's own scores (MOS: True, DMOS: False).
+    n_images : images it was fitted on.
+    features : F, the length of the feature vector it takes.
+    alpha : ridge strength.
+    metrics : measured figures, such as ``srcc`` (median over test splits).
+    calibration : knots (raw, score) of a monotone piecewise-linear map from raw predictions to
+        0-100; empty means the straight line that takes ``score_range`` to 0-100.
+    note : anything a person should know, such as added synthetic data.
+    """
+
+    name: str
+    dataset: str
+    score_range: tuple[float, float]
+    higher_is_better: bool
+    n_images: int
+    features: int
+    alpha: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    calibration: tuple[tuple[float, float], ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        low, high = self.score_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"score_range must be two finite numbers lo < hi, got {low}, {high}")
+        if self.features < 1:
+            raise ValueError(f"features must be at least 1, got {self.features}")
+        _check_calibration(self.calibration, self.higher_is_better)
+
+    @property
+    def knots(self) -> tuple[tuple[float, float], ...]:
+        """The knots (raw, score) in use: the calibration, or the ends of ``score_range``."""
+        if self.calibration:
+            return self.calibration
+        low, high = self.score_range
+        worst, best = (0.0, 100.0) if self.higher_is_better else (100.0, 0.0)
+        return (low, worst), (high, best)
+
+
+@dataclass(frozen=True)
+class HeadScore:
+    """One image's score.
+
+    Attributes
+    ----------
+    score : 0-100, higher is better.
+    raw : the ridge prediction in the units of the dataset the head was fitted on.
+    clipped : whether ``raw`` lay outside the range that maps onto 0-100.
+    """
+
+    score: float
+    raw: float
+    clipped: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A linear regressor on frozen features.
+
+    Attributes
+    ----------
+    weight : (F,) float32.
+    bias : float.
+    info : what it was fitted on.
+    """
+
+    weight: Tensor
+    bias: float
+    info: HeadInfo
+
+    def __post_init__(self) -> None:
+        if tuple(self.weight.shape) != (self.info.features,):
+            raise ValueError(
+                f"weight must have shape ({self.info.features},), got {tuple(self.weight.shape)}"
+            )
+        if not (bool(torch.isfinite(self.weight).all()) and math.isfinite(self.bias)):
+            raise ValueError("weight and bias must be finite")
+
+    def raw(self, features: Tensor) -> float:
+        """Mean over the crops of the linear prediction.
+
+        Parameters
+        ----------
+        features : (K, F), one row a crop. Summed in float64, so that the order and the number of
+            images in a batch leave no trace.
+
+        Raises
+        ------
+        ValueError
+            for another shape.
+        """
+        if features.ndim != 2 or features.shape[0] < 1 or features.shape[1] != len(self.weight):
+            raise ValueError(
+                f"expected features (K, {len(self.weight)}), got {tuple(features.shape)}"
+            )
+        mean = features.detach().cpu().double().mean(0)
+        return float(mean @ self.weight.cpu().double()) + self.bias
+
+    def score(self, features: Tensor) -> HeadScore:
+        """The score of one image from its features (K, F): 0-100, higher is better."""
+        return to_score(self.raw(features), self.info.knots)
+
+
+def to_score(raw: float, knots: tuple[tuple[float, float], ...]) -> HeadScore:
+    """``raw`` on 0-100 by linear interpolation between ``knots``; beyond the last knot, clipped."""
+    at, scores = zip(*knots, strict=True)
+    score = float(np.interp(raw, at, scores))
+    return HeadScore(score, raw, clipped=not at[0] <= raw <= at[-1])
+
+
+def _check_calibration(knots: tuple[tuple[float, float], ...], higher_is_better: bool) -> None:
+    if not knots:
+        return
+    if len(knots) < 2:
+        raise ValueError("calibration needs at least two knots")
+    sign = 1.0 if higher_is_better else -1.0
+    for (raw, score), (next_raw, next_score) in pairwise(knots):
+        if not (raw < next_raw and sign * score <= sign * next_score):
+            direction = "rise" if higher_is_better else "fall"
+            raise ValueError(f"calibration: raw values must rise and scores {direction}")
+    if not all(math.isfinite(raw) and 0 <= score <= 100 for raw, score in knots):
+        raise ValueError("calibration: raw values must be finite and scores within 0-100")

@@ -1,0 +1,107 @@
+"""Heads on disk: ``<model folder>/heads/<name>.safetensors`` and ``<name>.json`` beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from shamisa_cli.errors import UsageError, WeightsError, unknown_name
+from shamisa_cli.heads.head import Head, HeadInfo
+from shamisa_cli.settings import from_mapping, to_mapping
+
+HEADS_FOLDER = "heads"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def list_heads(model_folder: Path) -> list[str]:
+    """Names of the heads of a model folder, sorted."""
+    return sorted(p.stem for p in (model_folder / HEADS_FOLDER).glob("*.json"))
+
+
+def save_head(model_folder: Path, head: Head) -> Path:
+    """Write ``head`` under its own name; an older head of that name is replaced.
+
+    Returns
+    -------
+    The path of the json; weights are float32, the bias float64.
+
+    Raises
+    ------
+    UsageError
+        for a name that cannot be a file name.
+    """
+    tensors_path, info_path = _paths(model_folder, check_head_name(head.info.name))
+    info_path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        "weight": head.weight.detach().cpu().to(torch.float32).contiguous(),
+        "bias": torch.tensor(head.bias, dtype=torch.float64),
+    }
+    save_file(tensors, tensors_path)
+    info = json.dumps(to_mapping(head.info), indent=2, allow_nan=False)
+    info_path.write_text(info + "\n", encoding="utf-8")
+    return info_path
+
+
+def load_head(model_folder: Path, name: str) -> Head:
+    """The head called ``name`` of a model folder.
+
+    Raises
+    ------
+    UnknownNameError
+        if there is none of that name, with near matches.
+    WeightsError
+        if its files are damaged, or do not fit each other.
+    """
+    known = list_heads(model_folder)
+    if name not in known:
+        hint = f"Heads of this model are in {model_folder / HEADS_FOLDER}"
+        hint += "." if known else ", which holds none; make one with: shamisa probe --save-head"
+        raise unknown_name("head", name, known, hint)
+    tensors_path, info_path = _paths(model_folder, name)
+    info = _read_info(info_path)
+    try:
+        tensors = load_file(tensors_path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{tensors_path}: cannot be read as safetensors: {error}") from error
+    if set(tensors) != {"weight", "bias"} or tensors["bias"].ndim != 0:
+        raise WeightsError(f"{tensors_path}: expected the tensors weight (F,) and bias ()")
+    try:
+        return Head(tensors["weight"].to(torch.float32), float(tensors["bias"]), info)
+    except ValueError as error:
+        raise WeightsError(f"{tensors_path}: does not fit {info_path.name}: {error}") from error
+
+
+def check_head_name(name: str) -> str:
+    """``name`` if it can be a file name on every system.
+
+    Raises
+    ------
+    UsageError
+        otherwise.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"head name {name!r}: use letters, digits, '-', '_' and '.' only")
+    return name
+
+
+def _paths(model_folder: Path, name: str) -> tuple[Path, Path]:
+    folder = model_folder / HEADS_FOLDER
+    return folder / f"{name}.safetensors", folder / f"{name}.json"
+
+
+def _read_info(path: Path) -> HeadInfo:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable head: {error}") from error
+    if not isinstance(values, dict):
+        raise WeightsError(f"{path}: expected a JSON object")
+    try:
+        return from_mapping(HeadInfo, values, str(path))
+    except UsageError as error:
+        raise WeightsError(str(error)) from error
