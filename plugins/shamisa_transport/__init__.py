@@ -1,1 +1,5 @@
-"""TODO"""
+"""Graph source made from balanced assignments to prototypes (method.md §4, structurally intrinsic)."""
+
+from shamisa_transport.transport import Transport
+
+__all__ = ["Transport"]

@@ -41,3 +41,17 @@ class Graph:
         a[self.i, self.j] = self.weight
         a[self.j, self.i] = self.weight
         return a
+
+    def validate(self, n: int) -> None:
+        """Raise ValueError unless this is a graph over ``n`` nodes as described above.
+
+        Repeated pairs are let through: whoever combines graphs sums them.
+        """
+        if self.n != n:
+            raise ValueError(f"it has {self.n} nodes, the mini-batch has {n}")
+        if not self.i.shape == self.j.shape == self.weight.shape == (self.n_edges,):
+            shapes = f"{tuple(self.i.shape)}, {tuple(self.j.shape)}, {tuple(self.weight.shape)}"
+            raise ValueError(f"i, j and weight must be of one length, got the shapes {shapes}")
+        ordered = (self.i >= 0) & (self.i < self.j) & (self.j < n)
+        if not (ordered & (self.weight >= 0) & self.weight.isfinite()).all():
+            raise ValueError("every edge must have 0 ≤ i < j < N and a finite weight ≥ 0")

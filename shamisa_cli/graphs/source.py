@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from shamisa_cli.distortions.layout import BatchLayout
@@ -46,11 +47,17 @@ class GraphSource(nn.Module):
 
     coeff: ClassVar[float] = 1.0
 
-    def prepare(self, feature_size: int) -> None:
-        """Make parameters that need the size d of h; called once, before training."""
+    def prepare(self, feature_size: int, generator: torch.Generator) -> None:
+        """Make parameters that need the size d of h; called once, before training.
+
+        Draw initial values from ``generator`` (on the CPU), so that a seed fixes them.
+        """
 
     def build(self, inputs: GraphInputs) -> Graph:
-        """The graph of this mini-batch, made anew from the current representations at every step."""
+        """The graph of this mini-batch, made anew from the current representations at every step.
+
+        Called without gradients: a graph is a target.
+        """
         raise NotImplementedError
 
     def auxiliary_loss(self, h: Tensor, inputs: GraphInputs) -> Tensor | None:

@@ -1,0 +1,40 @@
+"""`ref_dist`: each reference and its distorted crops, the milder the nearer."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.distortions.layout import BatchLayout
+from shamisa_cli.graphs.edges import equal_pairs, pairs_of
+from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.source import GraphInputs, GraphSource
+from shamisa_metadata.decay import severity_weight
+
+
+class RefDist(GraphSource):
+    """Reference ↔ each of its distorted crops in the same view, weight w(λ_v) (method.md §4).
+
+    λ_v is the severity of the varying function at that crop's level: a mild crop stays near its
+    pristine anchor, a strong one may leave.
+    """
+
+    coeff = 0.8039
+
+    def build(self, inputs: GraphInputs) -> Graph:
+        reference, distorted = _pairs(inputs.layout, inputs.h.device)
+        severity = inputs.metadata.node_varying_severity(inputs.layout)
+        weight = severity_weight(severity[distorted])
+        return Graph(inputs.layout.n, reference, distorted, weight)
+
+
+@lru_cache(maxsize=16)
+def _pairs(layout: BatchLayout, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(reference, distorted crop) of one photo and view; references come first in the layout."""
+    one_photo = equal_pairs(layout.tiny_batch) & equal_pairs(layout.view)
+    one_photo &= equal_pairs(layout.reference)
+    i, j = pairs_of(one_photo & ~equal_pairs(layout.is_reference))
+    from_reference = layout.is_reference[i]
+    return i[from_reference].to(device), j[from_reference].to(device)

@@ -1,0 +1,130 @@
+"""The graph-weighted objective, as pure functions (method.md §4, §5; its roots: VICReg).
+
+Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization", ICLR 2022.
+Everything is computed in float32 (or float64 for float64 input), also under mixed precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.graphs.graph import Graph
+
+
+@dataclass(frozen=True)
+class ObjectiveWeights:
+    """Published weights of the terms; ``regulariser`` is the size of the negative factor of Σ A²."""
+
+    variance: float = 11.976
+    invariance: float = 88.369
+    covariance: float = 57.212
+    regulariser: float = 0.0342
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The objective of one step and what it is made of, all scalars.
+
+    L_inv = invariance + auxiliary + regulariser, and
+    total = w.variance·variance + w.invariance·L_inv + w.covariance·covariance.
+    ``auxiliary`` is the sum of the graph sources' own losses.
+    """
+
+    total: Tensor
+    invariance: Tensor
+    variance: Tensor
+    covariance: Tensor
+    auxiliary: Tensor
+    regulariser: Tensor
+
+
+def objective(
+    z: Tensor,
+    graph: Graph,
+    views: Tensor,
+    auxiliary: Mapping[str, Tensor],
+    weights: ObjectiveWeights,
+) -> LossTerms:
+    """L = w_var·L_var + w_inv·L_inv + w_cov·L_cov (method.md §5).
+
+    Parameters
+    ----------
+    z : (N, D) embeddings, with gradients.
+    graph : A over the N nodes; its weights may carry gradients.
+    views : (N,) int, the scale view of each node (``BatchLayout.view``).
+    auxiliary : the graph sources' auxiliary losses by name; they are part of L_inv.
+    weights : of the terms.
+    """
+    with torch.autocast(z.device.type, enabled=False):
+        if z.dtype != torch.float64:
+            z = z.float()
+        terms = {
+            "invariance": invariance(z, graph),
+            "variance": variance(z, views),
+            "covariance": covariance(z, views),
+            "auxiliary": sum(auxiliary.values(), start=z.new_zeros(())),
+            "regulariser": regulariser(graph, weights.regulariser),
+        }
+        l_inv = terms["invariance"] + terms["auxiliary"] + terms["regulariser"]
+        total = (
+            weights.variance * terms["variance"]
+            + weights.invariance * l_inv
+            + weights.covariance * terms["covariance"]
+        )
+    return LossTerms(total=total, **terms)
+
+
+def invariance(z: Tensor, graph: Graph) -> Tensor:
+    """(2/(N·D))·Σ_{i<j} A_ij·‖z_i − z_j‖², ≥ 0 (up to rounding).
+
+    Computed as the Laplacian form Σ_i deg_i·‖z_i‖² − Σ_ij A_ij·z_i·z_j: one N×N×D product instead
+    of E rows of D. It does not change when the mean embedding is subtracted, which is done so that
+    the two sums stay small and keep their digits.
+    """
+    n, size = z.shape
+    z = z - z.mean(0)
+    adjacency = graph.dense().to(z.dtype)
+    degree = adjacency.sum(1)
+    energy = (z * (degree[:, None] * z - adjacency @ z)).sum()
+    return 2 / (n * size) * energy
+
+
+def variance(z: Tensor, views: Tensor) -> Tensor:
+    """Σ_views mean_d max(0, 1 − sqrt(Var_d(z) + 1e-4)) / 2, in [0, 1] for two views.
+
+    Var is the unbiased variance over the nodes of a view. Near 1 the embeddings are constant.
+    """
+    hinges = [torch.relu(1 - torch.sqrt(part.var(0) + 1e-4)).mean() for part in _by_view(z, views)]
+    return torch.stack(hinges).sum() / 2
+
+
+def covariance(z: Tensor, views: Tensor) -> Tensor:
+    """Σ_views (1/D)·Σ_{a≠b} Cov_ab(z)², ≥ 0; Cov is unbiased, over the nodes of a view."""
+    terms = []
+    for part in _by_view(z, views):
+        centred = part - part.mean(0)
+        cov = centred.T @ centred / (len(part) - 1)
+        off_diagonal = cov.square().sum() - cov.diagonal().square().sum()
+        terms.append(off_diagonal / z.shape[1])
+    return torch.stack(terms).sum()
+
+
+def regulariser(graph: Graph, weight: float) -> Tensor:
+    """−weight·Σ A_ij² over the full symmetric matrix, each undirected edge twice; ≤ 0.
+
+    It keeps A from vanishing when α is learned.
+    """
+    return -weight * 2 * graph.weight.square().sum()
+
+
+def _by_view(z: Tensor, views: Tensor) -> list[Tensor]:
+    """The rows of each view, in float32 at least."""
+    z = z if z.dtype == torch.float64 else z.float()
+    parts = [z[views == view] for view in torch.unique(views)]
+    if min(len(part) for part in parts) < 2:
+        raise ValueError("variance and covariance need at least two crops in every view")
+    return parts
