@@ -49,6 +49,12 @@ class BatchMetadata:
             self.functions.to(device), self.severities.to(device), self.varying.to(device)
         )
 
+    def of_tiny_batch(self, b: int) -> BatchMetadata:
+        """The facts of one tiny-batch, as those of a mini-batch of one."""
+        return BatchMetadata(
+            self.functions[b : b + 1], self.severities[b : b + 1], self.varying[b : b + 1]
+        )
+
     def node_varying_severity(self, layout: BatchLayout) -> Tensor:
         """(N,) float32: λ_v of each node of ``layout``; NaN for references, which have none."""
         coordinates = layout.coordinates.to(self.severities.device)

@@ -55,7 +55,7 @@ def create_backbone(name: str, init: Literal["imagenet", "random"] = "random") -
     except Exception as error:  # timm and the hub raise many kinds; each means "not to be had"
         raise WeightsError(
             f"ImageNet weights of {name} cannot be had ({_first_line(error)}). Use --init random, "
-            f"or run once where there is a network: python -c \"import timm; "
+            f'or run once where there is a network: python -c "import timm; '
             f"timm.create_model('{name}', pretrained=True)\" and copy the Hugging Face cache here."
         ) from error
 

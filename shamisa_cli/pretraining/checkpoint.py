@@ -1,0 +1,111 @@
+"""Checkpoints: whole or not there at all, whatever kills the run (write, fsync, rename)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shamisa_cli.errors import WeightsError
+
+TENSORS, STATE = "state.safetensors", "state.json"
+KEPT = 2
+"""So many of the newest checkpoints stay."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on as if it had not stopped.
+
+    Attributes
+    ----------
+    step : optimiser steps done.
+    elapsed : seconds of training done.
+    config : the resolved configuration, as a plain mapping.
+    model : state dict of the whole training model, float32.
+    optimiser : state dict of the optimiser.
+    """
+
+    step: int
+    elapsed: float
+    config: dict[str, Any]
+    model: dict[str, Tensor]
+    optimiser: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write ``folder``/step-NNNNNNNN; it has its name only once all of it is on the disk."""
+    final = folder / f"step-{checkpoint.step:08d}"
+    if final.is_dir():
+        return final
+    temporary = folder / f".{final.name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    tensors = {f"model/{key}": value for key, value in checkpoint.model.items()}
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, entries in checkpoint.optimiser["state"].items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimiser/{index}/{key}"] = value
+            else:
+                scalars.setdefault(str(index), {})[key] = value
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary / TENSORS)
+    state = {
+        "step": checkpoint.step,
+        "elapsed": checkpoint.elapsed,
+        "config": checkpoint.config,
+        "optimiser_scalars": scalars,
+        "optimiser_groups": checkpoint.optimiser["param_groups"],
+    }
+    (temporary / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+    for path in (temporary / TENSORS, temporary / STATE, temporary):
+        _fsync(path)
+    temporary.rename(final)
+    _fsync(folder)
+    for old in checkpoints(folder)[:-KEPT]:
+        shutil.rmtree(old)
+    return final
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints in ``folder``, oldest first."""
+    return sorted(p for p in folder.glob("step-*") if (p / STATE).is_file())
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint; a damaged one is a WeightsError that says which file."""
+    try:
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        tensors = load_file(path / TENSORS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: damaged checkpoint ({error}); remove it to resume from an older one"
+        ) from error
+    entries: dict[int, dict[str, Any]] = {
+        int(index): dict(values) for index, values in state["optimiser_scalars"].items()
+    }
+    model: dict[str, Tensor] = {}
+    for key, value in tensors.items():
+        kind, rest = key.split("/", 1)
+        if kind == "model":
+            model[rest] = value
+        else:
+            index, name = rest.split("/", 1)
+            entries.setdefault(int(index), {})[name] = value
+    optimiser = {"state": entries, "param_groups": state["optimiser_groups"]}
+    return Checkpoint(state["step"], state["elapsed"], state["config"], model, optimiser)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

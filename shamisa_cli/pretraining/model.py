@@ -1,0 +1,110 @@
+"""What is trained: encoder, projector, graph combination; and the loss of one mini-batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.encoders.encoder import Encoder, Projector
+from shamisa_cli.encoders.store import load_encoder, locate_model
+from shamisa_cli.encoders.backbones import create_backbone
+from shamisa_cli.errors import UsageError
+from shamisa_cli.graphs.combine import Combined, GraphCombination
+from shamisa_cli.graphs.registry import create_source
+from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.pretraining.batches import global_order
+from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
+from shamisa_cli.pretraining.objective import LossTerms, objective
+from shamisa_cli.pretraining.parallel import Ranks, gather_rows
+from shamisa_cli.seeds import derived_seed
+
+
+class PretrainModel(nn.Module):
+    """Encoder, projector and graph combination; only the encoder outlives pre-training."""
+
+    def __init__(self, encoder: Encoder, config: PretrainConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = Projector(
+            encoder.feature_size,
+            config.projector.hidden,
+            config.projector.out,
+            batch_norm=config.projector_batch_norm,
+        )
+        self.graphs = make_combination(config.graphs, encoder.feature_size)
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters whose gradients come from the crops of this rank alone."""
+        return self.encoder.parameters()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One mini-batch seen by the model: the loss, and what it was made of."""
+
+    loss: LossTerms
+    combined: Combined
+    h: Tensor
+    z: Tensor
+
+
+def make_model(config: PretrainConfig) -> PretrainModel:
+    """The model to train, on the CPU; random weights are a pure function of the config's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(config.seed))
+        return PretrainModel(_make_encoder(config), config)
+
+
+def _make_encoder(config: PretrainConfig) -> Encoder:
+    if config.init in ("imagenet", "random"):
+        init = "imagenet" if config.init == "imagenet" else "random"
+        return Encoder(create_backbone(config.backbone, init))
+    encoder, model_config = load_encoder(locate_model(config.init))
+    if model_config.backbone != config.backbone:
+        raise UsageError(
+            f"init: {config.init} is a {model_config.backbone}, not a {config.backbone}; "
+            f"say --backbone {model_config.backbone}"
+        )
+    return encoder
+
+
+def make_combination(config: GraphsConfig, feature_size: int) -> GraphCombination:
+    """The graph sources that the config names, with their coefficients."""
+    sources = {}
+    for name, options in config.sources.items():
+        parameters = {key: value for key, value in options.items() if key != "coeff"}
+        source = create_source(name, **parameters)
+        source.prepare(feature_size)
+        sources[name] = (source, float(options.get("coeff", source.coeff)))
+    return GraphCombination(sources, alpha=config.alpha)
+
+
+def forward_loss(
+    model: PretrainModel,
+    crops: Tensor,
+    metadata: BatchMetadata,
+    config: PretrainConfig,
+    ranks: Ranks,
+    autocast: torch.dtype | None,
+) -> Step:
+    """The loss of one mini-batch, the same on all ranks, from this rank's ``crops`` (n, 3, s, s).
+
+    Only the encoder runs under mixed precision; embeddings, graphs and all terms are float32.
+    """
+    layout = config.batch
+    with torch.autocast(crops.device.type, autocast, enabled=autocast is not None):
+        own = model.encoder(crops)
+    h = gather_rows(own, ranks)
+    if ranks.world > 1:
+        order = global_order(layout, ranks.shares(layout.tiny_batches)).to(h.device)
+        h = torch.zeros_like(h).index_copy(0, order, h)
+    z = model.projector(h)
+    inputs = GraphInputs(layout, metadata.to(h.device), h.detach(), z.detach())
+    combined = model.graphs(inputs)
+    auxiliary = model.graphs.auxiliary_losses(h, inputs)
+    views = layout.view.to(h.device)
+    return Step(objective(z, views, combined.graph, auxiliary, config.weights), combined, h, z)

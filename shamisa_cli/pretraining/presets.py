@@ -1,0 +1,93 @@
+"""Presets, config files and options, merged into one resolved PretrainConfig."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shamisa_cli.errors import UsageError, unknown_name
+from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.settings import from_mapping
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "shamisa": {},
+    "arniqa": {"graphs": {"sources": {"arniqa": {}}}},
+    "reiqa": {"graphs": {"sources": {"reiqa": {}}}},
+    "contrique": {"graphs": {"sources": {"contrique": {}}}},
+    "vicreg": {"graphs": {"sources": {"vicreg": {}}}},
+    # Ours, for training from random weights: what weights/fast was made with (docs/weights.md).
+    "scratch": {
+        "init": "random",
+        "optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.02, "clip_norm": 1.0},
+        "schedule": {"name": "cosine", "warmup_steps": 100},
+        "photos": {"flip": True, "scale": (0.5, 1.0)},
+        "projector": {"hidden": 1024, "out": 512},
+        "graphs": {
+            "sources": {
+                "paired_view": {},
+                "ref_dist": {},
+                "ref_ref": {},
+                "dist_dist": {},
+                "knn": {},
+                "transport": {},
+                "degradation": {},
+            }
+        },
+    },
+}
+"""Each says what differs from the published configuration."""
+
+
+def resolve(
+    preset: str, config_file: Path | None = None, options: Mapping[str, Any] | None = None
+) -> PretrainConfig:
+    """The config of a run: preset, then the config file, then the options, each over the last.
+
+    A table under ``graphs.sources`` adds or changes one source; ``graphs.remove`` is a list of names
+    of sources to leave out. Keys that nobody knows are refused with near matches.
+    """
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    merged: dict[str, Any] = {"graphs": {"sources": PretrainConfig().graphs.sources}}
+    merged = merge(merged, PRESETS[preset])
+    if "sources" in PRESETS[preset].get("graphs", {}):
+        merged["graphs"]["sources"] = dict(PRESETS[preset]["graphs"]["sources"])
+    if config_file is not None:
+        merged = _with_removals(merge(merged, read_toml(config_file)), str(config_file))
+    merged = _with_removals(merge(merged, options or {}), "the options")
+    return from_mapping(PretrainConfig, merged, "the configuration")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the values of ``over``; tables are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The mapping in a TOML file; a broken one is refused with the parser's line and column."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def _with_removals(merged: dict[str, Any], where: str) -> dict[str, Any]:
+    """``merged`` without the sources that ``graphs.remove`` names, and without that key."""
+    graphs = dict(merged.get("graphs", {}))
+    sources = dict(graphs.get("sources", {}))
+    for name in graphs.pop("remove", []):
+        if name not in sources:
+            raise unknown_name(f"graph source to remove in {where}:", name, sources)
+        del sources[name]
+    return {**merged, "graphs": {**graphs, "sources": sources}}
