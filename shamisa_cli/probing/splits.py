@@ -1,0 +1,102 @@
+"""Train, validation and test parts of a dataset, disjoint by reference photo (method.md §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.errors import UsageError
+
+FRACTIONS = (0.7, 0.1, 0.2)
+MIN_PART = 3
+"""Images that validation and test parts need at least: fewer have no meaningful correlation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Indices (int64, sorted) of the images of each part; no image is in two."""
+
+    train: Tensor
+    val: Tensor
+    test: Tensor
+
+
+def random_splits(
+    references: Sequence[str],
+    n_splits: int = 10,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> list[Split]:
+    """Draw splits by reference photo.
+
+    Parameters
+    ----------
+    references : (n,), the identity of each image's reference photo; images that share one always
+        fall into the same part. Where there are no references, each image is its own.
+    n_splits : how many. The first k splits are the same for every ``n_splits`` ≥ k.
+    seed : of a generator that is used for nothing else.
+    fractions : of the reference photos, for train, validation and test; rounded, at least 1 each.
+
+    Raises
+    ------
+    UsageError
+        if there are too few images or references for three parts.
+    """
+    group_of = _group_numbers(references)
+    n_groups = int(group_of.max()) + 1 if len(references) else 0
+    n_val, n_test = (max(1, round(n_groups * fraction)) for fraction in fractions[1:])
+    if n_groups - n_val - n_test < 1:
+        raise UsageError(
+            f"{len(references)} images of {n_groups} reference photos cannot be split into train, "
+            "validation and test parts: at least 3 references are needed"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    splits = []
+    for _ in range(n_splits):
+        order = torch.randperm(n_groups, generator=generator)
+        train, val, test = order.split([n_groups - n_val - n_test, n_val, n_test])
+        splits.append(_checked(Split(*(_members(group_of, part) for part in (train, val, test)))))
+    return splits
+
+
+def official_split(parts: Sequence[str], references: Sequence[str], seed: int = 0) -> Split:
+    """The split that a dataset's authors published.
+
+    Parameters
+    ----------
+    parts : (n,) of ``train``, ``val``, ``test``. If none is ``val``, an eighth of the training part
+        (by reference) is drawn for validation with ``seed``, as 10 of 80 percent.
+    references : (n,), as for :func:`random_splits`.
+    """
+    of = {part: [i for i, p in enumerate(parts) if p == part] for part in ("train", "val", "test")}
+    train, val, test = (torch.tensor(of[part], dtype=torch.int64) for part in of)
+    if not len(val):
+        group_of = _group_numbers([references[i] for i in train.tolist()])
+        n_groups = int(group_of.max()) + 1 if len(train) else 0
+        order = torch.randperm(n_groups, generator=torch.Generator().manual_seed(seed))
+        held, kept = order.split([(n_groups + 7) // 8, n_groups - (n_groups + 7) // 8])
+        train, val = train[_members(group_of, kept)], train[_members(group_of, held)]
+    return _checked(Split(train, val, test))
+
+
+def _group_numbers(references: Sequence[str]) -> Tensor:
+    """(n,) int64: references numbered in the order of their sorted names."""
+    number = {name: i for i, name in enumerate(sorted(set(references)))}
+    return torch.tensor([number[name] for name in references], dtype=torch.int64)
+
+
+def _members(group_of: Tensor, groups: Tensor) -> Tensor:
+    return torch.isin(group_of, groups).nonzero().flatten()
+
+
+def _checked(split: Split) -> Split:
+    for name in ("train", "val", "test"):
+        if len(getattr(split, name)) < MIN_PART:
+            raise UsageError(
+                f"the {name} part of a split has {len(getattr(split, name))} images, at least "
+                f"{MIN_PART} are needed: the dataset is too small for 70/10/20"
+            )
+    return split
