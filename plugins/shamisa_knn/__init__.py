@@ -1,4 +1,4 @@
-"""Graph source made from distances between representations (method.md §4, structurally intrinsic)."""
+"""Graph source made from distances between representations (method.md §4)."""
 
 from shamisa_knn.knn import Knn
 

@@ -1,4 +1,4 @@
-"""Graph source made from balanced assignments to prototypes (method.md §4, structurally intrinsic)."""
+"""Graph source made from balanced assignments to prototypes (method.md §4)."""
 
 from shamisa_transport.transport import Transport
 

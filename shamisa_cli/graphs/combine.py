@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -57,14 +57,14 @@ class GraphCombination(nn.Module):
         if alpha not in ("learned", "fixed"):
             raise UsageError(f"alpha: expected learned or fixed, got {alpha!r}")
         self.names = tuple(sources)
-        self.sources = nn.ModuleList(source for source, _ in sources.values())
+        self.sources = nn.ModuleDict({name: source for name, (source, _) in sources.items()})
         self.coefficients = tuple(coeff for _, coeff in sources.values())
         self.alpha_mode = alpha
         self.mixture: Mixture | None = None
 
     def prepare(self, feature_size: int, generator: torch.Generator) -> None:
         """Make every parameter, of the sources and of α, once before training."""
-        for source in self.sources:
+        for source in self._sources():
             source.prepare(feature_size, generator)
         if self.alpha_mode == "learned":
             self.mixture = Mixture(len(self.names), generator)
@@ -73,7 +73,7 @@ class GraphCombination(nn.Module):
         """Build every source's graph from ``inputs`` and combine them, in float32."""
         with torch.autocast(inputs.h.device.type, enabled=False):
             with torch.no_grad():
-                graphs = [source.build(inputs) for source in self.sources]
+                graphs = [source.build(inputs) for source in self._sources()]
             for name, graph in zip(self.names, graphs, strict=True):
                 _check(name, graph, inputs.layout.n)
             statistics = torch.stack(
@@ -94,11 +94,15 @@ class GraphCombination(nn.Module):
         """The auxiliary loss of each source that has one, in float32; ``h`` carries gradients."""
         losses = {}
         with torch.autocast(h.device.type, enabled=False):
-            for name, source in zip(self.names, self.sources, strict=True):
+            for name, source in zip(self.names, self._sources(), strict=True):
                 loss = source.auxiliary_loss(h.float(), inputs)
                 if loss is not None:
                     losses[name] = loss
         return losses
+
+    def _sources(self) -> list[GraphSource]:
+        """In the order of ``names``."""
+        return [cast(GraphSource, self.sources[name]) for name in self.names]
 
     def _alpha(self, statistics: Tensor) -> Tensor:
         if self.alpha_mode == "fixed":

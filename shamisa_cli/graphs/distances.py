@@ -9,7 +9,7 @@ def squared_distances(x: Tensor) -> Tensor:
     """‖x_i − x_j‖² for every pair of rows, by the Gram matrix of the centred rows.
 
     Distances do not change when the mean row is subtracted, but the cancellation in
-    ‖x_i‖² + ‖x_j‖² − 2·x_i·x_j does: features of unit length that are almost equal keep their digits.
+    ‖x_i‖² + ‖x_j‖² − 2·x_i·x_j does: features of unit length, almost equal, keep their digits.
 
     Parameters
     ----------

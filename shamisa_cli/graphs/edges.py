@@ -23,7 +23,7 @@ def pairs_of(mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def binary_graph(mask: Tensor) -> Graph:
-    """The graph with weight 1 on every pair of a symmetric (N, N) bool mask; its diagonal is ignored."""
+    """Weight 1 on every pair of a symmetric (N, N) bool mask, whose diagonal is ignored."""
     i, j = pairs_of(mask)
     return Graph(len(mask), i, j, torch.ones(i.shape, device=mask.device))
 

@@ -7,7 +7,7 @@ from torch import nn
 
 
 def seeded_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with PyTorch's usual initial values, U(±1/√inputs), drawn from ``generator``."""
+    """A linear layer with PyTorch's usual initial values, U(±1/√inputs)."""
     layer = torch.nn.utils.skip_init(nn.Linear, inputs, outputs)
     bound = inputs**-0.5
     nn.init.uniform_(layer.weight, -bound, bound, generator=generator)

@@ -38,7 +38,7 @@ class GraphInputs:
 
 
 class GraphSource(nn.Module):
-    """Base class of graph sources: override :meth:`build`, and :meth:`auxiliary_loss` if there is one.
+    """Base class: override :meth:`build`, and :meth:`auxiliary_loss` if there is one.
 
     Attributes
     ----------

@@ -1,0 +1,186 @@
+"""Finds graph sources among the installed packages, by entry points, and makes them by name."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import typing
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, field, make_dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from shamisa_cli.errors import UsageError, unknown_name
+from shamisa_cli.graphs.source import GraphSource
+from shamisa_cli.settings import from_mapping
+
+GROUP = "shamisa.graph_sources"
+OURS = "shamisa"
+"""The distribution whose sources stay when SHAMISA_NO_PLUGINS=1 turns third-party ones off."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An option of a graph source: its type, and its default (MISSING where it must be given)."""
+
+    name: str
+    hint: Any
+    default: Any
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """A registered graph source.
+
+    Attributes
+    ----------
+    name : what ``--graph`` calls it.
+    distribution, version : the installed package that registers it.
+    source : the class, or None where it is broken.
+    parameters : its options.
+    error : why it cannot be used, or "".
+    """
+
+    name: str
+    distribution: str
+    version: str
+    source: type[GraphSource] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    error: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the class's docstring."""
+        return (inspect.getdoc(self.source) or "").partition("\n")[0] if self.source else ""
+
+
+def available_sources() -> dict[str, SourceEntry]:
+    """Every registered source by name, sorted; a broken one is there with its error.
+
+    Where several packages register one name, ours comes first, then the alphabet decides; the
+    others are listed under ``name (package)`` with an error.
+    """
+    points = [
+        p for p in entry_points(group=GROUP) if _distribution(p) == OURS or _plugins_allowed()
+    ]
+    points.sort(key=lambda p: (p.name, _distribution(p) != OURS, _distribution(p)))
+    sources: dict[str, SourceEntry] = {}
+    for point in points:
+        entry = _load(point)
+        if point.name in sources:
+            taken = f"the name {point.name!r} is taken by {sources[point.name].distribution}"
+            name = f"{point.name} ({entry.distribution})"
+            entry = SourceEntry(name, entry.distribution, entry.version, error=taken)
+        sources[entry.name] = entry
+    return sources
+
+
+def create_source(name: str, **parameters: Any) -> GraphSource:
+    """Make the graph source ``name`` with these options; the others take their defaults.
+
+    Raises
+    ------
+    UsageError
+        on an unknown name or option (with near matches), a value of the wrong type or out of
+        range, or a source whose package is broken.
+    """
+    entry = find_source(name)
+    assert entry.source is not None
+    where = f"graph source {name!r}"
+    options: Any = from_mapping(_options_type(entry.parameters), parameters, where)
+    try:
+        return entry.source(**vars(options))
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def find_source(name: str) -> SourceEntry:
+    """The usable source ``name``, or a UsageError that says why there is none."""
+    sources = available_sources()
+    if name not in sources:
+        raise unknown_name("graph source", name, sources, "`shamisa graphs` lists them.")
+    entry = sources[name]
+    if entry.error:
+        raise UsageError(
+            f"graph source {name!r} (package {entry.distribution} {entry.version}) is broken: "
+            f"{entry.error}. Mend or uninstall that package, or leave the source out."
+        )
+    return entry
+
+
+def parse_source_option(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``--graph``'s ``name:key=value,…`` into the name and its options, ``coeff`` among them where given.
+
+    Values are read as Python literals (31, 0.2, True, None); what is none stays text. Names and
+    types are checked when the source is made.
+
+    Raises
+    ------
+    UsageError
+        where the text has another form.
+    """
+    name, colon, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for part in rest.split(",") if colon else ():
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (key and equals and value):
+            raise UsageError(f"--graph {text}: expected name:key=value,…, got {part!r}")
+        if key in options:
+            raise UsageError(f"--graph {text}: {key} is given twice")
+        options[key] = _literal(value)
+    if not name.strip():
+        raise UsageError(f"--graph {text}: expected the name of a graph source first")
+    return name.strip(), options
+
+
+def _load(point: EntryPoint) -> SourceEntry:
+    """Import a source; whatever a foreign package raises becomes its error."""
+    distribution = _distribution(point)
+    version = point.dist.version if point.dist else ""
+    try:
+        source = point.load()
+        if not (isinstance(source, type) and issubclass(source, GraphSource)):
+            raise TypeError(f"{point.value} is not a subclass of shamisa_cli's GraphSource")
+        parameters = tuple(_parameters(source))
+    except Exception as error:  # a plugin may raise anything; it must not take the others along
+        message = f"{type(error).__name__}: {error}"
+        return SourceEntry(point.name, distribution, version, error=message)
+    return SourceEntry(point.name, distribution, version, source, parameters)
+
+
+def _parameters(source: type[GraphSource]) -> Iterable[Parameter]:
+    """The keyword options of a source's constructor, with their types."""
+    if source.__init__ is GraphSource.__init__:
+        return
+    hints = typing.get_type_hints(source.__init__)
+    for parameter in list(inspect.signature(source.__init__).parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{source.__name__}'s options must be named, not *{parameter.name}")
+        default = MISSING if parameter.default is parameter.empty else parameter.default
+        yield Parameter(parameter.name, hints.get(parameter.name, Any), default)
+
+
+def _options_type(parameters: Iterable[Parameter]) -> type:
+    """A dataclass of the options, so that settings.from_mapping checks their names and types."""
+    fields = [(p.name, p.hint, field(default=p.default)) for p in parameters]
+    return make_dataclass("Options", fields, kw_only=True)
+
+
+def _distribution(point: EntryPoint) -> str:
+    """The name of the package that registers an entry point."""
+    return point.dist.name if point.dist else "unknown package"
+
+
+def _plugins_allowed() -> bool:
+    return os.environ.get("SHAMISA_NO_PLUGINS", "") in ("", "0")
+
+
+def _literal(value: str) -> Any:
+    """``value`` as a number, bool or None where it reads as one."""
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
