@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.diagnostics import effective_rank, spread
 from shamisa_cli.pretraining.log import RunLog
 from shamisa_cli.pretraining.model import PretrainModel, Step, forward_loss, make_model
+from shamisa_cli.pretraining.objective import LossTerms
 from shamisa_cli.pretraining.optimiser import make_optimiser
 from shamisa_cli.pretraining.parallel import Ranks, agree, sum_gradients
 from shamisa_cli.pretraining.schedule import (
@@ -149,7 +150,7 @@ class Trainer:
                 if log is not None:
                     log.write({"step": self.step, "elapsed": self.elapsed, **record})
                 if on_step is not None:
-                    on_step({"step": self.step, **record})
+                    on_step({"step": self.step, **record, **self._ahead()})
                 if self.step % self.save_every == 0:
                     self.save()
                     last_saved = self.step
@@ -166,6 +167,10 @@ class Trainer:
     def _is_over(self) -> bool:
         total = self.total_steps
         return self.step >= total if total is not None else self.position(self.step).progress >= 1.0
+
+    def _ahead(self) -> dict[str, Any]:
+        progress = self.position(self.step).progress
+        return {"progress": progress, "total_steps": self.total_steps}
 
     def _feed(self) -> Iterator[MiniBatch]:
         """Mini-batches from the current step on; on CUDA the engine runs there, else in the feed."""
@@ -217,7 +222,7 @@ class Trainer:
         return self._record(made, crops.shape[-1], rate)
 
     def _record(self, made: Step, side: int, rate: float) -> dict[str, Any]:
-        record: dict[str, Any] = {"lr": rate, "crop": side, **made.loss.as_floats()}
+        record: dict[str, Any] = {"lr": rate, "crop": side, **_floats(made.loss)}
         record["alpha"] = dict(
             zip(made.combined.names, made.combined.alpha.detach().tolist(), strict=True)
         )
@@ -228,3 +233,7 @@ class Trainer:
             record["rank_h"], record["rank_z"] = effective_rank(made.h), effective_rank(made.z)
             record["spread_h"], record["spread_z"] = spread(made.h), spread(made.z)
         return record
+
+
+def _floats(loss: LossTerms) -> dict[str, float]:
+    return {f.name: float(getattr(loss, f.name)) for f in fields(loss)}

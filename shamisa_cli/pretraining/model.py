@@ -20,7 +20,10 @@ from shamisa_cli.pretraining.batches import global_order
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
 from shamisa_cli.pretraining.objective import LossTerms, objective
 from shamisa_cli.pretraining.parallel import Ranks, gather_rows
-from shamisa_cli.seeds import derived_seed
+from shamisa_cli.seeds import derived_seed, generator
+
+GRAPHS = 4
+"""The random stream of the graph sources' parameters (see ``batches`` for those of a step)."""
 
 
 class PretrainModel(nn.Module):
@@ -35,7 +38,8 @@ class PretrainModel(nn.Module):
             config.projector.out,
             batch_norm=config.projector_batch_norm,
         )
-        self.graphs = make_combination(config.graphs, encoder.feature_size)
+        self.graphs = make_combination(config.graphs)
+        self.graphs.prepare(encoder.feature_size, generator(config.seed, GRAPHS))
 
     def own_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters whose gradients come from the crops of this rank alone."""
@@ -72,13 +76,12 @@ def _make_encoder(config: PretrainConfig) -> Encoder:
     return encoder
 
 
-def make_combination(config: GraphsConfig, feature_size: int) -> GraphCombination:
+def make_combination(config: GraphsConfig) -> GraphCombination:
     """The graph sources that the config names, with their coefficients."""
     sources = {}
     for name, options in config.sources.items():
         parameters = {key: value for key, value in options.items() if key != "coeff"}
         source = create_source(name, **parameters)
-        source.prepare(feature_size)
         sources[name] = (source, float(options.get("coeff", source.coeff)))
     return GraphCombination(sources, alpha=config.alpha)
 
@@ -107,4 +110,4 @@ def forward_loss(
     combined = model.graphs(inputs)
     auxiliary = model.graphs.auxiliary_losses(h, inputs)
     views = layout.view.to(h.device)
-    return Step(objective(z, views, combined.graph, auxiliary, config.weights), combined, h, z)
+    return Step(objective(z, combined.graph, views, auxiliary, config.weights), combined, h, z)

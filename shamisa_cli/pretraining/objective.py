@@ -17,7 +17,7 @@ from shamisa_cli.graphs.graph import Graph
 
 @dataclass(frozen=True)
 class ObjectiveWeights:
-    """Published weights of the terms; ``regulariser`` is the size of the negative factor of Σ A²."""
+    """Published weights; ``regulariser`` is the size of the negative factor of Σ A²."""
 
     variance: float = 11.976
     invariance: float = 88.369

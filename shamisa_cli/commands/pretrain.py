@@ -1,0 +1,157 @@
+"""``shamisa pretrain``: train an encoder on photos, without human scores."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from shamisa_cli.pretraining.config import PretrainConfig
+
+PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
+"""Where photos are under the data root."""
+
+
+@click.command()
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of good photos.")
+@click.option("--backbone", help="Any timm backbone; see: shamisa backbones.  [default: resnet50]")
+@click.option("--init", help="imagenet, random, or the name of a model to go on from.")
+@click.option("--preset", default="shamisa", show_default=True, help="scratch, arniqa, reiqa, contrique, vicreg.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
+)
+@click.option("--graph", "graphs", multiple=True, help="Add or change a source: knn:k=31,coeff=0.2")
+@click.option("--no-graph", "no_graphs", multiple=True, help="Leave a graph source out.")
+@click.option("--alpha", help="learned or fixed weights of the graph sources.")
+@click.option("--steps", type=int, help="Stop after so many steps.")
+@click.option("--epochs", type=float, help="Stop after so many passes over the photos.")
+@click.option("--budget", help="Stop after so much wall-clock time: 25m, 1h30m.")
+@click.option("--crop", help="Crop side, or a progression: 112:0.6,224.")
+@click.option("--optimiser", help="sgd, adamw or lars.")
+@click.option("--lr", type=float, help="Peak learning rate.")
+@click.option("--accumulate", type=int, help="Mini-batches per step.")
+@click.option("--precision", help="auto, fp32 or bf16.")
+@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option("--workers", type=int, help="Processes that make mini-batches ahead.")
+@click.option("--compile/--no-compile", default=None, help="torch.compile the backbone.")
+@click.option("--seed", type=int, help="Seed of everything random.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/pretrain"), show_default=True
+)
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+@click.option("--save-every", type=click.IntRange(1), default=250, show_default=True)
+@click.option("--probe", "probe_dataset", help="Measure on this dataset while training.")
+@click.option("--probe-every", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def pretrain(
+    photos: Path | None,
+    preset: str,
+    config_file: Path | None,
+    graphs: tuple[str, ...],
+    no_graphs: tuple[str, ...],
+    alpha: str | None,
+    optimiser: str | None,
+    lr: float | None,
+    out: Path,
+    resume: bool,
+    save_every: int,
+    probe_dataset: str | None,
+    probe_every: int,
+    quiet: bool,
+    **plain: Any,
+) -> None:
+    """Train an encoder on photos that the distortion engine degrades; no human scores.
+
+    Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
+    The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
+    """
+    from shamisa_cli.pretraining.run import RunOptions, pretrain_to
+
+    config = _resolve(preset, config_file, graphs, no_graphs, alpha, optimiser, lr, plain)
+    options = RunOptions(find_photos(photos), out, resume, save_every)
+    with _Progress(config, quiet) as progress:
+        folder = pretrain_to(config, options, progress.say, progress.step)
+    click.echo(str(folder))
+
+
+def _resolve(
+    preset: str,
+    config_file: Path | None,
+    graphs: tuple[str, ...],
+    no_graphs: tuple[str, ...],
+    alpha: str | None,
+    optimiser: str | None,
+    lr: float | None,
+    plain: dict[str, Any],
+) -> PretrainConfig:
+    """The config that preset, file and options together mean."""
+    from shamisa_cli.graphs.registry import parse_source_option
+    from shamisa_cli.pretraining.presets import resolve
+
+    options = {key: value for key, value in plain.items() if value is not None}
+    sources = dict(parse_source_option(text) for text in graphs)
+    options["graphs"] = {"sources": sources, "remove": list(no_graphs)}
+    if alpha is not None:
+        options["graphs"]["alpha"] = alpha
+    chosen = {"name": optimiser, "lr": lr}
+    options["optimiser"] = {key: value for key, value in chosen.items() if value is not None}
+    return resolve(preset, config_file, options)
+
+
+def find_photos(photos: Path | None) -> Path:
+    """The folder to train on: as given, else under the data root, else one line says what to do."""
+    from shamisa_cli.errors import UsageError
+
+    if photos is not None:
+        return photos
+    root = os.environ.get("SHAMISA_DATA")
+    for name in PHOTO_FOLDERS if root else ():
+        folder = Path(root or "") / name
+        if folder.is_dir():
+            return folder
+    raise UsageError(
+        "no photos to train on: give --photos DIR, or set SHAMISA_DATA to a folder that holds "
+        f"{' or '.join(PHOTO_FOLDERS)}"
+    )
+
+
+class _Progress:
+    """Messages and a bar on stderr. State: the bar, made at the first step."""
+
+    def __init__(self, config: PretrainConfig, quiet: bool) -> None:
+        self.config = config
+        self.quiet = quiet
+        self.bar: Any = None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def say(self, message: str) -> None:
+        """One line, above the bar."""
+        if self.bar is not None:
+            self.bar.write(message, file=sys.stderr)
+        else:
+            click.echo(message, err=True)
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Move the bar; it counts steps, or per mille of a wall-clock budget."""
+        from tqdm import tqdm
+
+        if self.quiet:
+            return
+        if self.bar is None:
+            self.bar = tqdm(total=record["total_steps"], initial=record["step"] - 1, unit="step")
+        self.bar.update(record["step"] - self.bar.n)
+        self.bar.set_postfix_str(
+            f"loss {record['total']:.3f} inv {record['invariance']:.4f} "
+            f"var {record['variance']:.3f} cov {record['covariance']:.4f} "
+            f"{record['crops_per_s']:.0f} crops/s {record['progress']:.1%}"
+        )

@@ -1,0 +1,158 @@
+"""A pre-training run from photos to a model folder, with everything that is kept of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.encoders.precision import choose_device
+from shamisa_cli.encoders.store import save_encoder
+from shamisa_cli.errors import UsageError
+from shamisa_cli.imaging.pool import PhotoPool
+from shamisa_cli.pretraining.checkpoint import Checkpoint, checkpoints, load_checkpoint
+from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.pretraining.log import read_log
+from shamisa_cli.pretraining.loop import Finished, Trainer
+from shamisa_cli.pretraining.parallel import join_ranks, leave_ranks
+from shamisa_cli.pretraining.plots import batch_sheet, plot_run
+from shamisa_cli.settings import to_mapping
+
+RESUMABLE = ("steps", "epochs", "budget", "workers", "device", "precision", "compile")
+"""Keys that a resumed run may change; any other would make it another run."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run is given beside its config: where photos are, where results go."""
+
+    photos: Path
+    out: Path
+    resume: bool = False
+    save_every: int = 250
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Measure the encoder each ``every`` steps: ``measure`` of its model folder is said."""
+
+    every: int
+    measure: Callable[[Path], str]
+
+
+def pretrain_to(
+    config: PretrainConfig,
+    options: RunOptions,
+    say: Callable[[str], None],
+    on_step: Callable[[dict[str, Any]], None],
+    probe: Probe | None = None,
+) -> Path:
+    """Pre-train, and return the folder of the model."""
+    device = choose_device(config.device)
+    ranks = join_ranks(device.type)
+    try:
+        checkpoint = _checkpoint(config, options)
+        pool = PhotoPool(options.photos)
+        trainer = Trainer(config, pool, options.out, device, ranks, options.save_every)
+        if checkpoint is not None:
+            trainer.restore(checkpoint)
+        if ranks.is_first:
+            _begin(trainer, options, say)
+
+        def after_step(record: dict[str, Any]) -> None:
+            on_step(record)
+            if probe is not None and record["step"] % probe.every == 0:
+                say(f"step {record['step']}: {probe.measure(save_model(trainer, options.out))}")
+
+        finished = trainer.run(after_step if ranks.is_first else None)
+        if ranks.is_first:
+            _end(trainer, options, finished, say)
+    finally:
+        leave_ranks()
+    return options.out / "model"
+
+
+def _checkpoint(config: PretrainConfig, options: RunOptions) -> Checkpoint | None:
+    """The newest checkpoint to resume from; an ``out`` in use, or another run's, is refused."""
+    found = checkpoints(options.out / "checkpoints")
+    if not options.resume:
+        if found:
+            raise UsageError(
+                f"{options.out} holds a run already (step {int(found[-1].name[5:])}): go on with "
+                "--resume, or choose another --out"
+            )
+        return None
+    if not found:
+        return None
+    checkpoint = load_checkpoint(found[-1])
+    now = to_mapping(config)
+    differing = [k for k in now if k not in RESUMABLE and now[k] != checkpoint.config.get(k)]
+    if differing:
+        raise UsageError(
+            f"{found[-1]} was made with another {', '.join(differing)}: resume with the same "
+            "settings, or choose another --out"
+        )
+    return checkpoint
+
+
+def _begin(trainer: Trainer, options: RunOptions, say: Callable[[str], None]) -> None:
+    """Say what is about to happen, and keep the config and a sheet of the first mini-batch."""
+    config, out = trainer.config, options.out
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").write_text(
+        json.dumps(to_mapping(config), indent=2) + "\n", encoding="utf-8"
+    )
+    n = sum(p.numel() for p in trainer.model.encoder.parameters())
+    start = {"random": "random weights, not ImageNet's", "imagenet": "ImageNet weights"}
+    say(
+        f"{config.backbone} ({n / 1e6:.1f} M) from {start.get(config.init, config.init)}; "
+        f"{len(trainer.pool)} photos in {options.photos}; {config.batch.n} crops a mini-batch; "
+        f"{trainer.device.type}, {'bf16' if trainer.autocast else 'fp32'}; "
+        f"graphs: {', '.join(config.graphs.sources)}"
+    )
+    if trainer.step:
+        say(f"resumed at step {trainer.step}")
+        return
+    batch = trainer.first_batch()
+    batch_sheet(batch.crops, batch.metadata, config.batch).save(out / "batch.png")
+    say(f"a mini-batch to look at: {out / 'batch.png'}")
+
+
+def _end(
+    trainer: Trainer, options: RunOptions, finished: Finished, say: Callable[[str], None]
+) -> None:
+    """Write the model folder and the pictures; say how the run ended."""
+    save_model(trainer, options.out)
+    pictures = plot_run(read_log(options.out / "log.jsonl"), options.out)
+    say(f"{finished.reason} at step {finished.step} after {finished.elapsed / 60:.1f} min")
+    if finished.reason == "stopped":
+        say("go on with --resume")
+    if not pictures:
+        say('no pictures of the curves: they need matplotlib (pip install "shamisa[plots]")')
+
+
+def save_model(trainer: Trainer, out: Path) -> Path:
+    """Write the encoder so far as a model folder, ``out``/model."""
+    encoder = trainer.model.encoder
+    config = trainer.config
+    facts = {
+        "method": "SHAMISA pre-training (arXiv 2603.13669), no human scores",
+        "steps": trainer.step,
+        "crops": trainer.step * config.accumulate * config.batch.n,
+        "photos": len(trainer.pool),
+        "seconds": round(trainer.elapsed, 1),
+        "device": trainer.device.type,
+        "config": to_mapping(config),
+    }
+    model_config = ModelConfig(
+        name=out.resolve().name,
+        backbone=config.backbone,
+        feature_size=encoder.feature_size,
+        preprocessing=encoder.preprocessing,
+        training=facts,
+    )
+    save_encoder(out / "model", encoder, model_config)
+    return out / "model"

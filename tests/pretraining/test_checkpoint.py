@@ -1,0 +1,71 @@
+"""Checkpoints are whole or absent, and hold the optimiser bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from shamisa_cli.errors import WeightsError
+from shamisa_cli.pretraining.checkpoint import (
+    KEPT,
+    Checkpoint,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+from shamisa_cli.pretraining.config import OptimiserConfig
+from shamisa_cli.pretraining.optimiser import make_optimiser
+
+
+def trained(name: str) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A small model three steps into its training."""
+    rng = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 2))
+    optimiser = make_optimiser(model, OptimiserConfig(name=name, lr=0.01))
+    for _ in range(3):
+        optimiser.zero_grad()
+        model(torch.randn(6, 4, generator=rng)).square().sum().backward()
+        optimiser.step()
+    return model, optimiser
+
+
+def checkpoint_of(model: nn.Module, optimiser: torch.optim.Optimizer, step: int = 3) -> Checkpoint:
+    return Checkpoint(step, 1.5, {"seed": 0}, model.state_dict(), optimiser.state_dict())
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
+def test_round_trip_is_exact(tmp_path: Path, name: str) -> None:
+    model, optimiser = trained(name)
+    loaded = load_checkpoint(save_checkpoint(tmp_path, checkpoint_of(model, optimiser)))
+    assert (loaded.step, loaded.elapsed, loaded.config) == (3, 1.5, {"seed": 0})
+    again, again_optimiser = trained(name)
+    again.load_state_dict(loaded.model)
+    again_optimiser.load_state_dict(loaded.optimiser)
+    x = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    for m, o in ((model, optimiser), (again, again_optimiser)):
+        o.zero_grad()
+        m(x).square().sum().backward()
+        o.step()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[key]), key
+
+
+def test_only_the_newest_stay_and_half_written_ones_do_not_count(tmp_path: Path) -> None:
+    model, optimiser = trained("sgd")
+    for step in range(1, 6):
+        save_checkpoint(tmp_path, checkpoint_of(model, optimiser, step))
+    (tmp_path / ".step-00000009.123").mkdir()
+    (tmp_path / "step-00000010").mkdir()
+    kept = [path.name for path in checkpoints(tmp_path)]
+    assert kept == [f"step-{step:08d}" for step in range(6 - KEPT, 6)]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, checkpoint_of(*trained("sgd")))
+    tensors = path / "state.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:100])
+    with pytest.raises(WeightsError, match=r"step-00000003: damaged checkpoint"):
+        load_checkpoint(path)

@@ -1,0 +1,95 @@
+"""Preset, config file and options say the same things, and refuse what nobody knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shamisa_cli.errors import UsageError
+from shamisa_cli.graphs.registry import available_sources
+from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.pretraining.presets import PRESETS, resolve
+from shamisa_cli.settings import from_mapping, to_mapping
+
+
+def test_the_default_is_the_published_configuration() -> None:
+    config = resolve("shamisa")
+    assert config == PretrainConfig()
+    assert (config.batch.n_references, config.batch.n_distorted, config.batch.n) == (12, 240, 252)
+    assert (config.optimiser.name, config.optimiser.lr) == ("sgd", 1.5e-3)
+    assert (config.projector.hidden, config.projector.out) == (3072, 768)
+    assert not config.projector_batch_norm
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_name_sources_that_exist(preset: str) -> None:
+    config = resolve(preset)
+    assert config.graphs.sources
+    assert set(config.graphs.sources) <= set(available_sources())
+
+
+def test_a_prior_method_is_one_source() -> None:
+    assert list(resolve("arniqa").graphs.sources) == ["arniqa"]
+
+
+def test_file_and_options_say_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        'backbone = "resnet18"\n[batch]\nlevels = 4\n[graphs]\nremove = ["transport"]\n'
+        "[graphs.sources.knn]\nk = 7\ncoeff = 0.5\n"
+    )
+    by_options = resolve(
+        "shamisa",
+        None,
+        {
+            "backbone": "resnet18",
+            "batch": {"levels": 4},
+            "graphs": {"remove": ["transport"], "sources": {"knn": {"k": 7, "coeff": 0.5}}},
+        },
+    )
+    assert resolve("shamisa", path) == by_options
+    assert by_options.graphs.sources["knn"] == {"k": 7, "coeff": 0.5}
+    assert "transport" not in by_options.graphs.sources
+    assert "ref_dist" in by_options.graphs.sources
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("seed = 1\n[optimiser]\nlr = 0.1\nname = 'adamw'\n")
+    config = resolve("shamisa", path, {"optimiser": {"lr": 0.2}})
+    assert (config.seed, config.optimiser.lr, config.optimiser.name) == (1, 0.2, "adamw")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": {}}, "Did you mean optimiser"),
+        ({"batch": {"level": 4}}, "Did you mean levels"),
+        ({"optimiser": {"name": "adamm"}}, "Did you mean adamw"),
+        ({"steps": 3, "budget": "5m"}, "one of steps, epochs and budget"),
+        ({"budget": "5 min"}, "expected a duration"),
+        ({"crop": "big"}, "expected a crop"),
+        ({"batch": {"levels": 0}}, "at least 1"),
+        ({"steps": "many"}, "expected int"),
+        ({"graphs": {"remove": ["transprot"]}}, "Did you mean transport"),
+    ],
+)
+def test_what_nobody_knows_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve("shamisa", None, options)
+
+
+def test_an_unknown_preset_and_a_broken_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Did you mean arniqa"):
+        resolve("arnika")
+    path = tmp_path / "broken.toml"
+    path.write_text("a = [1,")
+    with pytest.raises(UsageError, match="broken.toml: cannot be read as TOML"):
+        resolve("shamisa", path)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_resolved_config_survives_json(preset: str) -> None:
+    config = resolve(preset)
+    assert from_mapping(PretrainConfig, to_mapping(config), "itself") == config
