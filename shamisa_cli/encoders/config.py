@@ -28,16 +28,19 @@ class Protocol:
 
     Attributes
     ----------
-    short_side : the photo is first shrunk (never enlarged) until its short side is at most this many
-        px; None scores at native size.
+    short_side : the photo is first shrunk (never enlarged) until its short side is at most this
+        many px; None scores at native size.
+    long_side : likewise for the long side; the smaller of the two sizes counts.
     crop : side of the square crops, px. Photos with a side under it are padded by reflection.
-    crops : ``five`` (centre and four corners) or ``whole`` (the whole picture as one crop).
+    crops : ``five`` (centre and four corners), ``whole`` (the whole picture as one crop) or
+        ``tiles`` (a grid that covers the picture).
     scales : each crop place is looked at at these scales; their features are concatenated.
     """
 
     short_side: int | None = 512
+    long_side: int | None = None
     crop: int = 224
-    crops: Literal["five", "whole"] = "five"
+    crops: Literal["five", "whole", "tiles"] = "five"
     scales: tuple[float, ...] = (1.0, 0.5)
 
 

@@ -1,15 +1,145 @@
-"""Photos from files: any usual format to 8-bit sRGB."""
+"""Photos from files: any usual format to 8-bit sRGB, upright."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from shamisa_cli.errors import PhotoError
+from shamisa_cli.imaging.colour import to_srgb
+from shamisa_cli.imaging.formats import open_photo
+from shamisa_cli.imaging.resample import viewing_size
 
 MAX_PIXELS = 256_000_000
+"""Default cap on width × height: about 1 GB once decoded."""
+
+DRAFT_MARGIN = 2
+"""A JPEG is decoded at 1/2, 1/4 or 1/8 only where that leaves twice the size that is looked at."""
+
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = {5, 6, 7, 8}
 
 
-def decode(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The photo in ``path`` as 8-bit RGB, upright."""
-    with Image.open(path) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
+@dataclass(frozen=True)
+class Decoded:
+    """A photo, and how large it is in its file.
+
+    Attributes
+    ----------
+    image : 8-bit sRGB, upright; smaller than width × height where draft mode was allowed.
+    width, height : px, upright, of the photo in its file.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+
+
+def decode(
+    source: str | Path | BinaryIO, *, max_pixels: int = MAX_PIXELS, short_side: int | None = None
+) -> Image.Image:
+    """The photo in ``source`` as 8-bit RGB, upright, in sRGB; see :func:`decode_photo`."""
+    return decode_photo(source, max_pixels=max_pixels, short_side=short_side).image
+
+
+def decode_photo(
+    source: str | Path | BinaryIO,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    short_side: int | None = None,
+    long_side: int | None = None,
+) -> Decoded:
+    """Read one photo: EXIF orientation, colour profile, depth and transparency are seen to.
+
+    Parameters
+    ----------
+    source : a path, or a seekable binary file.
+    max_pixels : cap on width × height.
+    short_side, long_side : px, what the caller will shrink the photo to at most. A JPEG may then be
+        decoded at a fraction of its size, never under :data:`DRAFT_MARGIN` times that.
+
+    Raises
+    ------
+    PhotoError
+        whenever there is no photo to be had; the message names the file and the mend.
+    """
+    name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "photo")
+    with ExitStack() as stack:
+        try:
+            file = source
+            if isinstance(file, (str, Path)):
+                file = stack.enter_context(Path(file).open("rb"))
+            image = stack.enter_context(open_photo(file, name))
+            _check_size(image, max_pixels, name)
+            full = _draft(image, short_side, long_side)
+            image.load()
+            orientation = _orientation(image)
+            upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+            if full is None:
+                full = upright.size
+            elif orientation in _SIDEWAYS:
+                full = full[::-1]
+            return Decoded(to_srgb(upright), *full)
+        except PhotoError:
+            raise
+        except FileNotFoundError as error:
+            raise PhotoError(f"{name}: no such file") from error
+        except PermissionError as error:
+            raise PhotoError(f"{name}: may not be read; check its permissions") from error
+        except IsADirectoryError as error:
+            raise PhotoError(f"{name}: is a folder, not a photo") from error
+        except MemoryError as error:
+            raise PhotoError(f"{name}: too large for this machine's memory") from error
+        except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
+            raise PhotoError(
+                f"{name}: damaged or truncated ({_first_line(error)}); copy or download it again"
+            ) from error
+
+
+def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"{name}: {width}×{height} is {width * height / 1e6:.1f} MP, over the cap of "
+            f"{max_pixels / 1e6:g} MP; raise it with --max-pixels if the photo is to be trusted"
+        )
+
+
+def _draft(
+    image: Image.Image, short_side: int | None, long_side: int | None
+) -> tuple[int, int] | None:
+    """Set draft mode where it is allowed, and then return the size of the photo in its file."""
+    size = image.size
+    wanted = viewing_size(size, short_side, long_side)
+    if image.format not in ("JPEG", "MPO") or wanted == size:
+        return None
+    image.draft(None, (DRAFT_MARGIN * wanted[0], DRAFT_MARGIN * wanted[1]))
+    return size
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation of a loaded photo, None if it cannot be read.
+
+    Pillow turns TIFF while it loads, and has then forgotten the tag.
+    """
+    try:
+        return image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # damaged EXIF raises nearly every kind, and the pixels are still good
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

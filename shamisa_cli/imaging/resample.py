@@ -6,7 +6,7 @@ from PIL import Image
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """``image`` (8-bit RGB) at ``size`` = (width, height) px; training and scoring both use this."""
+    """``image`` (8-bit RGB) at ``size`` = (width, height) px; for training and scoring."""
     if image.size == size:
         return image
     return image.resize(size, Image.Resampling.BICUBIC)
@@ -14,12 +14,27 @@ def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def rescale(image: Image.Image, factor: float) -> Image.Image:
     """``image`` with both sides times ``factor``, rounded, at least 1 px."""
-    width, height = (max(1, round(side * factor)) for side in image.size)
-    return resize(image, (width, height))
+    return resize(image, scaled_size(image.size, factor))
 
 
 def limit_short_side(image: Image.Image, short_side: int | None) -> Image.Image:
     """``image`` shrunk until its short side is at most ``short_side`` px; never enlarged."""
-    if short_side is None or min(image.size) <= short_side:
-        return image
-    return rescale(image, short_side / min(image.size))
+    return resize(image, viewing_size(image.size, short_side))
+
+
+def viewing_size(
+    size: tuple[int, int], short_side: int | None, long_side: int | None = None
+) -> tuple[int, int]:
+    """``size`` (width, height) px shrunk to at most these sides, in proportion; never enlarged."""
+    factor = 1.0
+    if short_side is not None:
+        factor = min(factor, short_side / min(size))
+    if long_side is not None:
+        factor = min(factor, long_side / max(size))
+    return scaled_size(size, factor)
+
+
+def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """``size`` (width, height) px with both sides times ``factor``, rounded, at least 1 px."""
+    width, height = (max(1, round(side * factor)) for side in size)
+    return width, height

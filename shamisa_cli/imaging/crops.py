@@ -1,0 +1,113 @@
+"""Where the scorer looks: crops of a photo at several scales, in one fixed order (method.md §6).
+
+A *place* is a pair of fractions of the free room, (x, y) in [0, 1]²: (0, 0) is the top left corner,
+(½, ½) the centre. The same places are looked at at every scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from shamisa_cli.imaging.resample import rescale, scaled_size
+
+Place = tuple[float, float]
+Kind = Literal["five", "whole", "tiles"]
+
+FIVE: tuple[Place, ...] = ((0.5, 0.5), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+"""Centre and four corners."""
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """Which crops are taken of every photo.
+
+    Attributes
+    ----------
+    kind : ``five``: centre and corners. ``tiles``: a grid, row by row, that covers the photo with
+        as few crops as can do it. ``whole``: everything as one crop.
+    side : px of the square crops. What lies outside the photo is filled by reflection, so that no
+        crop (nor the whole) has a side under it.
+    scales : each place is looked at at all of these.
+    """
+
+    kind: Kind = "five"
+    side: int = 224
+    scales: tuple[float, ...] = (1.0, 0.5)
+
+    def places(self, size: tuple[int, int]) -> Sequence[Place]:
+        """Where a photo of ``size`` (width, height) px is looked at."""
+        if self.kind == "whole":
+            return FIVE[:1]
+        if self.kind == "five":
+            return FIVE
+        columns, rows = (_even_steps(length, self.side) for length in size)
+        return [(x, y) for y in rows for x in columns]
+
+    def crop_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the crops of a picture of ``size`` px at one scale."""
+        if self.kind == "whole":
+            return max(size[0], self.side), max(size[1], self.side)
+        return self.side, self.side
+
+    def pads(self, size: tuple[int, int]) -> bool:
+        """Whether crops of a photo of ``size`` px hold reflected pixels, at any scale."""
+        return any(min(scaled_size(size, scale)) < self.side for scale in self.scales)
+
+
+def crop_batches(
+    image: Image.Image, plan: CropPlan, places_per_batch: int = len(FIVE)
+) -> Iterator[list[np.ndarray]]:
+    """Crops of ``image`` (8-bit RGB, already at its viewing size), some places at a time.
+
+    Yields
+    ------
+    One array for each scale of the plan, (n, h, w, 3) uint8 with n ≤ ``places_per_batch``.
+    """
+    scaled = [rescale(image, scale) for scale in plan.scales]
+    where = plan.places(image.size)
+    for start in range(0, len(where), places_per_batch):
+        some = where[start : start + places_per_batch]
+        yield [
+            np.stack([crop_at(view, place, plan.crop_size(view.size)) for place in some])
+            for view in scaled
+        ]
+
+
+def crop_at(image: Image.Image, place: Place, size: tuple[int, int]) -> np.ndarray:
+    """The crop of ``size`` (width, height) at ``place``: (height, width, 3) uint8."""
+    (left, right), (top, bottom) = (
+        _span(length, wanted, fraction)
+        for length, wanted, fraction in zip(image.size, size, place, strict=True)
+    )
+    inside = np.asarray(image.crop((left, top, right, bottom)))
+    width = _missing(right - left, size[0])
+    height = _missing(bottom - top, size[1])
+    if width == height == (0, 0):
+        return inside
+    return np.pad(inside, (height, width, (0, 0)), mode="reflect")
+
+
+def _even_steps(length: int, side: int) -> list[float]:
+    """Fractions of the free room at which as few crops as can cover ``length`` px."""
+    n = max(1, math.ceil(length / side))
+    return [0.5] if n == 1 else [k / (n - 1) for k in range(n)]
+
+
+def _span(length: int, wanted: int, fraction: float) -> tuple[int, int]:
+    """Start and end of a crop inside 0 … ``length``; all of it where the crop is longer."""
+    if length <= wanted:
+        return 0, length
+    start = round(fraction * (length - wanted))
+    return start, start + wanted
+
+
+def _missing(have: int, wanted: int) -> tuple[int, int]:
+    """How many pixels are missing before and after, with the photo in the middle."""
+    before = (wanted - have) // 2
+    return before, wanted - have - before
