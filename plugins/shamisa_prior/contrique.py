@@ -7,6 +7,7 @@ from torch import Tensor
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.graphs.compositions import function_severities
 from shamisa_cli.graphs.edges import binary_graph, equal_pairs
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
@@ -39,12 +40,7 @@ class Contrique(GraphSource):
 
 def distortion_classes(metadata: BatchMetadata, layout: BatchLayout, degrees: int) -> Tensor:
     """(N,) int64: equal for crops with the same functions and degrees; references share one."""
-    degree = 1 + (metadata.severities * (degrees - 1)).round().long()  # (B, C, L, 7)
-    functions = metadata.functions[:, :, None, :].expand_as(degree)
-    # One slot per function, 0 where it is absent; slot 0 takes the padding and is dropped.
-    slots = degree.new_zeros(*degree.shape[:-1], int(functions.max()) + 2)
-    slots = slots.scatter(-1, functions + 1, degree)[..., 1:]
-    node = layout.coordinates.to(slots.device)
-    signature = slots[node[:, 0], node[:, 3], node[:, 4]]
-    signature = torch.where((node[:, 3] >= 0)[:, None], signature, 0)
-    return torch.unique(signature, dim=0, return_inverse=True)[1]
+    n_functions = int(metadata.functions.max()) + 1
+    severities = function_severities(metadata, layout, n_functions)
+    degree = 1 + (severities * (degrees - 1)).round()
+    return torch.unique(degree.nan_to_num(0), dim=0, return_inverse=True)[1]

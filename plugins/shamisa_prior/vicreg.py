@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from shamisa_prior.same_image import same_distorted_image
-
 from shamisa_cli.graphs.edges import binary_graph
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
+from shamisa_prior.same_image import same_distorted_image
 
 
 class VicReg(GraphSource):

@@ -28,6 +28,11 @@ class Parameter:
     hint: Any
     default: Any
 
+    def __str__(self) -> str:
+        if self.default is MISSING:
+            return f"{self.name}=(required)"
+        return f"{self.name}={self.default}"
+
 
 @dataclass(frozen=True)
 class SourceEntry:
@@ -110,10 +115,10 @@ def find_source(name: str) -> SourceEntry:
 
 
 def parse_source_option(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``--graph``'s ``name:key=value,…`` into the name and its options, ``coeff`` among them where given.
+    """Split ``--graph``'s ``name:key=value,…`` into the name and its options.
 
-    Values are read as Python literals (31, 0.2, True, None); what is none stays text. Names and
-    types are checked when the source is made.
+    ``coeff`` is among the options where given. Values are read as Python literals (31, 0.2, True,
+    None); what is none stays text. Names and types are checked when the source is made.
 
     Raises
     ------

@@ -42,7 +42,8 @@ class GraphSource(nn.Module):
 
     Attributes
     ----------
-    coeff : the default coefficient c of this source in A = Σ α_g c_g A_g (method.md §4).
+    coeff : the default coefficient c ≥ 0 of this source in A = Σ α_g c_g A_g (method.md §4). With 0
+        the source has no graph and no share of α, only its auxiliary loss.
     """
 
     coeff: ClassVar[float] = 1.0
@@ -56,9 +57,9 @@ class GraphSource(nn.Module):
     def build(self, inputs: GraphInputs) -> Graph:
         """The graph of this mini-batch, made anew from the current representations at every step.
 
-        Called without gradients: a graph is a target.
+        Called without gradients: a graph is a target. The default has no edge.
         """
-        raise NotImplementedError
+        return Graph.empty(inputs.layout.n, inputs.h.device)
 
     def auxiliary_loss(self, h: Tensor, inputs: GraphInputs) -> Tensor | None:
         """A scalar that is added to the objective, or None; ``h`` (N, d) carries gradients."""
