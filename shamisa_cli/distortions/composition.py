@@ -1,0 +1,111 @@
+"""Compositions of distortions, and groups in which a single severity varies (method.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.distortions.apply import apply_entry
+from shamisa_cli.distortions.calibration import quantize_severity
+from shamisa_cli.distortions.registry import CATEGORIES, ENTRIES, ENTRIES_OF_CATEGORY
+
+SEVERITY_SCALE = 0.625
+"""Standard deviation of u in λ = min(|u|, 1)."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Distortions one after the other.
+
+    Attributes
+    ----------
+    functions : the entry ids (positions in ``registry.ENTRIES``) in order of application.
+    severities : λ of each, in [0, 1], as applied (integer parameters rounded, λ recomputed).
+    """
+
+    functions: tuple[int, ...]
+    severities: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.functions) != len(self.severities):
+            raise ValueError(
+                f"{len(self.functions)} functions, but {len(self.severities)} severities"
+            )
+
+
+@dataclass(frozen=True)
+class CompositionGroup:
+    """L compositions that differ in the severity of one function only.
+
+    Attributes
+    ----------
+    functions, severities : the base composition.
+    varying : the position v of the function whose severity varies.
+    varying_severities : its severity λ_v at each of the L levels.
+    """
+
+    functions: tuple[int, ...]
+    severities: tuple[float, ...]
+    varying: int
+    varying_severities: tuple[float, ...]
+
+    def at(self, level: int) -> Composition:
+        """The composition of one level."""
+        severities = list(self.severities)
+        severities[self.varying] = self.varying_severities[level]
+        return Composition(self.functions, tuple(severities))
+
+
+def sample_composition(generator: torch.Generator, n_functions: int | None = None) -> Composition:
+    """Draw M ~ uniform{1..7} (or take ``n_functions``), M categories in random order, one entry of each.
+
+    A random permutation of the categories, cut after M, is both a uniform draw without
+    replacement and a uniform order.
+    """
+    most = len(CATEGORIES)
+    m = n_functions if n_functions is not None else 1 + _integer(most, generator)
+    order = torch.randperm(most, generator=generator)[:m]
+    functions = []
+    for category in order.tolist():
+        entries = ENTRIES_OF_CATEGORY[CATEGORIES[category]]
+        functions.append(entries[_integer(len(entries), generator)])
+    drawn = sample_severities(m, generator).tolist()
+    return Composition(tuple(functions), _quantized(functions, drawn))
+
+
+def sample_group(levels: int, generator: torch.Generator) -> CompositionGroup:
+    """Draw a base composition, one varying position, and ``levels`` severities for it."""
+    base = sample_composition(generator)
+    varying = _integer(len(base.functions), generator)
+    drawn = sample_severities(levels, generator).tolist()
+    varied = _quantized([base.functions[varying]] * levels, drawn)
+    return CompositionGroup(base.functions, base.severities, varying, varied)
+
+
+def sample_severities(count: int, generator: torch.Generator) -> Tensor:
+    """λ = min(|u|, 1), u ~ N(0, 0.625²), i.i.d.: (count,) float32."""
+    return (torch.randn(count, generator=generator) * SEVERITY_SCALE).abs().clamp_max(1)
+
+
+def compose(images: Tensor, composition: Composition, generator: torch.Generator) -> Tensor:
+    """Apply ``composition`` to every image of (N, 3, H, W) in [0, 1]; the input is not changed."""
+    for function, severity in zip(composition.functions, composition.severities, strict=True):
+        severities = torch.full((len(images),), severity, dtype=torch.float64)
+        images = apply_entry(images, ENTRIES[function], severities, generator)
+    return images
+
+
+def _quantized(functions: Sequence[int], severities: Sequence[float]) -> tuple[float, ...]:
+    """Each severity as its function really applies it."""
+    return tuple(
+        float(quantize_severity(ENTRIES[f].distortion, torch.tensor(s, dtype=torch.float64)))
+        for f, s in zip(functions, severities, strict=True)
+    )
+
+
+def _integer(count: int, generator: torch.Generator) -> int:
+    """Uniform in 0 … count-1."""
+    return int(torch.randint(count, (1,), generator=generator))

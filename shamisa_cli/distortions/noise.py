@@ -1,0 +1,39 @@
+"""Noise: white in RGB and in YCbCr, impulse, multiplicative (KADID-10k)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.distortions.colorspace import ycc_to_rgb_offset
+from shamisa_cli.distortions.draws import normal_like, per_image, uniform_like
+
+
+def white_noise(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise of variance ``native`` to every channel of every pixel."""
+    noise = normal_like(images, generator).mul_(per_image(native.sqrt(), images))
+    return noise.add_(images)
+
+
+def white_noise_cc(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise of variance ``native`` to Y, Cb and Cr (full-range BT.601).
+
+    The colour transform is linear, so the noise is transformed and the image is not.
+    """
+    noise = normal_like(images, generator).mul_(per_image(native.sqrt(), images))
+    return ycc_to_rgb_offset(noise).add_(images)
+
+
+def impulse_noise(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
+    """Set a part ``native`` of the values, channel by channel: half to 1 (salt), half to 0 (pepper)."""
+    draws = uniform_like(images, generator)
+    half = per_image(native / 2, images)
+    salt = (draws < half).to(images.dtype)
+    kept = (draws < 1 - half).to(images.dtype)
+    return torch.maximum(images, salt).mul_(kept)
+
+
+def multiplicative_noise(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
+    """x + x·n with Gaussian n of variance ``native`` (speckle)."""
+    noise = normal_like(images, generator).mul_(per_image(native.sqrt(), images))
+    return noise.add_(1).mul_(images)

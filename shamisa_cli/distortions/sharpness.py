@@ -1,0 +1,42 @@
+"""Sharpness and contrast: over-sharpening, two contrast changes (KADID-10k)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.distortions.colorspace import lab_to_rgb, rgb_to_lab
+from shamisa_cli.distortions.convolution import gaussian_blur
+from shamisa_cli.distortions.draws import per_image
+
+SHARPEN_SIGMA = 6.0
+SHARPEN_RADIUS = 6
+
+
+def high_sharpen(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
+    """Unsharp mask on CIELab's L*: L + a·(L − blurred L), a = ``native``, window 13×13, σ = 6 px."""
+    lab = rgb_to_lab(images)
+    lightness = lab[:, :1]
+    sigma = torch.full((len(images),), SHARPEN_SIGMA)
+    detail = lightness - gaussian_blur(lightness, sigma, SHARPEN_RADIUS)
+    lab[:, :1] = detail.mul_(per_image(native, images)).add_(lightness).clamp_(0, 100)
+    return lab_to_rgb(lab)
+
+
+def linear_contrast_change(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
+    """The polynomial through (0, 0), (0.3, ¼ − a/4), (½, ½), (0.7, ¾ + a/4), (1, 1), a = ``native``.
+
+    The points lie symmetrically about (½, ½), so with t = x − ½ it is the odd cubic ½ + p·t + q·t³;
+    clamped to [0, 1] it rises everywhere. At a = 0 it already raises the contrast a little, as the
+    published points have it.
+    """
+    amount = per_image(native, images)
+    cubic = -(0.05 + 0.25 * amount) / 0.042
+    slope = 1 - 0.25 * cubic
+    offset = images - 0.5
+    return (offset * offset).mul_(cubic).add_(slope).mul_(offset).add_(0.5)
+
+
+def nonlinear_contrast_change(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
+    """Compress the range [0, 1] to ½ ± ``native``."""
+    return (images - 0.5).mul_(2 * per_image(native, images)).add_(0.5)
