@@ -10,7 +10,7 @@ from shamisa_cli.distortions.registry import Distortion, Entry, get_distortion
 from shamisa_cli.errors import UsageError
 
 CPU_PIECE = 5
-"""Images worked on at a time on a CPU: five 224-px crops and their temporaries stay in the cache."""
+"""Images worked on at a time on a CPU: five 224-px crops and what is made of them fit its cache."""
 
 
 def apply_distortion(

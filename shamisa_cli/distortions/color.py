@@ -42,7 +42,8 @@ def color_shift(images: Tensor, native: Tensor, generator: torch.Generator) -> T
 def color_saturation_1(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
     """Multiply the HSV saturation by ``native``; a negative factor turns to the opposite hues.
 
-    In HSV every channel is V·(1 − S·k(H)), so scaling S by f is V − f·(V − channel), V = max(R, G, B).
+    In HSV every channel is V·(1 − S·k(H)) with V = max(R, G, B), so scaling S by f gives
+    V − f·(V − channel).
     """
     value = images.amax(1, keepdim=True)
     return torch.lerp(value.expand_as(images), images, per_image(native, images))
@@ -68,7 +69,7 @@ def _edge_weight(images: Tensor) -> Tensor:
 
 
 def _translate(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Each plane of (N, H, W) moved down by rows[n] and right by columns[n] px, edges replicated."""
+    """Plane n of (N, H, W) moved down by rows[n] and right by columns[n] px, edges replicated."""
     n, height, width = planes.shape
     y = (torch.arange(height) - rows[:, None]).clamp(0, height - 1)
     x = (torch.arange(width) - columns[:, None]).clamp(0, width - 1)

@@ -1,7 +1,7 @@
 """sRGB to CIELab (D65, 2° observer) and back, without branches: exact to float32 rounding.
 
-A piecewise function is written as low(min(x, t)) + high(max(x, t)) − high(t), whose parts meet at t:
-on a CPU that is several times as fast as ``torch.where``, and faster than a table of 256 values
+A piecewise function is written as low(min(x, t)) + high(max(x, t)) − high(t), whose parts meet at
+t: on a CPU that is several times as fast as ``torch.where``, and faster than a table of 256 values
 (measured on 224-px crops: 0.24 ms for a power, 0.51 ms for a table, 0.58 ms for ``where``).
 """
 
@@ -47,7 +47,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
 
 def ycc_to_rgb_offset(offsets: Tensor) -> Tensor:
-    """RGB offsets of full-range BT.601 YCbCr offsets (N, 3, H, W): the linear part of JFIF's map."""
+    """RGB offsets of full-range BT.601 YCbCr offsets (N, 3, H, W), as in JFIF."""
     return _mix(_YCC_TO_RGB, offsets)
 
 

@@ -60,7 +60,7 @@ class CompositionGroup:
 
 
 def sample_composition(generator: torch.Generator, n_functions: int | None = None) -> Composition:
-    """Draw M ~ uniform{1..7} (or take ``n_functions``), M categories in random order, one entry of each.
+    """Draw M ~ uniform{1..7} (or take ``n_functions``), M categories, and one entry of each.
 
     A random permutation of the categories, cut after M, is both a uniform draw without
     replacement and a uniform order.

@@ -74,5 +74,5 @@ def _through_codec(
 
 @lru_cache(maxsize=1)
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """The codec threads of this process; a forked data worker, which inherits none, makes its own."""
+    """The codec threads of this process; a forked data worker inherits none and makes its own."""
     return ThreadPoolExecutor(threads, thread_name_prefix="shamisa-codec")

@@ -25,7 +25,7 @@ def white_noise_cc(images: Tensor, native: Tensor, generator: torch.Generator) -
 
 
 def impulse_noise(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
-    """Set a part ``native`` of the values, channel by channel: half to 1 (salt), half to 0 (pepper)."""
+    """Set a part ``native`` of the values of each channel: half to 1 (salt), half to 0 (pepper)."""
     draws = uniform_like(images, generator)
     half = per_image(native / 2, images)
     salt = (draws < half).to(images.dtype)

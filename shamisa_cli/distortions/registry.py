@@ -1,6 +1,7 @@
 """The 24 atomic distortions by name and category, with KADID-10k's five levels (distortions.md).
 
-Source: Lin, Hosu, Saupe, "KADID-10k: A large-scale artificially distorted IQA database", QoMEX 2019.
+Source: Lin, Hosu, Saupe, "KADID-10k: A large-scale artificially distorted IQA database", QoMEX
+2019.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Distortion:
     levels : the native parameter at severity λ = 0, ¼, ½, ¾, 1.
     integer : whether the native parameter must be an integer.
     signed : whether it may also be applied with the opposite sign.
-    apply : (images (N, 3, H, W) float in [0, 1], native (N,) on the CPU, generator) to the distorted
+    apply : (images (N, 3, H, W) float in [0, 1], native (N,) on the CPU, generator) to distorted
         images, which may leave [0, 1]; the input is never changed. Use
         :func:`shamisa_cli.distortions.apply.apply_distortion`, which calibrates and clamps.
     """

@@ -14,7 +14,7 @@ SHARPEN_RADIUS = 6
 
 
 def high_sharpen(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
-    """Unsharp mask on CIELab's L*: L + a·(L − blurred L), a = ``native``, window 13×13, σ = 6 px."""
+    """Unsharp mask on CIELab's L*: L + a·(L − blurred L), a = ``native``; window 13×13, σ = 6."""
     lab = rgb_to_lab(images)
     lightness = lab[:, :1]
     sigma = torch.full((len(images),), SHARPEN_SIGMA)
@@ -24,10 +24,10 @@ def high_sharpen(images: Tensor, native: Tensor, generator: torch.Generator) -> 
 
 
 def linear_contrast_change(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
-    """The polynomial through (0, 0), (0.3, ¼ − a/4), (½, ½), (0.7, ¾ + a/4), (1, 1), a = ``native``.
+    """The polynomial through (0, 0), (0.3, ¼ − a/4), (½, ½), (0.7, ¾ + a/4), (1, 1).
 
-    The points lie symmetrically about (½, ½), so with t = x − ½ it is the odd cubic ½ + p·t + q·t³;
-    clamped to [0, 1] it rises everywhere. At a = 0 it already raises the contrast a little, as the
+    The points lie symmetrically about (½, ½), so with a = ``native`` and t = x − ½ it is the
+    odd cubic ½ + p·t + q·t³; clamped to [0, 1] it rises everywhere. At a = 0 it already raises the contrast a little, as the
     published points have it.
     """
     amount = per_image(native, images)

@@ -1,0 +1,213 @@
+"""Reference photos for pre-training: a folder tree of photos, and random crops of them.
+
+Decoding happens ahead, in threads, and decoded photos stay in memory while they fit. A crop depends on
+the photo and on the generator alone, never on what is cached or on the number of threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shamisa_cli.errors import PhotoError, ShamisaError
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.imaging.folders import list_photos
+from shamisa_cli.imaging.resample import rescale, resize
+
+_log = logging.getLogger(__name__)
+
+CACHE_BYTES = 4 * 2**30
+"""Default room for decoded photos: about 5,000 photos of 500×400 px with their half-scale copies."""
+
+VIEWS = 2
+"""Full scale and half scale."""
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A decoded photo, (H, W, 3) uint8 at each of the two scales."""
+
+    scales: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(pixels.nbytes for pixels in self.scales)
+
+
+class PhotoPool:
+    """The photos below a folder, in natural order of their paths, by number.
+
+    Parameters
+    ----------
+    folder : where the photos are.
+    workers : threads that decode.
+    cache_bytes : room for decoded photos, in this process; once it is full, further photos are
+        decoded each time they are asked for.
+    recursive : whether photos in folders below count too.
+
+    Raises
+    ------
+    ShamisaError
+        if there is no such folder, or no photo in it.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        workers: int = 2,
+        cache_bytes: int = CACHE_BYTES,
+        recursive: bool = True,
+    ) -> None:
+        self.paths = list_photos(folder, recursive=recursive)
+        if not self.paths:
+            raise ShamisaError(
+                f"{folder}: no photos there; point it at a folder with JPEG, PNG or WebP photos"
+            )
+        self.workers = max(1, workers)
+        self.cache_bytes = cache_bytes
+        self._forget()
+
+    def __len__(self) -> int:
+        """Number of photo files, damaged ones included."""
+        return len(self.paths)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("paths", "workers", "cache_bytes")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def prefetch(self, photos: Iterable[int]) -> None:
+        """Start decoding ``photos`` (numbers) in threads, for a later call of :meth:`crops`."""
+        self._own_process()
+        for number in photos:
+            self._decoding(number)
+
+    def crops(
+        self,
+        photos: Sequence[int],
+        size: int,
+        generator: torch.Generator,
+        *,
+        flip: bool = False,
+        scale: tuple[float, float] = (1.0, 1.0),
+    ) -> Tensor:
+        """A random crop of each photo at full scale, and another one at half scale.
+
+        Parameters
+        ----------
+        photos : numbers of the photos. In place of a damaged photo the next good one is taken.
+        size : side of the crops in px. A photo with a shorter side is filled up by reflection.
+        generator : draws the places.
+        flip : mirror every second crop, at random.
+        scale : range in (0, 1] of a random shrinking before the crop, uniform; 1 for none.
+
+        Returns
+        -------
+        (2, len(photos), 3, size, size) uint8, index 0 being full scale.
+        """
+        self.prefetch(photos)
+        draws = torch.rand((VIEWS, len(photos), 4), generator=generator).tolist()
+        crops = torch.empty((VIEWS, len(photos), 3, size, size), dtype=torch.uint8)
+        for i, number in enumerate(photos):
+            photo = self._good(number)
+            for view, pixels in enumerate(photo.scales):
+                x, y, shrink, mirror = draws[view][i]
+                factor = scale[0] + shrink * (scale[1] - scale[0])
+                crop = _crop(pixels, size, (x, y), factor)
+                crop = crop[:, ::-1] if flip and mirror < 0.5 else crop
+                crops[view, i].numpy()[:] = crop.transpose(2, 0, 1)
+        return crops
+
+    def _good(self, number: int) -> _Photo:
+        """The photo ``number``, or else the next that can be decoded."""
+        for other in range(number, number + len(self.paths)):
+            photo = self._decoding(other % len(self.paths)).result()
+            self._pending.pop(other % len(self.paths), None)
+            if photo is not None:
+                return photo
+        raise ShamisaError(f"none of the {len(self.paths)} photos could be read")
+
+    def _decoding(self, number: int) -> Future[_Photo | None]:
+        """The photo ``number`` under way, or done if it is in memory; None for a damaged one."""
+        kept = self._kept.get(number)
+        if kept is None:
+            kept = self._pending.get(number)
+        if kept is None:
+            kept = self._threads.submit(self._decode, number)
+            self._pending[number] = kept
+        return kept
+
+    def _decode(self, number: int) -> _Photo | None:
+        photo = None
+        try:
+            image = decode(self.paths[number])
+            photo = _Photo((np.asarray(image), np.asarray(rescale(image, 0.5))))
+        except PhotoError as error:
+            _log.warning("skipped %s", error)
+        self._keep(number, photo)
+        return photo
+
+    def _keep(self, number: int, photo: _Photo | None) -> None:
+        """Remember a photo if there is room, and a damaged one always, so that it warns once."""
+        n_bytes = 0 if photo is None else photo.n_bytes
+        done: Future[_Photo | None] = Future()
+        done.set_result(photo)
+        with self._lock:
+            if photo is None or self._used + n_bytes <= self.cache_bytes:
+                self._used += n_bytes
+                self._kept[number] = done
+
+    def _own_process(self) -> None:
+        """Threads do not survive a fork: a data worker starts with what is in memory, and its own."""
+        if self._process != os.getpid():
+            self._start_threads()
+
+    def _forget(self) -> None:
+        self._kept: dict[int, Future[_Photo | None]] = {}
+        self._used = 0
+        self._start_threads()
+
+    def _start_threads(self) -> None:
+        self._pending: dict[int, Future[_Photo | None]] = {}
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="shamisa-photos")
+        self._process = os.getpid()
+
+
+def _crop(pixels: np.ndarray, size: int, place: tuple[float, float], factor: float) -> np.ndarray:
+    """(size, size, 3) of (H, W, 3): a window at ``place`` in [0, 1)², shrunk by ``factor``."""
+    window = round(size / factor)
+    height, width = (min(side, window) for side in pixels.shape[:2])
+    left, top = (
+        int(fraction * (side - extent + 1))
+        for fraction, side, extent in zip(place, pixels.shape[1::-1], (width, height), strict=True)
+    )
+    inside = pixels[top : top + height, left : left + width]
+    if window != size:
+        shrunk = [min(size, max(1, round(extent * size / window))) for extent in (width, height)]
+        inside = np.asarray(resize(Image.fromarray(inside), (shrunk[0], shrunk[1])))
+    return _filled(inside, size)
+
+
+def _filled(pixels: np.ndarray, size: int) -> np.ndarray:
+    """``pixels`` in the middle of (size, size, 3), the rest filled by reflection."""
+    missing = [size - extent for extent in pixels.shape[:2]]
+    if not any(missing):
+        return pixels
+    pads = [(m // 2, m - m // 2) for m in missing]
+    return np.pad(pixels, (*pads, (0, 0)), mode="reflect")
