@@ -26,9 +26,9 @@ def high_sharpen(images: Tensor, native: Tensor, generator: torch.Generator) -> 
 def linear_contrast_change(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
     """The polynomial through (0, 0), (0.3, ¼ − a/4), (½, ½), (0.7, ¾ + a/4), (1, 1).
 
-    The points lie symmetrically about (½, ½), so with a = ``native`` and t = x − ½ it is the
-    odd cubic ½ + p·t + q·t³; clamped to [0, 1] it rises everywhere. At a = 0 it already raises the contrast a little, as the
-    published points have it.
+    The points lie symmetrically about (½, ½), so with a = ``native`` and t = x − ½ it is the odd
+    cubic ½ + p·t + q·t³; clamped to [0, 1] it falls nowhere. At a = 0 it already raises the
+    contrast a little, as the published points have it.
     """
     amount = per_image(native, images)
     cubic = -(0.05 + 0.25 * amount) / 0.042

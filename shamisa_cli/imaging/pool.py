@@ -1,7 +1,7 @@
 """Reference photos for pre-training: a folder tree of photos, and random crops of them.
 
-Decoding happens ahead, in threads, and decoded photos stay in memory while they fit. A crop depends on
-the photo and on the generator alone, never on what is cached or on the number of threads.
+Decoding happens ahead, in threads, and decoded photos stay in memory while they fit. A crop depends
+on the photo and on the generator alone, never on what is cached or on the number of threads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from shamisa_cli.imaging.resample import rescale, resize
 _log = logging.getLogger(__name__)
 
 CACHE_BYTES = 4 * 2**30
-"""Default room for decoded photos: about 5,000 photos of 500×400 px with their half-scale copies."""
+"""Default room for decoded photos: 5,000 of 500×400 px with their half-scale copies."""
 
 VIEWS = 2
 """Full scale and half scale."""
@@ -173,7 +173,7 @@ class PhotoPool:
                 self._kept[number] = done
 
     def _own_process(self) -> None:
-        """Threads do not survive a fork: a data worker starts with what is in memory, and its own."""
+        """Threads do not survive a fork: a data worker keeps what is in memory and starts its own."""
         if self._process != os.getpid():
             self._start_threads()
 
