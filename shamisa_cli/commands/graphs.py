@@ -9,8 +9,8 @@ import click
 def graphs() -> None:
     """List the graph sources: package, coefficient c, options and their defaults.
 
-    Each can be named in `shamisa pretrain --graph NAME:option=value,coeff=0.2`. Packages add sources
-    by the entry-point group shamisa.graph_sources; SHAMISA_NO_PLUGINS=1 leaves only our own.
+    Each can be named in `shamisa pretrain --graph NAME:option=value,coeff=0.2`. Packages add
+    sources by the entry-point group shamisa.graph_sources; SHAMISA_NO_PLUGINS=1 leaves our own.
     """
     from shamisa_cli.graphs.registry import available_sources
 
