@@ -15,7 +15,7 @@ from shamisa_transport.sinkhorn import balanced_codes
 
 
 class Transport(GraphSource):
-    """Soft assignments to learned prototypes; the pairs with the largest scores stay (method.md §4).
+    """Soft assignments to learned prototypes; the pairs of largest scores stay (method.md §4).
 
     p_i = softmax(logits_i / temperature), the logits being the inner products of h with prototypes
     of unit length. Scores are rescaled over all pairs i ≠ j to [0, 1] (to 0 where all are equal).

@@ -75,15 +75,14 @@ class GraphCombination(nn.Module):
 
     def forward(self, inputs: GraphInputs) -> Combined:
         """Build every source's graph from ``inputs`` and combine them, in float32."""
-        mixed = self._mixed()
         with torch.autocast(inputs.h.device.type, enabled=False):
             with torch.no_grad():
-                graphs = [self._build(self.names[g], inputs) for g in mixed]
+                graphs = [self._build(g, inputs) for g in range(len(self.names))]
             statistics = torch.stack([_statistics(graph) for graph in graphs])
             alpha = self._alpha(statistics)
             weights = [
-                share * self.coefficients[g] * graph.weight
-                for share, g, graph in zip(alpha, mixed, graphs, strict=True)
+                share * coeff * graph.weight
+                for share, coeff, graph in zip(alpha, self.coefficients, graphs, strict=True)
             ]
             combined = coalesce(
                 inputs.layout.n,
@@ -91,14 +90,7 @@ class GraphCombination(nn.Module):
                 torch.cat([graph.j for graph in graphs]),
                 torch.cat(weights),
             )
-        rows = torch.tensor(mixed, device=alpha.device)
-        n_sources = len(self.names)
-        return Combined(
-            combined,
-            alpha.new_zeros(n_sources).index_copy(0, rows, alpha),
-            statistics.new_zeros(n_sources, 2).index_copy(0, rows, statistics),
-            self.names,
-        )
+        return Combined(combined, alpha, statistics, self.names)
 
     def auxiliary_losses(self, h: Tensor, inputs: GraphInputs) -> dict[str, Tensor]:
         """The auxiliary loss of each source that has one, in float32; ``h`` carries gradients."""
@@ -117,22 +109,29 @@ class GraphCombination(nn.Module):
         """The places of the sources with c > 0."""
         return [g for g, coeff in enumerate(self.coefficients) if coeff > 0]
 
-    def _build(self, name: str, inputs: GraphInputs) -> Graph:
-        """A source's graph; refused, naming the source, where it is none."""
-        graph = self._source(name).build(inputs)
+    def _build(self, g: int, inputs: GraphInputs) -> Graph:
+        """The g-th source's graph; refused, naming the source, where it is none."""
+        if self.coefficients[g] == 0:
+            return Graph.empty(inputs.layout.n, inputs.h.device)
+        graph = self._source(self.names[g]).build(inputs)
         try:
             graph.validate(inputs.layout.n)
         except ValueError as error:
-            raise UsageError(f"graph source {name!r} returned a wrong graph: {error}") from error
+            raise UsageError(
+                f"graph source {self.names[g]!r} returned a wrong graph: {error}"
+            ) from error
         return graph
 
     def _alpha(self, statistics: Tensor) -> Tensor:
-        """The shares of the sources with c > 0."""
-        if self.alpha_mode == "fixed":
-            return statistics.new_full((len(statistics),), 1 / len(statistics))
-        if self.mixture is None:
+        """(G,) α from (G, 2) statistics."""
+        mixed = torch.tensor(self._mixed(), device=statistics.device)
+        if self.mixture is not None:
+            shares = self.mixture(statistics[mixed])
+        elif self.alpha_mode == "fixed":
+            shares = statistics.new_full((len(mixed),), 1 / len(mixed))
+        else:
             raise RuntimeError("call prepare() before the first forward()")
-        return self.mixture(statistics)
+        return statistics.new_zeros(len(self.names)).index_copy(0, mixed, shares)
 
 
 def _statistics(graph: Graph) -> Tensor:

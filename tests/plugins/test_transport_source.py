@@ -25,7 +25,8 @@ def make(inputs, **options):
 
 def oracle_logits(h, prototypes):
     unit = [p / sum(x * x for x in p) ** 0.5 for p in prototypes]
-    return torch.stack([torch.stack([sum(a * b for a, b in zip(x, p)) for p in unit]) for x in h])
+    cosines = [[sum(a * b for a, b in zip(x, p, strict=True)) for p in unit] for x in h]
+    return torch.stack([torch.stack(row) for row in cosines])
 
 
 def oracle_log_p(logits, temperature):

@@ -1,0 +1,175 @@
+"""A = Σ α_g·c_g·A_g against dense sums, and what α learns from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from shamisa_cli.distortions.layout import BatchLayout
+from shamisa_cli.errors import UsageError
+from shamisa_cli.graphs.combine import GraphCombination
+from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.source import GraphSource
+from shamisa_cli.pretraining.objective import invariance
+from shamisa_knn import Knn
+from shamisa_metadata import DistDist, PairedView, RefDist, RefRef
+from shamisa_transport import Transport
+
+LAYOUT = BatchLayout(1, 2, 2, 2, 2)
+
+
+class AuxiliaryOnly(GraphSource):
+    coeff = 0.0
+
+    def auxiliary_loss(self, h, inputs):
+        return h.square().sum()
+
+
+def combination(alpha="learned", **more):
+    made = (PairedView(), RefDist(), RefRef(), DistDist(), Knn(3), Transport(prototypes=4))
+    sources = {type(s).__name__: (s, s.coeff) for s in (*made, *more.values())}
+    combined = GraphCombination(sources, alpha)
+    combined.prepare(6, torch.Generator().manual_seed(0))
+    return combined
+
+
+def dense_sum(model, inputs, alpha):
+    parts = []
+    for share, (name, source), c in zip(
+        alpha, model.sources.items(), model.coefficients, strict=True
+    ):
+        assert name == type(source).__name__
+        parts.append(share * c * source.build(inputs).dense().detach())
+    return sum(parts)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), alpha=st.sampled_from(["learned", "fixed"]))
+def test_combined_graph_is_the_weighted_sum(make_graph_inputs, seed, alpha):
+    inputs = make_graph_inputs(LAYOUT, seed)
+    model = combination(alpha)
+    if model.mixture is not None:
+        nn.init.normal_(model.mixture.layers[-1].weight, generator=torch.Generator().manual_seed(1))
+    made = model(inputs)
+    made.graph.validate(LAYOUT.n)
+    torch.testing.assert_close(made.graph.dense(), dense_sum(model, inputs, made.alpha))
+    assert made.alpha.sum().item() == pytest.approx(1)
+    assert (made.alpha > 0).all()
+    for row, source in zip(made.statistics.tolist(), model.sources.values(), strict=True):
+        graph = source.build(inputs)
+        assert row == pytest.approx([graph.n_edges, graph.weight.sum().item()])
+
+
+def test_alpha_is_softmax_of_the_mlp_of_layer_normed_statistics(make_graph_inputs):
+    inputs = make_graph_inputs(LAYOUT)
+    model = combination()
+    nn.init.normal_(model.mixture.layers[-1].weight, generator=torch.Generator().manual_seed(1))
+    made = model(inputs)
+    x = made.statistics.flatten().double()
+    x = (x - x.mean()) / (x.var(unbiased=False) + 1e-5).sqrt()
+    w1, b1, slope, w2, b2 = (p.double() for p in list(model.mixture.parameters())[2:])
+    hidden = w1 @ x + b1
+    assert len(hidden) == 2 * len(x)
+    hidden = torch.where(hidden > 0, hidden, slope * hidden)
+    torch.testing.assert_close(
+        made.alpha.double(), torch.softmax(w2 @ hidden + b2, 0), atol=1e-6, rtol=0
+    )
+
+
+def test_learned_alpha_starts_equal_and_follows_its_gradient(make_graph_inputs):
+    inputs = make_graph_inputs(LAYOUT)
+    model = combination()
+    made = model(inputs)
+    torch.testing.assert_close(made.alpha, torch.full((6,), 1 / 6))
+
+    # d loss/d α_g is the energy of c_g·A_g, by loops.
+    n, size = inputs.z.shape
+    energies = []
+    for source, c in zip(model.sources.values(), model.coefficients, strict=True):
+        a = source.build(inputs).dense().detach().tolist()
+        energies.append(
+            sum(
+                2 / (n * size) * c * a[i][j] * float((inputs.z[i] - inputs.z[j]).square().sum())
+                for i in range(n)
+                for j in range(i + 1, n)
+            )
+        )
+    loss = invariance(inputs.z, made.graph)
+    (gradient,) = torch.autograd.grad(loss, made.alpha, retain_graph=True)
+    # α sums to 1: only differences between the sources' gradients matter.
+    torch.testing.assert_close(gradient, torch.tensor(energies), atol=1e-4, rtol=1e-4)
+
+    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(2):
+        optimiser.zero_grad()
+        invariance(inputs.z, model(inputs).graph).backward()
+        optimiser.step()
+    after = model(inputs)
+    assert invariance(inputs.z, after.graph) < loss
+    assert all(p.grad.abs().max() > 0 for p in model.mixture.parameters())
+
+
+def test_fixed_alpha_has_nothing_to_learn(make_graph_inputs):
+    inputs = make_graph_inputs(LAYOUT)
+    made = combination("fixed")(inputs)
+    torch.testing.assert_close(made.alpha, torch.full((6,), 1 / 6))
+    assert not made.graph.weight.requires_grad
+
+
+def test_graphs_are_targets(make_graph_inputs):
+    """The prototypes shape the transport graph, but learn from the auxiliary loss only."""
+    inputs = make_graph_inputs(LAYOUT)
+    model = combination()
+    invariance(inputs.z, model(inputs).graph).backward()
+    assert model.sources["Transport"].prototypes.grad is None
+
+
+def test_a_source_without_coefficient_brings_its_loss_only(make_graph_inputs):
+    inputs = make_graph_inputs(LAYOUT)
+    plain, with_it = combination(), combination(extra=AuxiliaryOnly())
+    made, more = plain(inputs), with_it(inputs)
+    assert more.names == (*made.names, "AuxiliaryOnly")
+    assert torch.equal(more.alpha, torch.cat([made.alpha, torch.zeros(1)]))
+    assert torch.equal(more.statistics[-1], torch.zeros(2))
+    assert torch.equal(more.graph.dense(), made.graph.dense())
+    losses = with_it.auxiliary_losses(inputs.h, inputs)
+    assert set(losses) == {"Transport", "AuxiliaryOnly"}
+    assert losses["AuxiliaryOnly"].item() == pytest.approx(LAYOUT.n)
+
+
+def test_mixed_precision_changes_nothing(make_graph_inputs):
+    inputs = make_graph_inputs(LAYOUT)
+    model = combination()
+    expected, losses = model(inputs), model.auxiliary_losses(inputs.h, inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        made, under = model(inputs), model.auxiliary_losses(inputs.h, inputs)
+    assert torch.equal(made.graph.dense(), expected.graph.dense())
+    assert torch.equal(under["Transport"], losses["Transport"])
+
+
+def test_a_wrong_graph_names_its_source(make_graph_inputs):
+    class SelfLoop(GraphSource):
+        def build(self, inputs):
+            one = torch.ones(1, dtype=torch.int64)
+            return Graph(inputs.layout.n, one, one, torch.ones(1))
+
+    with pytest.raises(UsageError, match="'SelfLoop' returned a wrong graph"):
+        combination(extra=SelfLoop())(make_graph_inputs(LAYOUT))
+
+
+@pytest.mark.parametrize(
+    ("sources", "alpha", "message"),
+    [
+        ({}, "learned", "no graph source"),
+        ({"a": (RefRef(), 0.0)}, "learned", "no graph source"),
+        ({"a": (RefRef(), -1.0)}, "learned", "coeff must be at least 0"),
+        ({"a": (RefRef(), float("nan"))}, "learned", "coeff must be at least 0"),
+        ({"a": (RefRef(), 1.0)}, "detached", "learned or fixed"),
+    ],
+)
+def test_senseless_combinations_are_refused(sources, alpha, message):
+    with pytest.raises(UsageError, match=message):
+        GraphCombination(sources, alpha)

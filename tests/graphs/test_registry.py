@@ -1,0 +1,166 @@
+"""Sources found by entry points: ours, other packages', and broken ones."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from shamisa_cli.cli import app
+from shamisa_cli.errors import UsageError
+from shamisa_cli.graphs.registry import available_sources, create_source, parse_source_option
+
+PLUGIN = """
+from typing import Literal
+from shamisa_cli.graphs.source import GraphSource
+
+class Good(GraphSource):
+    '''Says what it is.'''
+    coeff = 0.25
+    def __init__(self, k: int, t: float = 0.5, mode: Literal["a", "b"] = "a", on: bool = False):
+        super().__init__()
+        if k < 0:
+            raise ValueError("k must be at least 0")
+        self.options = (k, t, mode, on)
+
+class Greedy(GraphSource):
+    def __init__(self, **options):
+        super().__init__()
+
+class NoSource:
+    pass
+"""
+
+ENTRY_POINTS = """
+[shamisa.graph_sources]
+good = third_party_sources:Good
+greedy = third_party_sources:Greedy
+no_source = third_party_sources:NoSource
+absent = third_party_sources:Absent
+crash = third_party_crash:Crash
+knn = third_party_sources:Good
+"""
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    """A package that registers two good names, one of them taken, and four broken ones."""
+    info = tmp_path / "third_party-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    (tmp_path / "third_party_sources.py").write_text(PLUGIN)
+    (tmp_path / "third_party_crash.py").write_text("raise RuntimeError('no such libfoo.so')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("SHAMISA_NO_PLUGINS", raising=False)
+
+
+OURS = {
+    "arniqa", "contrique", "degradation", "dist_dist", "knn", "paired_view", "ref_dist", "ref_ref",
+    "reiqa", "transport", "vicreg",
+}  # fmt: skip
+
+
+def test_ours_are_there_and_work():
+    entries = {n: e for n, e in available_sources().items() if e.distribution == "shamisa"}
+    assert set(entries) == OURS
+    for name, entry in entries.items():
+        assert entry.error == ""
+        assert entry.summary
+        assert isinstance(create_source(name), entry.source)
+
+
+def test_published_defaults():
+    options = {
+        e.name: {p.name: p.default for p in e.parameters} for e in available_sources().values()
+    }
+    assert options["knn"] == {"k": 31}
+    assert options["dist_dist"] == {"entries": 4096}
+    assert options["transport"] == {
+        "prototypes": 32, "temperature": 0.1, "epsilon": 0.05, "rounds": 6, "edges_per_node": 8,
+        "auxiliary": 0.4906, "score": "log_product",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("third_party")
+class TestThirdParty:
+    def test_its_source_is_listed_and_made(self):
+        entry = available_sources()["good"]
+        assert (entry.distribution, entry.version, entry.error) == ("third-party", "1.2", "")
+        assert [str(p) for p in entry.parameters] == ["k=(required)", "t=0.5", "mode=a", "on=False"]
+        assert entry.summary == "Says what it is."
+        assert create_source("good", k=2, t=1, on=True).options == (2, 1.0, "a", True)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"k": 1, "mod": "a"}, "'mod'. Did you mean mode"),
+            ({"k": 2.5}, "k: expected int, got 2.5"),
+            ({"k": True}, "k: expected int"),
+            ({"k": 1, "mode": "c"}, "mode.*'c'. Known: a, b"),
+            ({"k": 1, "on": 1}, "on: expected bool"),
+            ({}, "missing k"),
+            ({"k": -1}, "graph source 'good': k must be at least 0"),
+        ],
+    )
+    def test_wrong_options_are_refused(self, options, message):
+        with pytest.raises(UsageError, match=message):
+            create_source("good", **options)
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("crash", "RuntimeError: no such libfoo.so"),
+            ("absent", "AttributeError.*Absent"),
+            ("no_source", "not a subclass"),
+            ("greedy", "options must be named"),
+            ("knn (third-party)", "taken by shamisa"),
+        ],
+    )
+    def test_a_broken_one_is_named_and_refused(self, name, message):
+        with pytest.raises(UsageError, match=message):
+            create_source(name)
+
+    def test_broken_ones_leave_the_others_alone(self):
+        assert create_source("knn", k=3).k == 3
+        assert available_sources()["knn"].distribution == "shamisa"
+
+    def test_plugins_can_be_turned_off(self, monkeypatch):
+        monkeypatch.setenv("SHAMISA_NO_PLUGINS", "1")
+        assert set(available_sources()) == OURS
+
+    def test_the_command_lists_all(self):
+        result = CliRunner().invoke(app, ["graphs"])
+        assert result.exit_code == 0
+        lines = {line.split("  ")[0]: line for line in result.output.splitlines()}
+        assert "shamisa" in lines["knn"]
+        assert "coeff=0.2087, k=31" in lines["knn"]
+        assert "third-party 1.2" in lines["good"]
+        assert "coeff=0.25, k=(required)" in lines["good"]
+        assert "BROKEN: RuntimeError: no such libfoo.so" in lines["crash"]
+
+
+def test_unknown_source_has_near_matches():
+    with pytest.raises(
+        UsageError, match=r"unknown graph source 'transprot'\. Did you mean transport"
+    ):
+        create_source("transprot")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("knn", ("knn", {})),
+        ("knn:k=31,coeff=0.2", ("knn", {"k": 31, "coeff": 0.2})),
+        ("reiqa: encoder=quality", ("reiqa", {"encoder": "quality"})),
+        ("x:on=true,off=False,none=None", ("x", {"on": True, "off": False, "none": None})),
+        ("x:t=1e-3", ("x", {"t": 0.001})),
+    ],
+)
+def test_option(text, expected):
+    assert parse_source_option(text) == expected
+
+
+@pytest.mark.parametrize("text", ["knn:", "knn:k", "knn:k=", "knn:=3", "knn:k=1,k=2", ":k=1", ""])
+def test_malformed_option_is_refused(text):
+    with pytest.raises(UsageError, match="--graph"):
+        parse_source_option(text)
