@@ -1,0 +1,94 @@
+"""The example package, installed by pip into a folder of its own, takes part in a training step."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "plugins" / "example-same-level"
+
+STEP = """
+import torch
+from shamisa_cli.distortions.layout import BatchLayout
+from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.graphs.combine import GraphCombination
+from shamisa_cli.graphs.registry import available_sources, create_source
+from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.pretraining.objective import ObjectiveWeights, objective
+
+print(available_sources()["same_level"].distribution)
+sources = {"same_level": create_source("same_level", width=0.3), "knn": create_source("knn", k=2)}
+graphs = GraphCombination({name: (source, source.coeff) for name, source in sources.items()})
+generator = torch.Generator().manual_seed(0)
+graphs.prepare(6, generator)
+
+layout = BatchLayout(1, 2, 1, 1, 3)
+functions = torch.tensor([[[3, -1, -1, -1, -1, -1, -1]]])
+severities = torch.zeros(1, 1, 3, 7)
+severities[0, 0, :, 0] = torch.tensor([0.1, 0.3, 0.9])  # the first two differ by less than 0.3
+metadata = BatchMetadata(functions, severities, torch.zeros(1, 1, dtype=torch.int64))
+x = torch.randn(layout.n, 5, generator=generator)
+encoder, projector = torch.nn.Linear(5, 6), torch.nn.Linear(6, 4)
+optimiser = torch.optim.SGD([*encoder.parameters(), *projector.parameters()], lr=1e-3)
+losses = []
+for _ in range(2):
+    h = torch.nn.functional.normalize(encoder(x), dim=1)
+    z = projector(h)
+    inputs = GraphInputs(layout, metadata, h.detach(), z.detach())
+    combined = graphs(inputs)
+    auxiliary = graphs.auxiliary_losses(h, inputs)
+    loss = objective(z, combined.graph, layout.view, auxiliary, ObjectiveWeights()).total
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    losses.append(loss.item())
+print(int(combined.statistics[0, 0]))
+print(losses[1] < losses[0])
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder that holds the installed example and nothing else."""
+    for tool in ("pip", "setuptools"):
+        if importlib.util.find_spec(tool) is None:
+            pytest.skip(f"{tool} is not installed here, so the example cannot be built offline")
+    # setuptools writes build files beside the sources: build a copy.
+    source = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("example") / "source")
+    target = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
+    subprocess.run([*pip, *offline, str(source)], check=True, timeout=120)
+    return target
+
+
+def run(arguments, installed, **environment):
+    env = {**os.environ, "PYTHONPATH": str(installed), **environment}
+    env.setdefault("SHAMISA_NO_PLUGINS", "")
+    done = subprocess.run(
+        [sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_it_takes_part_in_training_steps(installed):
+    # Two nodes of each of the levels 0.1 and 0.3, one in each view: six pairs of those four crops,
+    # and the pair of the two views of 0.9.
+    assert run(["-c", STEP], installed) == ["example-same-level", "7", "True"]
+
+
+def test_it_is_listed_unless_plugins_are_off(installed):
+    graphs = ["-m", "shamisa_cli", "graphs"]
+    listed = [line for line in run(graphs, installed) if line.startswith("same_level")]
+    assert len(listed) == 1
+    assert "example-same-level 0.1" in listed[0]
+    assert "coeff=0.1, width=0.05" in listed[0]
+    off = run(graphs, installed, SHAMISA_NO_PLUGINS="1")
+    assert not any(line.startswith("same_level") for line in off)
