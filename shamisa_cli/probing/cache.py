@@ -1,0 +1,73 @@
+"""Features on disk, so that they are extracted once: one small file an image, safe to interrupt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shamisa_cli.encoders.config import Protocol
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.settings import to_mapping
+
+
+class FeatureCache:
+    """Features by what they were made from.
+
+    State: a folder. A file's name is a digest of the encoder's weights, its preprocessing, the
+    protocol, the precision, and the content of the image: nothing that features depend on is left
+    out, and a path or a date is no part of it.
+
+    Parameters
+    ----------
+    folder : made if it is missing.
+    key : of :func:`features_key`.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder / key[:16]
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, digest: str) -> Tensor | None:
+        """The features stored under ``digest``; None if there are none, or the file is damaged."""
+        try:
+            return load_file(self._path(digest))["features"]
+        except (OSError, SafetensorError, KeyError):
+            return None
+
+    def put(self, digest: str, features: Tensor) -> None:
+        """Store ``features``; the file appears whole or not at all."""
+        path = self._path(digest)
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        save_file({"features": features.contiguous()}, unfinished)
+        unfinished.replace(path)
+
+    def _path(self, digest: str) -> Path:
+        return self.folder / digest[:2] / f"{digest}.safetensors"
+
+
+def features_key(encoder: Encoder, protocol: Protocol, device: str, precision: str) -> str:
+    """A digest of everything but the image that features depend on."""
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    facts = [to_mapping(encoder.preprocessing), to_mapping(protocol), device, precision]
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

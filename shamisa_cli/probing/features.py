@@ -1,0 +1,71 @@
+"""The features of many photos: decoded ahead, extracted once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import PhotoError, UsageError
+from shamisa_cli.imaging.ahead import map_ahead
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.probing.cache import FeatureCache, file_digest
+
+
+def extract_features(
+    paths: Sequence[Path],
+    extractor: FeatureExtractor,
+    *,
+    cache: FeatureCache | None = None,
+    workers: int = 2,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Tensor:
+    """(n, K, F) float32, K crops of each photo in the order of ``paths``.
+
+    Parameters
+    ----------
+    paths : n ≥ 1 photos.
+    extractor : encoder and protocol; every photo must give the same number of crops.
+    cache : where finished ones are kept; an interrupted run goes on from there.
+    workers : threads that decode.
+    progress : called with the number of photos that were finished since the last call.
+
+    Raises
+    ------
+    PhotoError
+        for a photo that cannot be read; the message names it.
+    """
+    digests = [file_digest(path) if cache else "" for path in paths]
+    found = [cache.get(digest) if cache else None for digest in digests]
+    missing = [i for i, features in enumerate(found) if features is None]
+    progress(len(paths) - len(missing))
+    photos = _decoded([paths[i] for i in missing], workers)
+    for i, features in zip(missing, extractor.features_many(photos), strict=True):
+        found[i] = features
+        if cache:
+            cache.put(digests[i], features)
+        progress(1)
+    return _stacked([features for features in found if features is not None])
+
+
+def _decoded(paths: Sequence[Path], workers: int) -> Iterator[Image.Image]:
+    for path, photo in map_ahead(decode, paths, workers):
+        if isinstance(photo, Exception):
+            raise PhotoError(f"{path}: {photo}") from photo
+        yield photo
+
+
+def _stacked(each: list[Tensor]) -> Tensor:
+    """One tensor; the parts are let go one by one, so that memory holds them hardly twice."""
+    result = each[0].new_empty(len(each), *each[0].shape)
+    for i, features in enumerate(each):
+        if features.shape != each[0].shape:
+            raise UsageError(
+                "photos give different numbers of crops; probing needs the same for all: "
+                "use a protocol with crops five or whole"
+            )
+        result[i] = features
+    return result
