@@ -53,14 +53,14 @@ def _through_codec(
     images: Tensor, native: Tensor, encode: Callable[[Image.Image, int], bytes]
 ) -> Tensor:
     """Every image to 8 bits, through ``encode`` and the decoder, and back to [0, 1]."""
-    pixels = images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-    pixels = pixels.permute(0, 2, 3, 1).contiguous().cpu()
-    coded = torch.empty_like(pixels)
+    pixels = images.mul(255).round_().to("cpu", torch.uint8).numpy()
+    coded = np.empty_like(pixels)
 
     def work(position: int) -> None:
-        data = encode(Image.fromarray(pixels[position].numpy()), int(native[position]))
-        with Image.open(io.BytesIO(data)) as decoded:
-            coded[position].numpy()[:] = np.asarray(decoded)
+        image = Image.merge("RGB", [Image.fromarray(plane) for plane in pixels[position]])
+        with Image.open(io.BytesIO(encode(image, int(native[position])))) as decoded:
+            for plane, band in zip(coded[position], decoded.split(), strict=True):
+                plane[:] = np.asarray(band)
 
     threads = torch.get_num_threads()
     if threads == 1 or len(images) == 1:
@@ -68,8 +68,7 @@ def _through_codec(
             work(position)
     else:
         list(_pool(os.getpid(), threads).map(work, range(len(images))))
-    moved = coded.to(images.device, non_blocking=True).permute(0, 3, 1, 2)
-    return moved.to(images.dtype, memory_format=torch.contiguous_format).div_(255)
+    return torch.from_numpy(coded).to(images.device).to(images.dtype).div_(255)
 
 
 @lru_cache(maxsize=1)

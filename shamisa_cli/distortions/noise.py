@@ -28,8 +28,8 @@ def impulse_noise(images: Tensor, native: Tensor, generator: torch.Generator) ->
     """Set a part ``native`` of the values of each channel: half to 1 (salt), half to 0 (pepper)."""
     draws = uniform_like(images, generator)
     half = per_image(native / 2, images)
-    salt = (draws < half).to(images.dtype)
-    kept = (draws < 1 - half).to(images.dtype)
+    salt = (half - draws).ceil_()  # 1 where the draw is below half, else 0
+    kept = (1 - half - draws).ceil_()  # 0 where the draw is above 1 - half, else 1
     return torch.maximum(images, salt).mul_(kept)
 
 
