@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shamisa_cli.encoders.config import Protocol
 from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.settings import to_mapping
 
 
@@ -53,13 +53,24 @@ class FeatureCache:
         return self.folder / digest[:2] / f"{digest}.safetensors"
 
 
-def features_key(encoder: Encoder, protocol: Protocol, device: str, precision: str) -> str:
-    """A digest of everything but the image that features depend on."""
+def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
+    """A digest of everything but the image that features depend on.
+
+    Parameters
+    ----------
+    encoder : what ``extractor`` was made of; its weights count.
+    extractor : protocol, device and precision count.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    facts = [to_mapping(encoder.preprocessing), to_mapping(protocol), device, precision]
+    facts = [
+        to_mapping(encoder.preprocessing),
+        to_mapping(extractor.protocol),
+        extractor.device.type,
+        extractor.bf16,
+    ]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
 

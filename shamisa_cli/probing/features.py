@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
 
-from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.encoders.features import CropBatches, FeatureExtractor
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
@@ -42,8 +41,8 @@ def extract_features(
     found = [cache.get(digest) if cache else None for digest in digests]
     missing = [i for i, features in enumerate(found) if features is None]
     progress(len(paths) - len(missing))
-    photos = _decoded([paths[i] for i in missing], workers)
-    for i, features in zip(missing, extractor.features_many(photos), strict=True):
+    made = _extracted([paths[i] for i in missing], extractor, workers)
+    for i, features in zip(missing, made, strict=True):
         found[i] = features
         if cache:
             cache.put(digests[i], features)
@@ -51,11 +50,20 @@ def extract_features(
     return _stacked([features for features in found if features is not None])
 
 
-def _decoded(paths: Sequence[Path], workers: int) -> Iterator[Image.Image]:
-    for path, photo in map_ahead(decode, paths, workers):
-        if isinstance(photo, Exception):
-            raise PhotoError(f"{path}: {photo}") from photo
-        yield photo
+def _extracted(
+    paths: Sequence[Path], extractor: FeatureExtractor, workers: int
+) -> Iterator[Tensor]:
+    """Features of each photo in order; decoded and cut in threads, some passes ahead."""
+    waiting: list[CropBatches] = []
+    ahead = 2 * max(workers, extractor.photos_per_pass)
+    for path, crops in map_ahead(lambda p: extractor.crops(decode(p)), paths, workers, ahead):
+        if isinstance(crops, Exception):
+            raise PhotoError(f"{path}: {crops}") from crops
+        waiting.append(crops)
+        if len(waiting) == extractor.photos_per_pass:
+            yield from extractor.features_of(waiting)
+            waiting = []
+    yield from extractor.features_of(waiting)
 
 
 def _stacked(each: list[Tensor]) -> Tensor:

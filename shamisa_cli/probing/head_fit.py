@@ -2,9 +2,9 @@
 
 Human scores say how good photos look; few datasets say that more of a distortion never looks
 better. A ladder says nothing but that. So ladders enter as differences of adjacent levels without
-intercept: (f(λ_i) − f(λ_{i+1}))·w should be at least a gap g. A difference that already exceeds the
-gap is let go, as in a ranking support vector machine with squared hinge loss (Chapelle & Keerthi,
-"Efficient algorithms for ranking with SVMs", Information Retrieval 13, 2010): the loss
+intercept: d_j = f(λ_i) − f(λ_{i+1}), and d_j·w should be at least a gap g. A difference that
+exceeds the gap is let go, as in a ranking support vector machine with squared hinge loss (Chapelle
+& Keerthi, "Efficient algorithms for ranking with SVMs", Information Retrieval 13, 2010). The loss
 
     Σ_i (x_i·w + b − y_i)²  +  ω Σ_j max(0, g − d_j·w)²  +  α ‖w‖²
 
@@ -14,16 +14,19 @@ gap, until these stay the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from shamisa_cli.probing.ladder import Ladders
-from shamisa_cli.probing.protocol import fit_crops
-from shamisa_cli.probing.ridge import LinearRows
+from shamisa_cli.probing.measures import measure_all
+from shamisa_cli.probing.protocol import SplitResult, crop_rows, image_features
+from shamisa_cli.probing.ridge import NormalEquations, normal_equations
+from shamisa_cli.probing.splits import Split
 
-MAX_ROUNDS = 20
+MAX_ROUNDS = 30
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class LadderTerm:
     Attributes
     ----------
     ladders : whose adjacent levels should be in order.
-    weight : ω, of one difference relative to one crop of a scored image.
+    weight : the weight of all differences together, relative to all crops of the scored images
+        together; ω is this divided by the one number and multiplied by the other.
     gap : g, in units of the scores.
     """
 
@@ -43,7 +47,7 @@ class LadderTerm:
 
 
 def fit_head(
-    features: Tensor, scores: Tensor, alpha: float, ladder: LadderTerm | None = None
+    features: Tensor, scores: Tensor, alpha: float, term: LadderTerm | None = None
 ) -> tuple[Tensor, float]:
     """Weights (F,) float64 and bias of the regressor.
 
@@ -52,24 +56,71 @@ def fit_head(
     features : (n, K, F) float32.
     scores : (n,), higher is better.
     alpha : ridge strength.
-    ladder : severity ladders to put in order as well.
+    term : severity ladders to put in order as well, or None for plain ridge.
     """
-    w, b = fit_crops(features, scores).solution(alpha)
-    if ladder is None:
-        return w, b
-    differences = adjacent_differences(ladder.ladders)
+    rows, targets = crop_rows(features, scores)
+    equations = normal_equations(rows, targets)
+    w = _solve(equations, alpha)
+    if term is not None:
+        w = _put_in_order(equations, alpha, w, term, len(rows))
+    return w, equations.target_mean - float(equations.feature_mean @ w)
+
+
+def evaluate_with_ladders(
+    features: Tensor,
+    scores: Tensor,
+    splits: Sequence[Split],
+    results: Sequence[SplitResult],
+    term: LadderTerm,
+) -> list[dict[str, float]]:
+    """The measures of each split's test part when the ladders take part in the fit.
+
+    Parameters
+    ----------
+    features, scores, splits : as for :func:`shamisa_cli.probing.protocol.evaluate`.
+    results : of plain ridge; each split's strength is taken from there.
+    term : its photos must have nothing to do with the dataset's.
+    """
+    made = []
+    for split, result in zip(splits, results, strict=True):
+        w, b = fit_head(features[split.train], scores[split.train], result.alpha, term)
+        predictions = (image_features(features[split.test]) @ w + b).numpy()
+        made.append(measure_all(predictions, scores[split.test].double().numpy()))
+    return made
+
+
+def adjacent_differences(ladders: Ladders) -> Tensor:
+    """(4n, F) float64: features of each level minus those of the next severer one."""
+    return (ladders.features[:, :-1].double() - ladders.features[:, 1:]).flatten(0, 1)
+
+
+def _put_in_order(
+    equations: NormalEquations, alpha: float, w: Tensor, term: LadderTerm, n_rows: int
+) -> Tensor:
+    """Newton's method for the squared hinge, from plain ridge's ``w``."""
+    differences = adjacent_differences(term.ladders)
+    omega = term.weight * n_rows / len(differences)
     short = torch.zeros(len(differences), dtype=torch.bool)
     for _ in range(MAX_ROUNDS):
-        now_short = differences.double() @ w < ladder.gap
+        now_short = differences @ w < term.gap
         if torch.equal(now_short, short):
             break
         short = now_short
         rows = differences[short]
-        extra = LinearRows(rows, torch.full((len(rows),), ladder.gap), ladder.weight)
-        w, b = fit_crops(features, scores, extra).solution(alpha)
-    return w, b
+        w = _solve(
+            NormalEquations(
+                torch.addmm(equations.gram, rows.T, rows, alpha=omega),
+                equations.correlation + omega * term.gap * rows.sum(0),
+                equations.feature_mean,
+                equations.target_mean,
+            ),
+            alpha,
+        )
+    return w
 
 
-def adjacent_differences(ladders: Ladders) -> Tensor:
-    """(4n, F) float32: features of each level minus those of the next severer one."""
-    return (ladders.features[:, :-1] - ladders.features[:, 1:]).flatten(0, 1)
+def _solve(equations: NormalEquations, alpha: float) -> Tensor:
+    """(XᵀX + αI)⁻¹ Xᵀt, (F,)."""
+    damped = equations.gram + alpha * torch.eye(len(equations.gram), dtype=torch.float64)
+    factor = torch.linalg.cholesky(damped)
+    return torch.cholesky_solve(equations.correlation[:, None], factor)[:, 0]

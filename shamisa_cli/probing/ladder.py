@@ -20,7 +20,9 @@ from torch import Tensor
 from shamisa_cli.distortions.apply import apply_distortion
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.decode import decode
+from shamisa_cli.imaging.resample import resize
 from shamisa_cli.probing.cache import FeatureCache, file_digest
 from shamisa_cli.probing.measures import Array
 
@@ -139,6 +141,15 @@ def _result(scores: Array) -> LadderResult:
     return LadderResult(len(scores), in_order, float(np.mean(np.nan_to_num(taus))))
 
 
+def _viewed(path: Path, extractor: FeatureExtractor) -> Image.Image:
+    """The photo at the size at which it is looked at, which is where distortions are applied."""
+    try:
+        photo = decode(path)
+    except PhotoError as error:
+        raise PhotoError(f"{path}: {error}") from error
+    return resize(photo, extractor.viewing_size(photo.size))
+
+
 def _photo_ladders(
     path: Path,
     names: Sequence[str],
@@ -153,7 +164,7 @@ def _photo_ladders(
         digest = hashlib.sha256(f"{content} {name} {seed}".encode()).hexdigest()
         features = cache.get(digest) if cache else None
         if features is None:
-            photo = photo or extractor.viewing(decode(path))
+            photo = photo or _viewed(path, extractor)
             rungs = ladder_images(photo, name, int(digest[:12], 16))
             features = torch.stack([each.mean(0) for each in extractor.features_many(rungs)])
             if cache:

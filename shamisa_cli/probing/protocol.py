@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.probing.measures import Array, measure_all, srcc
-from shamisa_cli.probing.ridge import LinearRows, RidgePath, ridge_path
+from shamisa_cli.probing.ridge import RidgePath, ridge_path
 from shamisa_cli.probing.splits import Split
 
 ALPHAS = torch.logspace(-3, 3, 100, dtype=torch.float64)
@@ -27,14 +27,14 @@ class SplitResult:
     Attributes
     ----------
     alpha : the strength that was chosen on the validation part.
-    val_srcc : its SRCC there.
+    val_srccs : (A,) float64, the SRCC of every strength there; NaN where undefined.
     measures : of the test part, by name (see ``measures.MEASURES``).
     test : (t,) int64, the images of the test part.
     predictions : (t,) float64, their predictions, in the scores' units.
     """
 
     alpha: float
-    val_srcc: float
+    val_srccs: Array
     measures: dict[str, float]
     test: Tensor
     predictions: Array
@@ -56,7 +56,6 @@ def evaluate(
     splits: Sequence[Split],
     *,
     alphas: Tensor = ALPHAS,
-    extra: LinearRows | None = None,
 ) -> list[SplitResult]:
     """Run the protocol.
 
@@ -66,9 +65,8 @@ def evaluate(
     scores : (n,), higher is better.
     splits : see :mod:`shamisa_cli.probing.splits`.
     alphas : (A,) grid of ridge strengths.
-    extra : rows added to every training part (severity ladders), or None.
     """
-    return [_evaluate_split(features, scores, split, alphas, extra) for split in splits]
+    return [_evaluate_split(features, scores, split, alphas) for split in splits]
 
 
 def summarise(results: Sequence[SplitResult]) -> dict[str, Summary]:
@@ -85,15 +83,9 @@ def summarise(results: Sequence[SplitResult]) -> dict[str, Summary]:
     return made
 
 
-def fit_crops(features: Tensor, scores: Tensor, extra: LinearRows | None = None) -> RidgePath:
-    """Ridge with every crop a row that has its image's score.
-
-    Parameters
-    ----------
-    features : (n, K, F) float32.
-    scores : (n,).
-    """
-    return ridge_path(features.flatten(0, 1), scores.repeat_interleave(features.shape[1]), extra)
+def crop_rows(features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (n·K, F) and targets (n·K,): every crop is a row that has its image's score."""
+    return features.flatten(0, 1), scores.repeat_interleave(features.shape[1])
 
 
 def image_features(features: Tensor) -> Tensor:
@@ -101,35 +93,29 @@ def image_features(features: Tensor) -> Tensor:
     return features.mean(1, dtype=torch.float64)
 
 
-def choose_alpha(
-    path: RidgePath, features: Tensor, scores: Array, alphas: Tensor = ALPHAS
-) -> tuple[float, float]:
-    """The strength of the best SRCC on held-out images, and that SRCC.
-
-    Parameters
-    ----------
-    features : (v, F), the mean over the crops of each held-out image.
-    scores : (v,).
-
-    Notes
-    -----
-    Of equal ones the largest is taken, the most cautious.
-    """
-    predictions = path.predict(features, alphas).numpy()
-    each = [srcc(column, scores) for column in predictions.T]
-    best = max(range(len(each)), key=lambda i: (np.nan_to_num(each[i], nan=-2.0), alphas[i]))
-    return float(alphas[best]), each[best]
+def best_alpha(val_srccs: Array, alphas: Tensor = ALPHAS) -> float:
+    """The strength of the best SRCC (A,); of equal ones the largest, the most cautious."""
+    comparable = torch.from_numpy(np.nan_to_num(val_srccs, nan=-2.0))
+    return float(alphas[comparable == comparable.max()].max())
 
 
-def _evaluate_split(
-    features: Tensor, scores: Tensor, split: Split, alphas: Tensor, extra: LinearRows | None
-) -> SplitResult:
-    path = fit_crops(features[split.train], scores[split.train], extra)
+def overall_alpha(results: Sequence[SplitResult], alphas: Tensor = ALPHAS) -> float:
+    """The strength of the best validation SRCC on average, for a fit on all images."""
+    return best_alpha(np.mean([result.val_srccs for result in results], axis=0), alphas)
+
+
+def _evaluate_split(features: Tensor, scores: Tensor, split: Split, alphas: Tensor) -> SplitResult:
+    path = ridge_path(*crop_rows(features[split.train], scores[split.train]))
     wanted = scores.double().numpy()
-    alpha, val_srcc = choose_alpha(
-        path, image_features(features[split.val]), wanted[split.val.numpy()], alphas
-    )
+    val_srccs = _srccs(path, image_features(features[split.val]), wanted[split.val.numpy()], alphas)
+    alpha = best_alpha(val_srccs, alphas)
     w, b = path.solution(alpha)
     predictions = (image_features(features[split.test]) @ w + b).numpy()
     measures = measure_all(predictions, wanted[split.test.numpy()])
-    return SplitResult(alpha, val_srcc, measures, split.test, predictions)
+    return SplitResult(alpha, val_srccs, measures, split.test, predictions)
+
+
+def _srccs(path: RidgePath, features: Tensor, scores: Array, alphas: Tensor) -> Array:
+    """(A,) SRCC on images with mean features (v, F) and scores (v,)."""
+    predictions = path.predict(features, alphas).numpy()
+    return np.array([srcc(column, scores) for column in predictions.T])

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from shamisa_cli.probing import ridge
-from shamisa_cli.probing.ridge import LinearRows, ridge_path
+from shamisa_cli.probing.ridge import ridge_path
 
 ALPHAS = torch.tensor([1e-3, 0.1, 1.0, 1e3], dtype=torch.float64)
 
@@ -39,29 +39,6 @@ def test_equals_scikit_learn(
         np.testing.assert_allclose(
             predictions[:, column], oracle.predict(fresh.double().numpy()), rtol=1e-8
         )
-
-
-@pytest.mark.parametrize(("n", "m", "size"), [(40, 30, 10), (8, 6, 40)])
-def test_rows_without_intercept(n: int, m: int, size: int) -> None:
-    """Oracle: the intercept as a column that is 0 in those rows, hardly penalised by being huge."""
-    rows, targets = _data(n, size)
-    differences, _ = _data(m, size, seed=2)
-    differences = differences - differences.mean(0)
-    gaps = torch.rand(m, generator=torch.Generator().manual_seed(3))
-    extra = LinearRows(differences, gaps, weight=2.5)
-    scale = 1e4
-    design = np.block(
-        [
-            [rows.double().numpy(), np.full((n, 1), scale)],
-            [differences.double().numpy(), np.zeros((m, 1))],
-        ]
-    )
-    wanted = np.concatenate([targets.numpy(), gaps.numpy()]).astype(np.float64)
-    oracle = Ridge(alpha=0.1, fit_intercept=False, solver="cholesky")
-    oracle.fit(design, wanted, sample_weight=np.r_[np.ones(n), np.full(m, 2.5)])
-    w, b = ridge_path(rows, targets, extra).solution(0.1)
-    np.testing.assert_allclose(w, oracle.coef_[:-1], rtol=1e-4, atol=1e-5)
-    assert b == pytest.approx(oracle.coef_[-1] * scale, rel=1e-5)
 
 
 def test_the_mean_over_crops_is_the_prediction_of_the_mean() -> None:
