@@ -20,7 +20,7 @@ class BatchMetadata:
     Attributes
     ----------
     functions : (B, C, 7) int64
-        ids of the drawn entries (see ``registry.ENTRIES``) in order of application, -1 after the M-th.
+        ids of the drawn entries (see ``registry.ENTRIES``) in order of application, -1 after them.
     severities : (B, C, L, 7) float32
         the severities λ in [0, 1] in order of application, as applied (integer parameters are
         rounded and their λ recomputed), 0 after the M-th.

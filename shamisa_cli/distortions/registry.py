@@ -59,8 +59,10 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The distortion's name, with a minus sign where its parameter is negated."""
-        return self.distortion.name if self.sign > 0 else f"-{self.distortion.name}"
+        """The distortion's name; with its sign at the end where it has both: ``mean_shift-``."""
+        if not self.distortion.signed:
+            return self.distortion.name
+        return f"{self.distortion.name}{'+' if self.sign > 0 else '-'}"
 
 
 _ALL = (
@@ -148,3 +150,12 @@ def get_distortion(name: str) -> Distortion:
     if name not in DISTORTIONS:
         raise unknown_name("distortion", name, DISTORTIONS)
     return DISTORTIONS[name]
+
+
+def get_entries(name: str) -> tuple[int, ...]:
+    """Entry ids of a distortion (both of one with two signs), or of one entry by its own name."""
+    by_entry = tuple(i for i, entry in enumerate(ENTRIES) if entry.name == name)
+    if by_entry:
+        return by_entry
+    distortion = get_distortion(name)
+    return tuple(i for i, entry in enumerate(ENTRIES) if entry.distortion is distortion)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.imaging.formats import EXTENSIONS
@@ -48,3 +49,27 @@ def natural_key(path: str | Path) -> tuple[tuple[tuple[int, int, str], ...], str
     parts = re.findall(r"\d+|\D", Path(path).as_posix().casefold())
     numbered = tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
     return numbered, Path(path).as_posix()
+
+
+def find_photos(arguments: Sequence[Path]) -> list[tuple[Path, PurePath]]:
+    """The photos that a command line names: (path, name) of files, and of all photos in folders.
+
+    A name is the path below the folder that was given; of a file, its file name.
+
+    Raises
+    ------
+    ShamisaError
+        on an argument that does not exist, or a folder without photos.
+    """
+    found: list[tuple[Path, PurePath]] = []
+    for argument in arguments:
+        if not argument.is_dir():
+            if not argument.exists():
+                raise ShamisaError(f"{argument}: no such file or folder")
+            found.append((argument, PurePath(argument.name)))
+            continue
+        below = list_photos(argument)
+        if not below:
+            raise ShamisaError(f"{argument}: no photos there")
+        found += [(path, path.relative_to(argument)) for path in below]
+    return found

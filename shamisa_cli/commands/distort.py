@@ -1,0 +1,85 @@
+"""``shamisa distort``: distorted copies of photos, with a record of what was done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument(
+    "photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path)
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of copies and metadata.jsonl.")
+@click.option(
+    "--distortion",
+    "names",
+    multiple=True,
+    help="Only this one (may be repeated); mean_shift- is one sign of mean_shift.  [default: all]",
+)
+@click.option("--severity", type=click.FloatRange(0, 1), help="One severity, instead of a ladder.")
+@click.option(
+    "--levels", type=click.IntRange(2), default=5, show_default=True, help="Severities from 0 to 1."
+)
+@click.option("--compose", type=click.IntRange(1), help="So many random compositions, instead.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Contact sheet of the first photo; with --compose, of up to 24 photos.",
+)
+def distort(
+    photos: tuple[Path, ...],
+    out: Path | None,
+    names: tuple[str, ...],
+    severity: float | None,
+    levels: int,
+    compose: int | None,
+    seed: int,
+    sheet: Path | None,
+) -> None:
+    """Make distorted copies of each PHOTO (files or folders).
+
+    Every distortion at five severities, like KADID-10k (130 copies, as two of the 24 have both
+    signs), or with --compose N random compositions of up to seven, as in pre-training. A line of
+    metadata.jsonl for each copy has its functions in order, their severities and native values.
+    """
+    from shamisa_cli.distortions.copies import CopyWriter, SheetRows
+    from shamisa_cli.distortions.variants import LadderPlan, Plan, RandomPlan
+    from shamisa_cli.errors import PhotoError, ShamisaError, UsageError
+    from shamisa_cli.imaging.decode import decode
+    from shamisa_cli.imaging.folders import find_photos
+
+    if out is None and sheet is None:
+        raise UsageError("nothing to make: give --out DIR, --sheet FILE, or both")
+    if compose is not None and (names or severity is not None):
+        raise UsageError("--compose draws distortions and severities; it takes neither as options")
+    if compose is not None:
+        plan: Plan = RandomPlan(compose, seed)
+    else:
+        steps = [k / (levels - 1) for k in range(levels)] if severity is None else [severity]
+        plan = LadderPlan(names, steps)
+
+    found = find_photos(photos)
+    writer = CopyWriter(out, seed, [name for _, name in found]) if out is not None else None
+    shown = SheetRows(plan, seed)
+    made, unread = 0, 0
+    for path, name in found:
+        try:
+            image = decode(path)
+        except PhotoError as error:
+            click.echo(f"skipped {error}", err=True)
+            unread += 1
+            continue
+        if sheet is not None:
+            shown.add(image, name)
+        if writer is not None:
+            made += writer.write(image, name, plan)
+    if sheet is not None and shown.rows:
+        shown.draw().save(sheet)
+        click.echo(f"{sheet}: contact sheet")
+    if out is not None:
+        click.echo(f"{out}: {made} copies of {len(found) - unread} photos, metadata.jsonl")
+    if unread:
+        raise ShamisaError(f"{unread} of {len(found)} photos could not be read")

@@ -1,0 +1,132 @@
+"""Distorted copies of photos with a record of what was done: KADID-like and KADIS-like sets."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from shamisa_cli.distortions.composition import compose
+from shamisa_cli.distortions.registry import ENTRIES
+from shamisa_cli.distortions.variants import Plan, Variant
+from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.imaging.sheet import contact_sheet
+from shamisa_cli.seeds import generator
+
+SHEET_SIDE = 224
+"""Side in px of the middle of a photo that a contact sheet shows."""
+
+
+def distorted_copy(image: Image.Image, photo: PurePath, variant: Variant, seed: int) -> Image.Image:
+    """``image`` (8-bit RGB) distorted, 8-bit; the draws depend on the names and the seed alone."""
+    draws = generator(seed, zlib.crc32(f"{photo.as_posix()}/{variant.suffix}".encode()))
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()
+    done = compose(pixels.float().div_(255), variant.composition, draws)[0]
+    return Image.fromarray(done.mul(255).round_().to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+class CopyWriter:
+    """A folder of distorted copies (PNG) and its metadata.jsonl, which grows line by line.
+
+    Parameters
+    ----------
+    folder : is made if need be.
+    seed : of the draws inside the distortions.
+    photos : the names, relative to the folder that they came from, of all photos to come.
+
+    Raises
+    ------
+    UsageError
+        if copies of two photos would have the same name, as of a.jpg and a.png.
+    ShamisaError
+        if the folder already holds a metadata.jsonl.
+    """
+
+    def __init__(self, folder: Path, seed: int, photos: Sequence[PurePath]) -> None:
+        _check_distinct(photos)
+        self.folder = folder
+        self.seed = seed
+        self.metadata = folder / "metadata.jsonl"
+        if self.metadata.exists():
+            raise ShamisaError(f"{self.metadata} exists already; choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, image: Image.Image, photo: PurePath, plan: Plan) -> int:
+        """Write the copies of one photo, in the folder that ``photo`` names; how many they are."""
+        variants = [variant for row in plan.rows(photo) for variant in row]
+        (self.folder / photo).parent.mkdir(parents=True, exist_ok=True)
+        for variant in variants:
+            name = photo.with_name(f"{photo.stem}_{variant.suffix}.png")
+            distorted_copy(image, photo, variant, self.seed).save(self.folder / name)
+            line = record(name, photo, variant)
+            with self.metadata.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return len(variants)
+
+
+def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:
+    """A line of metadata.jsonl: the functions in order of application, with λ and native value."""
+    composition = variant.composition
+    functions = [
+        {
+            "name": ENTRIES[function].distortion.name,
+            "category": ENTRIES[function].distortion.category,
+            "severity": round(severity, 6),
+            "native": round(native, 6),
+        }
+        for function, severity, native in zip(
+            composition.functions, composition.severities, variant.natives, strict=True
+        )
+    ]
+    return {"file": name.as_posix(), "reference": photo.as_posix(), "functions": functions}
+
+
+class SheetRows:
+    """Gathers the rows of a contact sheet: the middle of a photo, distorted."""
+
+    def __init__(self, plan: Plan, seed: int) -> None:
+        self.plan = plan
+        self.seed = seed
+        self.rows: list[list[Image.Image]] = []
+        self.captions: list[list[str]] = []
+        self.titles: list[str] = []
+        self._photos = 0
+
+    def add(self, image: Image.Image, photo: PurePath) -> None:
+        """Add the rows of one photo, unless the sheet is full."""
+        if self._photos == self.plan.photos_per_sheet:
+            return
+        self._photos += 1
+        middle = _middle(image)
+        for row in self.plan.rows(photo):
+            self.rows.append([distorted_copy(middle, photo, v, self.seed) for v in row])
+            self.captions.append([variant.caption for variant in row])
+            self.titles.append(row[0].row if self.plan.photos_per_sheet == 1 else photo.stem)
+
+    def draw(self) -> Image.Image:
+        """The sheet."""
+        return contact_sheet(self.rows, self.captions, row_titles=self.titles, cell=SHEET_SIDE)
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """The square of ``SHEET_SIDE`` px in the middle, or as much of it as there is."""
+    width, height = (min(SHEET_SIDE, extent) for extent in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _check_distinct(photos: Sequence[PurePath]) -> None:
+    seen: dict[PurePath, PurePath] = {}
+    for photo in photos:
+        other = seen.setdefault(photo.with_suffix(""), photo)
+        if other is not photo:
+            raise UsageError(
+                f"copies of {other} and of {photo} would have the same names; rename one, "
+                "or put them into two folders and give the folder above"
+            )
