@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Small models on few cores: a second thread costs more than it brings, in subprocesses above all.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -20,7 +20,12 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of good photos.")
 @click.option("--backbone", help="Any timm backbone; see: shamisa backbones.  [default: resnet50]")
 @click.option("--init", help="imagenet, random, or the name of a model to go on from.")
-@click.option("--preset", default="shamisa", show_default=True, help="scratch, arniqa, reiqa, contrique, vicreg.")
+@click.option(
+    "--preset",
+    default="shamisa",
+    show_default=True,
+    help="scratch, arniqa, reiqa, contrique, vicreg.",
+)
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class MiniBatch:
 
 
 def photo_order(n_photos: int, start: int, count: int, seed: int) -> list[int]:
-    """Indices of the photos at places start … start+count-1 of an endless run of shuffled epochs."""
+    """Photos at places start … start+count-1 of an endless run of shuffled epochs."""
     places = range(start, start + count)
     shuffled = {
         epoch: torch.randperm(n_photos, generator=generator(seed, ORDER, epoch)).tolist()
@@ -53,7 +54,7 @@ def photo_order(n_photos: int, start: int, count: int, seed: int) -> list[int]:
 
 
 class ReferenceBatches(Dataset[MiniBatch]):
-    """Map from (mini-batch number, crop side) to the references of that mini-batch, distorted or not.
+    """Map from (mini-batch number, crop side) to its references, distorted or not.
 
     State: the pool of decoded photos.
     """
@@ -120,7 +121,7 @@ def distorted(batch: MiniBatch, config: PretrainConfig, number: int) -> MiniBatc
 def mini_batches(
     dataset: ReferenceBatches, keys: Iterator[tuple[int, int]], workers: int
 ) -> Iterator[MiniBatch]:
-    """The mini-batches of ``keys`` in order, made ahead by ``workers`` processes (0: in this one)."""
+    """The mini-batches of ``keys`` in order, made ahead by ``workers`` processes (0: here)."""
     loader = DataLoader(
         dataset,
         sampler=_Keys(keys),
@@ -144,7 +145,7 @@ class _Keys:
         return self.keys
 
 
-def _itself(batch: MiniBatch) -> MiniBatch:
+def _itself(batch: Any) -> Any:
     return batch
 
 

@@ -1,4 +1,4 @@
-"""Everything that decides a pre-training run; the same names in TOML, in options and in checkpoints."""
+"""Everything that decides a pre-training run; TOML, options and checkpoints use these names."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class GraphsConfig:
-    """Graph sources by name, each with its options and, if not its own, its coefficient ``coeff``."""
+    """Graph sources by name, each with its options and, where changed, its ``coeff``."""
 
     sources: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
@@ -61,7 +61,7 @@ class GraphsConfig:
 
 @dataclass(frozen=True)
 class PhotosConfig:
-    """How reference crops are drawn: ``scale`` is the range of a random shrinking before the crop."""
+    """How reference crops are drawn; ``scale``: range of a random shrinking before the crop."""
 
     flip: bool = False
     scale: tuple[float, float] = (1.0, 1.0)

@@ -7,9 +7,10 @@ from torch import Tensor
 
 
 def effective_rank(rows: Tensor) -> float:
-    """exp of the entropy of the normalised singular values of centred ``rows`` (n, d): 1 … min(n, d).
+    """exp of the entropy of the normalised singular values of centred ``rows`` (n, d).
 
-    Roy & Vetterli, "The effective rank", EUSIPCO 2007. It falls towards 1 when training collapses.
+    Roy & Vetterli, "The effective rank", EUSIPCO 2007. In
+    1 … min(n, d); it falls towards 1 when training collapses.
     """
     centred = rows.detach().float() - rows.detach().float().mean(0)
     singular = torch.linalg.svdvals(centred)

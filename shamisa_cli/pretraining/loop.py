@@ -173,7 +173,7 @@ class Trainer:
         return {"progress": progress, "total_steps": self.total_steps}
 
     def _feed(self) -> Iterator[MiniBatch]:
-        """Mini-batches from the current step on; on CUDA the engine runs there, else in the feed."""
+        """Mini-batches from the current step on; on CUDA the engine runs there, else here."""
         dataset = ReferenceBatches(
             self.pool,
             self.config,
@@ -205,15 +205,16 @@ class Trainer:
             if self.device.type == "cuda":
                 crops = distorted(replace(batch, crops=crops), self.config, number).crops
             crops = crops.contiguous(memory_format=torch.channels_last)
-            made = forward_loss(
-                self.model, crops, batch.metadata, self.config, self.ranks, self.autocast
-            )
-            if not torch.isfinite(made.loss.total):
-                raise ShamisaError(
-                    f"the loss is not finite at step {self.step + 1} ({made.loss}). The last good "
-                    f"checkpoint is of step {last_saved}: lower --lr or the weights of the terms, "
-                    "or use --precision fp32, and go on with --resume"
+            try:
+                made = forward_loss(
+                    self.model, crops, batch.metadata, self.config, self.ranks, self.autocast
                 )
+            except FloatingPointError as error:
+                raise ShamisaError(
+                    f"{error} at step {self.step + 1}. The last good checkpoint is of step "
+                    f"{last_saved}: go on from there with --resume and a lower --lr, --precision fp32, "
+                    "or optimiser.clip_norm in the config"
+                ) from error
             (made.loss.total / self.config.accumulate).backward()
         sum_gradients(self.model.own_parameters(), self.ranks)
         if self.config.optimiser.clip_norm is not None:
@@ -236,4 +237,4 @@ class Trainer:
 
 
 def _floats(loss: LossTerms) -> dict[str, float]:
-    return {f.name: float(getattr(loss, f.name)) for f in fields(loss)}
+    return {f.name: getattr(loss, f.name).item() for f in fields(loss)}

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.encoders.backbones import create_backbone
 from shamisa_cli.encoders.encoder import Encoder, Projector
 from shamisa_cli.encoders.store import load_encoder, locate_model
-from shamisa_cli.encoders.backbones import create_backbone
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
@@ -64,9 +64,10 @@ def make_model(config: PretrainConfig) -> PretrainModel:
 
 
 def _make_encoder(config: PretrainConfig) -> Encoder:
-    if config.init in ("imagenet", "random"):
-        init = "imagenet" if config.init == "imagenet" else "random"
-        return Encoder(create_backbone(config.backbone, init))
+    if config.init == "imagenet":
+        return Encoder(create_backbone(config.backbone, "imagenet"))
+    if config.init == "random":
+        return Encoder(create_backbone(config.backbone, "random"))
     encoder, model_config = load_encoder(locate_model(config.init))
     if model_config.backbone != config.backbone:
         raise UsageError(
@@ -97,6 +98,11 @@ def forward_loss(
     """The loss of one mini-batch, the same on all ranks, from this rank's ``crops`` (n, 3, s, s).
 
     Only the encoder runs under mixed precision; embeddings, graphs and all terms are float32.
+
+    Raises
+    ------
+    FloatingPointError
+        if representations or loss are not finite.
     """
     layout = config.batch
     with torch.autocast(crops.device.type, autocast, enabled=autocast is not None):
@@ -105,9 +111,14 @@ def forward_loss(
     if ranks.world > 1:
         order = global_order(layout, ranks.shares(layout.tiny_batches)).to(h.device)
         h = torch.zeros_like(h).index_copy(0, order, h)
+    if not bool(torch.isfinite(h).all()):
+        raise FloatingPointError("the representations are not finite")
     z = model.projector(h)
     inputs = GraphInputs(layout, metadata.to(h.device), h.detach(), z.detach())
     combined = model.graphs(inputs)
     auxiliary = model.graphs.auxiliary_losses(h, inputs)
     views = layout.view.to(h.device)
-    return Step(objective(z, combined.graph, views, auxiliary, config.weights), combined, h, z)
+    loss = objective(z, combined.graph, views, auxiliary, config.weights)
+    if not bool(torch.isfinite(loss.total)):
+        raise FloatingPointError("the loss is not finite")
+    return Step(loss, combined, h, z)

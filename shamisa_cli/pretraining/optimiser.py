@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from timm.optim import create_optimizer_v2
+from timm.optim import Lars
 from torch import nn
 
 from shamisa_cli.pretraining.config import OptimiserConfig
@@ -26,4 +26,4 @@ def make_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Opt
     ]
     if config.name == "adamw":
         return torch.optim.AdamW(groups, config.lr)
-    return create_optimizer_v2(groups, "lars", config.lr, momentum=config.momentum)
+    return Lars(groups, config.lr, momentum=config.momentum)

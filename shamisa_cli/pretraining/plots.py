@@ -53,29 +53,28 @@ def smoothed(values: Sequence[float], decay: float = 0.95) -> list[float]:
 
 
 def batch_sheet(crops: Tensor, metadata: BatchMetadata, layout: BatchLayout) -> Image.Image:
-    """A row for each reference and group of the first tiny-batch: the reference, then its levels."""
-    coordinates = layout.coordinates.tolist()
-    nodes = {tuple(c): k for k, c in enumerate(coordinates)}
-    rows, captions = [], []
+    """The first reference in each view and group of the first tiny-batch: pristine, its levels.
+
+    ``crops`` (N, 3, H, W) in [0, 1] in the order of ``layout``.
+    """
+    nodes = {tuple(place): node for node, place in enumerate(layout.coordinates.tolist())}
+    rows, captions, titles = [], [], []
     for view in range(layout.views):
         for group in range(layout.groups):
-            lead = [nodes[0, view, 0, -1, -1]]
             members = [nodes[0, view, 0, group, level] for level in range(layout.levels)]
-            rows.append([_picture(crops[k]) for k in lead + members])
-            names = composition_text(metadata, 0, group)
+            rows.append([_picture(crops[k]) for k in (nodes[0, view, 0, -1, -1], *members)])
             severities = metadata.varying_severity[0, group].tolist()
-            captions.append([names, *(f"λ {severity:.2f}" for severity in severities)])
-    return contact_sheet(rows, captions)
+            captions.append(["reference", *(f"severity {severity:.2f}" for severity in severities)])
+            titles.append(composition_text(metadata, 0, group))
+    return contact_sheet(rows, captions, row_titles=titles)
 
 
 def composition_text(metadata: BatchMetadata, tiny_batch: int, group: int) -> str:
-    """The functions of a composition in order; a star marks the one that varies."""
+    """The functions of a composition in order, a line each; a star marks the one that varies."""
     ids = [k for k in metadata.functions[tiny_batch, group].tolist() if k >= 0]
     varying = int(metadata.varying[tiny_batch, group])
-    return " → ".join(
-        ENTRIES[k].distortion.name + ("*" if place == varying else "")
-        for place, k in enumerate(ids)
-    )
+    names = [ENTRIES[k].distortion.name for k in ids]
+    return "\n".join(name + " *" * (place == varying) for place, name in enumerate(names))
 
 
 def _picture(crop: Tensor) -> Image.Image:

@@ -29,16 +29,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "schedule": {"name": "cosine", "warmup_steps": 100},
         "photos": {"flip": True, "scale": (0.5, 1.0)},
         "projector": {"hidden": 1024, "out": 512},
+        # Learned shares fall onto one source within ten steps (docs/graph-sources.md).
         "graphs": {
+            "alpha": "fixed",
             "sources": {
-                "paired_view": {},
-                "ref_dist": {},
-                "ref_ref": {},
-                "dist_dist": {},
-                "knn": {},
-                "transport": {},
-                "degradation": {},
-            }
+                **PretrainConfig().graphs.sources,
+                "degradation": {"function": 0.1, "severity": 0.1},
+            },
         },
     },
 }
@@ -50,8 +47,8 @@ def resolve(
 ) -> PretrainConfig:
     """The config of a run: preset, then the config file, then the options, each over the last.
 
-    A table under ``graphs.sources`` adds or changes one source; ``graphs.remove`` is a list of names
-    of sources to leave out. Keys that nobody knows are refused with near matches.
+    A table under ``graphs.sources`` adds or changes one source; ``graphs.remove`` lists names of
+    sources to leave out. Keys that nobody knows are refused with near matches.
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)

@@ -22,7 +22,7 @@ from shamisa_cli.pretraining.plots import batch_sheet, plot_run
 from shamisa_cli.settings import to_mapping
 
 RESUMABLE = ("steps", "epochs", "budget", "workers", "device", "precision", "compile")
-"""Keys that a resumed run may change; any other would make it another run."""
+"""Keys that a resumed run may change, beside the optimiser's ``lr`` and ``clip_norm``."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,21 @@ def _checkpoint(config: PretrainConfig, options: RunOptions) -> Checkpoint | Non
     if not found:
         return None
     checkpoint = load_checkpoint(found[-1])
-    now = to_mapping(config)
-    differing = [k for k in now if k not in RESUMABLE and now[k] != checkpoint.config.get(k)]
+    now, then = _identity(to_mapping(config)), _identity(checkpoint.config)
+    differing = [key for key in now if now[key] != then.get(key)]
     if differing:
         raise UsageError(
             f"{found[-1]} was made with another {', '.join(differing)}: resume with the same "
             "settings, or choose another --out"
         )
     return checkpoint
+
+
+def _identity(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that would make it another run."""
+    kept = {key: value for key, value in config.items() if key not in RESUMABLE}
+    optimiser = config["optimiser"].items()
+    return {**kept, "optimiser": {k: v for k, v in optimiser if k not in ("lr", "clip_norm")}}
 
 
 def _begin(trainer: Trainer, options: RunOptions, say: Callable[[str], None]) -> None:

@@ -66,7 +66,7 @@ def cosine(low: float, high: float, share: float) -> float:
 
 
 def warm_restart_share(epoch: float, first: float, mult: int) -> float:
-    """Share of the current cycle of cosine annealing with warm restarts (Loshchilov & Hutter, 2017).
+    """Share of the current cycle of annealing with warm restarts (Loshchilov & Hutter, 2017).
 
     The k-th cycle lasts first·mult^k epochs; at its end the share falls back to 0.
     """

@@ -85,7 +85,7 @@ def test_an_unknown_preset_and_a_broken_file(tmp_path: Path) -> None:
         resolve("arnika")
     path = tmp_path / "broken.toml"
     path.write_text("a = [1,")
-    with pytest.raises(UsageError, match="broken.toml: cannot be read as TOML"):
+    with pytest.raises(UsageError, match=r"broken\.toml: cannot be read as TOML"):
         resolve("shamisa", path)
 
 

@@ -39,7 +39,9 @@ def test_crop_progression() -> None:
     assert parse_crop("224") == ((224, 1.0),)
 
 
-@pytest.mark.parametrize("text", ["", "112,224", "224:0.5,112:0.4,96", "16", "a:0.5,224", "8:2,224"])
+@pytest.mark.parametrize(
+    "text", ["", "112,224", "224:0.5,112:0.4,96", "16", "a:0.5,224", "8:2,224"]
+)
 def test_a_wrong_crop_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="crop"):
         parse_crop(text)
@@ -64,9 +66,7 @@ def test_warm_restarts_are_those_of_torch() -> None:
 
 def test_cosine_warms_up_and_ends_at_the_minimum() -> None:
     def rate(step: int, progress: float) -> float:
-        return learning_rate(
-            Position(step, 0.0, progress), name="cosine", warmup_steps=4, **RATES
-        )
+        return learning_rate(Position(step, 0.0, progress), name="cosine", warmup_steps=4, **RATES)
 
     assert [rate(step, 0.0) for step in range(4)] == pytest.approx(
         [RATES["lr"] * k / 4 for k in (1, 2, 3, 4)]

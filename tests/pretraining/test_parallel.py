@@ -1,0 +1,84 @@
+"""Two processes with half of the tiny-batches each have the loss and gradients of one with all."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from shamisa_cli.distortions.layout import BatchLayout
+from shamisa_cli.errors import UsageError
+from shamisa_cli.pretraining.batches import global_order, step_metadata
+from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
+from shamisa_cli.pretraining.model import forward_loss, make_model
+from shamisa_cli.pretraining.parallel import Ranks, join_ranks, leave_ranks, sum_gradients
+
+LAYOUT = BatchLayout(tiny_batches=4, views=2, references=2, groups=2, levels=2)
+CONFIG = PretrainConfig(
+    backbone="test_convnext",
+    init="random",
+    batch=LAYOUT,
+    projector=ProjectorConfig(hidden=32, out=16),
+)
+
+
+def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
+    """One step on crops that are a pure function of the node, on this rank's share of them."""
+    crops = torch.rand(LAYOUT.n, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    share = ranks.share(LAYOUT.tiny_batches)
+    own = crops[global_order(LAYOUT, [share])]
+    model = make_model(CONFIG)
+    model.train()
+    step = forward_loss(model, own, step_metadata(CONFIG, 0), CONFIG, ranks, None)
+    step.loss.total.backward()
+    sum_gradients(model.own_parameters(), ranks)
+    seen = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return {"loss": step.loss.total.detach(), **seen}
+
+
+def work(rank: int, world: int, port: int, out: str) -> None:
+    """One process of the group, as ``torchrun`` would start it."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
+    )
+    torch.save(loss_and_gradients(Ranks(rank, world, rank)), Path(out) / f"{rank}.pt")
+    leave_ranks()
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
+    alone = loss_and_gradients(Ranks())
+    assert sum(float(g.abs().sum()) > 0 for g in alone.values()) > len(alone) / 2
+    mp.spawn(work, (2, free_port(), str(tmp_path)), nprocs=2)
+    for rank in range(2):
+        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert together.keys() == alone.keys()
+        for name, value in alone.items():
+            torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_shares_cover_the_layout_once(world: int) -> None:
+    order = global_order(LAYOUT, Ranks(0, world).shares(LAYOUT.tiny_batches))
+    assert sorted(order.tolist()) == list(range(LAYOUT.n))
+
+
+def test_uneven_shares_are_refused() -> None:
+    with pytest.raises(UsageError, match="multiple of 3"):
+        Ranks(0, 3).share(4)
+
+
+def test_alone_there_is_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join_ranks("cpu") == Ranks()
+    assert not dist.is_initialized()

@@ -1,0 +1,191 @@
+"""Whole runs on a folder of crops of the sample photos: they learn, stop, resume and refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from shamisa_cli.cli import app
+from shamisa_cli.distortions.layout import BatchLayout
+from shamisa_cli.encoders.store import load_encoder
+from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.pretraining.config import OptimiserConfig, PretrainConfig, ProjectorConfig
+from shamisa_cli.pretraining.log import read_log
+from shamisa_cli.pretraining.presets import resolve
+from shamisa_cli.pretraining.run import RunOptions, pretrain_to
+from shamisa_cli.settings import to_mapping
+
+TINY = BatchLayout(tiny_batches=1, views=2, references=2, groups=2, levels=2)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, sample_photos: list[Image.Image]) -> Path:
+    """A folder of six 160×160 photos."""
+    folder = tmp_path_factory.mktemp("photos")
+    for k, photo in enumerate(sample_photos):
+        for x in (0, 160, 320):
+            photo.crop((x, 60, x + 160, 220)).save(folder / f"{k}-{x}.png")
+    return folder
+
+
+def config(**changes: Any) -> PretrainConfig:
+    tiny = PretrainConfig(
+        backbone="test_resnet",
+        init="random",
+        crop="64",
+        steps=4,
+        precision="fp32",
+        workers=0,
+        batch=TINY,
+        projector=ProjectorConfig(hidden=32, out=16),
+        optimiser=OptimiserConfig(name="adamw", lr=1e-3),
+    )
+    return replace(tiny, **changes)
+
+
+def train(config: PretrainConfig, options: RunOptions, on_step: Any = lambda record: None) -> Path:
+    return pretrain_to(config, options, say=lambda message: None, on_step=on_step)
+
+
+def losses(out: Path) -> list[tuple[int, float]]:
+    return [(record["step"], record["total"]) for record in read_log(out / "log.jsonl")]
+
+
+def test_a_run_leaves_all_that_is_promised(tmp_path: Path, photos: Path) -> None:
+    model = train(config(), RunOptions(photos, tmp_path / "run"))
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "log.jsonl", "batch.png", "losses.png", "graphs.png"} <= names
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved == json.loads(json.dumps(to_mapping(config())))
+    encoder, facts = load_encoder(model)
+    assert facts.backbone == "test_resnet"
+    assert facts.training["steps"] == 4
+    assert facts.training["crops"] == 4 * TINY.n
+    norms = encoder(torch.rand(2, 3, 64, 64)).norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones(2))
+    records = read_log(tmp_path / "run" / "log.jsonl")
+    assert [record["step"] for record in records] == [1, 2, 3, 4]
+    assert sum(records[0]["alpha"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resumed_is_bit_for_bit_unkilled(tmp_path: Path, photos: Path, workers: int) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    unkilled = train(config(steps=6), RunOptions(photos, whole))
+    cut = RunOptions(photos, halves, save_every=2)
+
+    def die_in_step_four(record: dict[str, Any]) -> None:
+        if record["step"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config(steps=6, workers=workers), cut, die_in_step_four)
+    assert len(losses(halves)) == 4
+    resumed = train(config(steps=6, workers=workers), replace(cut, resume=True))
+    assert losses(halves) == losses(whole)
+    for (key, a), b in zip(
+        load_encoder(unkilled)[0].state_dict().items(),
+        load_encoder(resumed)[0].state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(a, b), key
+
+
+def test_sigterm_saves_and_exits_cleanly(tmp_path: Path, photos: Path) -> None:
+    command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--photos", str(photos)]
+    command += ["--backbone", "test_resnet", "--init", "random", "--crop", "64", "--steps", "9999"]
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "run"), "--quiet"])
+    log = tmp_path / "run" / "log.jsonl"
+    deadline = time.monotonic() + 90
+    while len(read_log(log)) < 2 and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 0
+    steps = read_log(log)[-1]["step"]
+    assert (tmp_path / "run" / "checkpoints" / f"step-{steps:08d}" / "state.json").is_file()
+    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+
+
+def test_learning_lowers_the_loss(tmp_path: Path, photos: Path) -> None:
+    train(config(steps=60), RunOptions(photos, tmp_path))
+    totals = [total for _, total in losses(tmp_path)]
+    assert sum(totals[-10:]) < sum(totals[:10])
+
+
+def test_a_budget_stops_by_the_clock(tmp_path: Path, photos: Path) -> None:
+    started = time.monotonic()
+    train(config(steps=None, budget="2s"), RunOptions(photos, tmp_path))
+    assert 2 <= time.monotonic() - started < 60
+    assert read_log(tmp_path / "log.jsonl")[-1]["elapsed"] >= 2
+
+
+def test_accumulation_counts_steps_not_batches(tmp_path: Path, photos: Path) -> None:
+    train(config(steps=2, accumulate=3), RunOptions(photos, tmp_path))
+    assert len(losses(tmp_path)) == 2
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(
+    tmp_path: Path, photos: Path
+) -> None:
+    wild = config(steps=50, optimiser=OptimiserConfig(name="sgd", lr=1e30))
+    with pytest.raises(ShamisaError, match=r"not finite at step \d+.*last good checkpoint"):
+        train(wild, RunOptions(photos, tmp_path, save_every=1))
+
+
+def test_another_run_is_not_overwritten_nor_resumed(tmp_path: Path, photos: Path) -> None:
+    train(config(steps=1), RunOptions(photos, tmp_path))
+    with pytest.raises(UsageError, match="--resume"):
+        train(config(steps=1), RunOptions(photos, tmp_path))
+    with pytest.raises(UsageError, match="another seed"):
+        train(config(seed=1, steps=2), RunOptions(photos, tmp_path, resume=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backbone", "resnet51"], "Did you mean"),
+        (["--preset", "shamiza"], "Did you mean shamisa"),
+        (["--graph", "knm:k=3"], "Did you mean knn"),
+        (["--graph", "knn:kk=3"], "k"),
+        (["--no-graph", "knm"], "Did you mean knn"),
+        (["--photos", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["--budgett", "5m"], "No such option"),
+    ],
+)
+def test_wrong_arguments_are_refused_plainly(
+    arguments: list[str], message: str, photos: Path, tmp_path: Path
+) -> None:
+    given = ["pretrain", "--init", "random", "--out", str(tmp_path / "run")]
+    given += [] if "--photos" in arguments else ["--photos", str(photos)]
+    result = CliRunner().invoke(app, [*given, *arguments])
+    assert result.exit_code in (1, 2)
+    assert message in result.output
+    assert not isinstance(result.exception, (KeyError, TypeError, ValueError))
+
+
+def test_without_photos_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHAMISA_DATA", raising=False)
+    result = CliRunner().invoke(app, ["pretrain", "--init", "random"])
+    assert result.exit_code == 2
+    assert "--photos DIR" in result.output
+    assert "SHAMISA_DATA" in result.output
+
+
+def test_presets_train(tmp_path: Path, photos: Path) -> None:
+    for preset in ("arniqa", "reiqa", "contrique", "vicreg", "scratch"):
+        sources = resolve(preset).graphs
+        train(config(steps=1, graphs=sources), RunOptions(photos, tmp_path / preset))
+        assert list(read_log(tmp_path / preset / "log.jsonl")[0]["alpha"]) == list(sources.sources)
