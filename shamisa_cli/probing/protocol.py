@@ -71,9 +71,14 @@ def evaluate(
 
 def summarise(results: Sequence[SplitResult]) -> dict[str, Summary]:
     """Median and spread of each measure over the splits."""
+    return summarise_values([result.measures for result in results])
+
+
+def summarise_values(measures: Sequence[dict[str, float]]) -> dict[str, Summary]:
+    """Median and spread of each measure, from the measures of each split."""
     made = {}
-    for name in results[0].measures:
-        values = np.array([result.measures[name] for result in results])
+    for name in measures[0]:
+        values = np.array([each[name] for each in measures])
         made[name] = Summary(
             float(np.median(values)),
             float(values.std()),

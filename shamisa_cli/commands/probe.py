@@ -1,0 +1,289 @@
+"""``shamisa probe``: how well frozen features follow human scores, and heads that keep the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from shamisa_cli.probing.datasets.dataset import Dataset
+    from shamisa_cli.probing.report import ReportRow
+    from shamisa_cli.probing.run import FittedHead, Probed
+    from shamisa_cli.probing.source import FeatureSource
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """The options of the command line, by their names there."""
+
+    datasets: tuple[str, ...]
+    root: Path | None
+    model: str
+    random: bool
+    splits: int
+    split: str
+    seed: int
+    test_on: tuple[str, ...]
+    fr: bool
+    save_head: str | None
+    with_ladder: Path | None
+    ladder_photos: int
+    ladder_weight: float
+    ladder_gap: float
+    photos: Path | None
+    head: str | None
+    csv: Path | None
+    json: Path | None
+    markdown: Path | None
+    plot: Path | None
+    features_cache: Path | None
+    device: str
+    precision: str
+    workers: int
+    quiet: bool
+
+
+def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names given in several options, or in one with commas between."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+@click.command()
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    required=True,
+    callback=_names,
+    help="Name (see: shamisa datasets), a CSV with image,mos, or ladder; several with commas.",
+)
+@click.option("--root", type=FOLDER, help="Folder of your datasets.  [default: $SHAMISA_DATA]")
+@click.option("--model", default="default", show_default=True, help="Model name or folder.")
+@click.option("--random", is_flag=True, help="Also the same backbone with random weights.")
+@click.option("--splits", type=click.IntRange(1), default=10, show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["auto", "random", "official"]),
+    default="auto",
+    show_default=True,
+    help="auto: official where the field uses it (FLIVE, or a CSV with a column split).",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of splits and draws.")
+@click.option("--test-on", multiple=True, callback=_names, help="Fit on all, test on all of these.")
+@click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
+@click.option("--save-head", metavar="NAME", help="Fit on everything; keep it beside the model.")
+@click.option("--with-ladder", type=FOLDER, help="Put severity ladders of these photos in order.")
+@click.option("--ladder-photos", type=click.IntRange(5), default=100, show_default=True)
+@click.option("--ladder-weight", type=click.FloatRange(0), default=1.0, show_default=True)
+@click.option("--ladder-gap", type=click.FloatRange(0), default=2.0, show_default=True)
+@click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
+@click.option("--head", help="Head for --dataset ladder.  [default: the model's]")
+@click.option("--csv", type=FILE, help="Write the table as CSV.")
+@click.option("--json", type=FILE, help="Write everything measured as JSON.")
+@click.option("--markdown", type=FILE, help="Write the table as Markdown.")
+@click.option("--plot", type=FILE, help="Picture: predicted against human scores.")
+@click.option("--features-cache", type=FOLDER, help="Keep features here, to go on from.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
+@click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def probe(**options: Any) -> None:
+    """Measure a frozen encoder against human scores, as the field does.
+
+    Ridge regression on the features, its strength by validation SRCC; median over 10 splits
+    70/10/20, disjoint by reference photo. See docs/probing.md.
+
+    \b
+    shamisa probe --dataset koniq --root ~/iqa
+    shamisa probe --dataset mine.csv --save-head mine      then: shamisa score --head mine
+    shamisa probe --dataset ladder --photos ~/photos       needs no human scores
+    """
+    asked = ProbeOptions(**options)
+    _refuse_contradictions(asked)
+    if asked.datasets == ("ladder",):
+        _probe_ladders(asked)
+    else:
+        _probe_datasets(asked)
+
+
+def _refuse_contradictions(asked: ProbeOptions) -> None:
+    from shamisa_cli.errors import UsageError
+    from shamisa_cli.heads.store import check_head_name
+
+    if "ladder" in asked.datasets:
+        if len(asked.datasets) > 1 or asked.test_on or asked.save_head or asked.fr or asked.random:
+            raise UsageError("--dataset ladder stands alone: it fits nothing, it tests a head")
+        if asked.photos is None:
+            raise UsageError("--dataset ladder makes ladders of photos: give --photos FOLDER")
+    if asked.fr and asked.save_head:
+        raise UsageError("--fr heads cannot be saved: scoring a photo has no reference to compare")
+    if asked.with_ladder and not asked.save_head:
+        raise UsageError("--with-ladder is a part of the fit that --save-head keeps; give both")
+    if asked.save_head:
+        check_head_name(asked.save_head)
+        if len(asked.datasets) > 1:
+            raise UsageError("--save-head fits one head on one dataset; give one --dataset")
+
+
+def _probe_datasets(asked: ProbeOptions) -> None:
+    from shamisa_cli.probing.datasets.registry import open_dataset
+    from shamisa_cli.probing.report import text_table, with_averages
+
+    opened = [open_dataset(name, asked.root) for name in asked.datasets]
+    others = [open_dataset(name, asked.root) for name in asked.test_on]
+    for dataset in (*opened, *others):
+        _mention_part(dataset)
+    rows: list[ReportRow] = []
+    probed: list[Probed] = []
+    for source in _sources(asked):
+        some = _rows_of(source, opened, others, asked)
+        rows += [row for _, each in some for row in each]
+        probed += [one for one, _ in some]
+    rows = with_averages(rows)
+    click.echo(text_table(rows), nl=False)
+    fitted = _save_head(probed[0], asked) if asked.save_head else None
+    _write_files(rows, probed, fitted, asked)
+
+
+def _rows_of(
+    source: FeatureSource, opened: list[Dataset], others: list[Dataset], asked: ProbeOptions
+) -> list[tuple[Probed, list[ReportRow]]]:
+    """For each dataset its own row, and one for each dataset that its fit is tested on."""
+    from shamisa_cli.probing.run import choose_splits, cross_dataset, probe_dataset
+
+    made = []
+    for dataset in opened:
+        splits = choose_splits(dataset, asked.splits, asked.seed, asked.split)  # type: ignore[arg-type]
+        probed = probe_dataset(source, dataset, splits, asked.fr)
+        rows = [probed.row(source.name, "full reference" if asked.fr else "")]
+        rows += [cross_dataset(source, probed, other, asked.fr) for other in others]
+        made.append((probed, rows))
+    return made
+
+
+def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:
+    """The model, and the same backbone with random weights if that is wanted."""
+    from shamisa_cli.encoders.store import load_encoder, locate_model
+    from shamisa_cli.probing.source import FeatureSource, random_encoder
+
+    encoder, config = load_encoder(locate_model(asked.model))
+    encoders = {config.name: encoder}
+    if asked.random:
+        encoders[f"{config.name} (random weights)"] = random_encoder(config, asked.seed)
+    for name, each in encoders.items():
+        yield FeatureSource(
+            name,
+            each,
+            config.protocol,
+            _progress(asked.quiet),
+            device=asked.device,
+            precision=asked.precision,
+            cache=asked.features_cache,
+            workers=asked.workers,
+        )
+
+
+def _save_head(probed: Probed, asked: ProbeOptions) -> FittedHead:
+    from shamisa_cli.encoders.store import locate_model
+    from shamisa_cli.heads.store import save_head
+    from shamisa_cli.imaging.folders import list_photos
+    from shamisa_cli.probing.head_fit import LadderTerm
+    from shamisa_cli.probing.report import ladder_table
+    from shamisa_cli.probing.run import draw_photos, make_head
+
+    term = held_out = None
+    if asked.with_ladder:
+        photos = draw_photos(list_photos(asked.with_ladder), asked.ladder_photos, asked.seed)
+        ladders = next(_sources(asked)).ladders(photos, seed=asked.seed)
+        tested = set(photos[: max(1, len(photos) // 5)])
+        held_out = ladders.select([photo in tested for photo in ladders.photos])
+        fitted = ladders.select([photo not in tested for photo in ladders.photos])
+        term = LadderTerm(fitted, asked.ladder_weight, asked.ladder_gap)
+    made = make_head(asked.save_head or "", probed, term, held_out)
+    path = save_head(locate_model(asked.model), made.head)
+    click.echo(f"\nhead {made.head.info.name} on {made.head.info.n_images} images: {path}")
+    if term is not None:
+        median = made.measures["srcc"].median
+        click.echo(f"{made.head.info.note}: SRCC {median:.3f} over the splits, fitted this way")
+    if made.ladders is not None:
+        click.echo("ladders of photos that took no part in the fit:")
+        click.echo(ladder_table(made.ladders), nl=False)
+    return made
+
+
+def _probe_ladders(asked: ProbeOptions) -> None:
+    from shamisa_cli.encoders.store import load_encoder, locate_model
+    from shamisa_cli.heads.store import load_head
+    from shamisa_cli.imaging.folders import list_photos
+    from shamisa_cli.probing.report import json_text, ladder_table
+    from shamisa_cli.probing.run import draw_photos, score_ladders
+
+    folder = locate_model(asked.model)
+    head = load_head(folder, asked.head or load_encoder(folder)[1].default_head)
+    photos = draw_photos(list_photos(asked.photos or Path()), asked.ladder_photos, asked.seed)
+    ladders = next(_sources(asked)).ladders(photos, seed=asked.seed)
+    results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)
+    click.echo(ladder_table(results), nl=False)
+    if asked.json:
+        asked.json.write_text(json_text(results), encoding="utf-8")
+
+
+def _write_files(
+    rows: list[ReportRow], probed: list[Probed], fitted: FittedHead | None, asked: ProbeOptions
+) -> None:
+    from shamisa_cli.probing import report
+
+    if asked.csv:
+        asked.csv.write_text(report.csv_table(rows), encoding="utf-8")
+    if asked.markdown:
+        asked.markdown.write_text(report.markdown_table(rows), encoding="utf-8")
+    if asked.json:
+        asked.json.write_text(report.json_text(_everything(rows, probed, fitted)), encoding="utf-8")
+    if asked.plot:
+        from shamisa_cli.probing.plot import plot_predictions
+
+        plot_predictions(probed[0], asked.plot)
+
+
+def _everything(
+    rows: list[ReportRow], probed: list[Probed], fitted: FittedHead | None
+) -> dict[str, Any]:
+    """The table, each split of each dataset, and the head's own figures."""
+    made: dict[str, Any] = {
+        "rows": rows,
+        "splits": [
+            {"dataset": one.dataset.info.name, "alpha": result.alpha, **result.measures}
+            for one in probed
+            for result in one.results
+        ],
+    }
+    if fitted is not None:
+        made["head"] = {"info": fitted.head.info, "measures": fitted.measures}
+        made["ladders"] = fitted.ladders
+    return made
+
+
+def _mention_part(dataset: Dataset) -> None:
+    """Say so where only a part of a dataset is there: figures are then not the published ones'."""
+    have, all_of_it = len(dataset.images), dataset.info.n_images
+    if have != all_of_it:
+        click.echo(f"{dataset.info.name}: {have} of its {all_of_it} images are listed", err=True)
+
+
+def _progress(quiet: bool) -> Any:
+    @contextmanager
+    def bar(total: int, what: str) -> Iterator[Callable[[int], object]]:
+        from tqdm import tqdm
+
+        with tqdm(total=total, desc=what, unit="photo", disable=quiet or None) as shown:
+            yield shown.update
+
+    return bar

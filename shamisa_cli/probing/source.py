@@ -1,0 +1,126 @@
+"""One frozen encoder as a source of features for datasets and ladders."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol as Interface
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.encoders.config import ModelConfig, Protocol
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import UsageError
+from shamisa_cli.probing.cache import FeatureCache, features_key
+from shamisa_cli.probing.datasets.dataset import Dataset
+from shamisa_cli.probing.features import extract_features
+from shamisa_cli.probing.ladder import Ladders, extract_ladders
+
+
+class Progress(Interface):
+    """Shows how far something is: ``with progress(total, "what") as advance: advance(1)``."""
+
+    def __call__(
+        self, total: int, what: str
+    ) -> AbstractContextManager[Callable[[int], object]]: ...
+
+
+class FeatureSource:
+    """Features of whole datasets from one encoder.
+
+    State: the encoder, and where its features are kept.
+
+    Parameters
+    ----------
+    name : what tables call the model.
+    encoder, protocol : as for :class:`FeatureExtractor`.
+    device, precision : likewise.
+    cache : folder for features, or None to keep none.
+    workers : threads that decode.
+    progress : shows how far extraction is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encoder: Encoder,
+        protocol: Protocol,
+        progress: Progress,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        cache: Path | None = None,
+        workers: int = 2,
+    ) -> None:
+        if protocol.crops == "tiles":
+            protocol = dataclasses.replace(protocol, crops="five")
+        self.name = name
+        self.encoder = encoder
+        self.protocol = protocol
+        self._progress = progress
+        self._device = device
+        self._precision = precision
+        self._cache = cache
+        self._workers = workers
+
+    def dataset(self, dataset: Dataset, full_reference: bool = False) -> Tensor:
+        """(n, K, F) float32 features of a dataset's images.
+
+        With ``full_reference``: |h(reference) − h(image)|, crop by crop (method.md §6).
+
+        Raises
+        ------
+        UsageError
+            if references are asked for, and the dataset has none.
+        """
+        if full_reference and not dataset.reference_photos:
+            raise UsageError(f"{dataset.info.name} has no reference photos, which --fr needs")
+        features = self._extracted(dataset.images, dataset)
+        if not full_reference:
+            return features
+        distinct = sorted(set(dataset.reference_photos))
+        references = self._extracted(distinct, dataset)
+        at = {path: i for i, path in enumerate(distinct)}
+        for i, path in enumerate(dataset.reference_photos):
+            features[i] = (references[at[path]] - features[i]).abs()
+        return features
+
+    def ladders(
+        self, photos: Sequence[Path], per_photo: int | None = None, seed: int = 0
+    ) -> Ladders:
+        """Severity ladders of ``photos``; see :func:`extract_ladders`."""
+        extractor, cache = self._tools(self.protocol)
+        with self._progress(len(photos), "ladders") as advance:
+            return extract_ladders(
+                photos, extractor, per_photo=per_photo, seed=seed, cache=cache, progress=advance
+            )
+
+    def _extracted(self, paths: Sequence[Path], dataset: Dataset) -> Tensor:
+        protocol = self.protocol
+        limits = [side for side in (protocol.short_side, dataset.info.short_side) if side]
+        protocol = dataclasses.replace(protocol, short_side=min(limits, default=None))
+        extractor, cache = self._tools(protocol)
+        with self._progress(len(paths), dataset.info.name) as advance:
+            return extract_features(
+                paths, extractor, cache=cache, workers=self._workers, progress=advance
+            )
+
+    def _tools(self, protocol: Protocol) -> tuple[FeatureExtractor, FeatureCache | None]:
+        extractor = FeatureExtractor(self.encoder, protocol, self._device, self._precision)
+        if self._cache is None:
+            return extractor, None
+        return extractor, FeatureCache(self._cache, features_key(self.encoder, extractor))
+
+
+def random_encoder(config: ModelConfig, seed: int) -> Encoder:
+    """An encoder like the model's with random weights, for comparison.
+
+    torch draws initial weights from its global generator; it is put back as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Encoder.from_name(config.backbone, config.preprocessing).eval()
