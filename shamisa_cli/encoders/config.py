@@ -30,7 +30,7 @@ class Protocol:
     ----------
     short_side : the photo is first shrunk (never enlarged) until its short side is at most this
         many px; None scores at native size.
-    long_side : likewise for the long side; the smaller of the two sizes counts.
+    max_side : likewise for the longer side; the smaller of the two sizes counts.
     crop : side of the square crops, px. Photos with a side under it are padded by reflection.
     crops : ``five`` (centre and four corners), ``whole`` (the whole picture as one crop) or
         ``tiles`` (a grid that covers the picture).
@@ -38,7 +38,7 @@ class Protocol:
     """
 
     short_side: int | None = 512
-    long_side: int | None = None
+    max_side: int | None = None
     crop: int = 224
     crops: Literal["five", "whole", "tiles"] = "five"
     scales: tuple[float, ...] = (1.0, 0.5)

@@ -73,7 +73,7 @@ class FeatureExtractor:
 
     def viewing_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) px at which a photo of ``size`` is looked at."""
-        return viewing_size(size, self.protocol.short_side, self.protocol.long_side)
+        return viewing_size(size, self.protocol.short_side, self.protocol.max_side)
 
     def features(self, image: Image.Image) -> Tensor:
         """(K, S·d) float32 on the CPU: one row a place, the scales' unit-length h side by side.

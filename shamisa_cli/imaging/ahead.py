@@ -17,7 +17,7 @@ def map_ahead(
     workers: int,
     ahead: int | None = None,
 ) -> Iterator[tuple[T, R | Exception]]:
-    """Yield (item, function(item)) in the order of ``items``, computed ahead by ``workers`` threads.
+    """Yield (item, function(item)) in the order of ``items``, computed ahead in threads.
 
     An exception of ``function`` is yielded in place of its result, so that one bad item never stops
     the others. At most ``ahead`` results (default 2·workers) wait to be taken, which bounds memory
@@ -34,14 +34,18 @@ def map_ahead(
             for item in items:
                 waiting.append((item, pool.submit(_caught, function, item)))
                 if len(waiting) > limit:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
+                    yield _next(waiting)
             while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+                yield _next(waiting)
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _next(waiting: deque[tuple[T, Future[R | Exception]]]) -> tuple[T, R | Exception]:
+    """The oldest of ``waiting``; it is not kept here, since a result may be a large photo."""
+    item, future = waiting.popleft()
+    return item, future.result()
 
 
 def _caught(function: Callable[[T], R], item: T) -> R | Exception:

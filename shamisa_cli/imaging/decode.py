@@ -60,7 +60,7 @@ def decode_photo(
     *,
     max_pixels: int = MAX_PIXELS,
     short_side: int | None = None,
-    long_side: int | None = None,
+    max_side: int | None = None,
 ) -> Decoded:
     """Read one photo: EXIF orientation, colour profile, depth and transparency are seen to.
 
@@ -68,7 +68,7 @@ def decode_photo(
     ----------
     source : a path, or a seekable binary file.
     max_pixels : cap on width × height.
-    short_side, long_side : px, what the caller will shrink the photo to at most. A JPEG may then be
+    short_side, max_side : px, what the caller will shrink the photo to at most. A JPEG may then be
         decoded at a fraction of its size, never under :data:`DRAFT_MARGIN` times that.
 
     Raises
@@ -84,15 +84,13 @@ def decode_photo(
                 file = stack.enter_context(Path(file).open("rb"))
             image = stack.enter_context(open_photo(file, name))
             _check_size(image, max_pixels, name)
-            full = _draft(image, short_side, long_side)
-            image.load()
-            orientation = _orientation(image)
-            upright = image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+            full = _draft(image, short_side, max_side)
+            photo = upright_srgb(image)
             if full is None:
-                full = upright.size
-            elif orientation in _SIDEWAYS:
+                full = photo.size
+            elif _orientation(image) in _SIDEWAYS:
                 full = full[::-1]
-            return Decoded(to_srgb(upright), *full)
+            return Decoded(photo, *full)
         except PhotoError:
             raise
         except FileNotFoundError as error:
@@ -109,6 +107,13 @@ def decode_photo(
             ) from error
 
 
+def upright_srgb(image: Image.Image) -> Image.Image:
+    """A Pillow image of any mode as 8-bit sRGB, turned as its EXIF says."""
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    return to_srgb(image if turn is None else image.transpose(turn))
+
+
 def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
     width, height = image.size
     if width * height > max_pixels:
@@ -119,26 +124,27 @@ def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
 
 
 def _draft(
-    image: Image.Image, short_side: int | None, long_side: int | None
+    image: Image.Image, short_side: int | None, max_side: int | None
 ) -> tuple[int, int] | None:
     """Set draft mode where it is allowed, and then return the size of the photo in its file."""
     size = image.size
-    wanted = viewing_size(size, short_side, long_side)
+    wanted = viewing_size(size, short_side, max_side)
     if image.format not in ("JPEG", "MPO") or wanted == size:
         return None
     image.draft(None, (DRAFT_MARGIN * wanted[0], DRAFT_MARGIN * wanted[1]))
     return size
 
 
-def _orientation(image: Image.Image) -> int | None:
-    """The EXIF orientation of a loaded photo, None if it cannot be read.
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation of a loaded photo; 1, which is upright, if there is none to be read.
 
     Pillow turns TIFF while it loads, and has then forgotten the tag.
     """
     try:
-        return image.getexif().get(_ORIENTATION_TAG)
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        return orientation if orientation in _TURNS else 1
     except Exception:  # damaged EXIF raises nearly every kind, and the pixels are still good
-        return None
+        return 1
 
 
 def _first_line(error: Exception) -> str:

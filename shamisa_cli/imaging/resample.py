@@ -23,14 +23,14 @@ def limit_short_side(image: Image.Image, short_side: int | None) -> Image.Image:
 
 
 def viewing_size(
-    size: tuple[int, int], short_side: int | None, long_side: int | None = None
+    size: tuple[int, int], short_side: int | None, max_side: int | None = None
 ) -> tuple[int, int]:
     """``size`` (width, height) px shrunk to at most these sides, in proportion; never enlarged."""
     factor = 1.0
     if short_side is not None:
         factor = min(factor, short_side / min(size))
-    if long_side is not None:
-        factor = min(factor, long_side / max(size))
+    if max_side is not None:
+        factor = min(factor, max_side / max(size))
     return scaled_size(size, factor)
 
 

@@ -1,0 +1,175 @@
+"""``shamisa score``: how good do these photos look?"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from shamisa_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from shamisa_cli.scoring import Scorer
+    from shamisa_cli.scoring.rows import Kind
+    from shamisa_cli.scoring.sinks import Sink
+
+    Files = Sequence[tuple[Path, Kind]]
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_LIST = click.File(encoding="utf-8", errors="surrogateescape")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+@click.option("--csv", type=_FILE, help="Write rows to this CSV file.")
+@click.option("--json", type=_FILE, help="Write rows to this file, as one JSON array.")
+@click.option("--jsonl", type=_FILE, help="Write rows to this file, one JSON object a line.")
+@click.option("--model", default="default", show_default=True, help="Name or folder of a model.")
+@click.option("--head", help="Which head of the model.  [default: the model's own]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="auto is bf16 where the device has it.",
+)
+@click.option("--batch-size", type=click.IntRange(1), help="Photos collected before scoring.")
+@click.option("--workers", type=click.IntRange(0), help="Decoding threads.  [default: the cores]")
+@click.option("--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size.")
+@click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
+@click.option("--native", is_flag=True, help="Score at native size, in tiles.")
+@click.option(
+    "--crops",
+    type=click.Choice(["five", "whole"]),
+    help="Five crops, or the photo as one.  [default: the model's own]",
+)
+@click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
+@click.option("--from-file", type=_LIST, metavar="F", help="More PATHS, one a line; - is stdin.")
+@click.option("--resume", is_flag=True, help="Go on with the files of a run that was stopped.")
+@click.option("--sort", is_flag=True, help="Best first, once all are scored.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    help="Refuse photos of more pixels.  [default: 256000000]",
+)
+@click.option("--quiet", is_flag=True, help="No progress, and no summary unless photos failed.")
+def score(
+    paths: tuple[str, ...],
+    csv: Path | None,
+    json: Path | None,
+    jsonl: Path | None,
+    from_file: TextIO | None,
+    recursive: bool,
+    resume: bool,
+    sort: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Score photos from 0 to 100; higher looks better.
+
+    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json or
+    --jsonl the scores are printed: a table on a terminal, tab-separated lines (score, status,
+    path) in a pipe.
+
+    \b
+    Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage.
+    """
+    files = _files(csv, json, jsonl, resume)
+    photos = _photos(paths, from_file, recursive)
+
+    from shamisa_cli.scoring import load
+    from shamisa_cli.scoring.resume import earlier_rows, remaining
+    from shamisa_cli.scoring.sinks import FileSink, TerminalSink
+    from shamisa_cli.scoring.table import describe_head
+
+    # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
+    warnings.filterwarnings("ignore", module="PIL")
+    scorer = load(**{name: value for name, value in options.items() if value is not None})
+    if not quiet:
+        click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
+    earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
+    todo = remaining(photos, earlier)
+    sink = FileSink(files, earlier, sort=sort) if files else TerminalSink(sort=sort)
+    started = time.monotonic()
+    try:
+        failed = _run(scorer, todo, sink, quiet=quiet)
+    except KeyboardInterrupt:
+        if files:
+            click.echo("stopped; finished rows are kept, go on with --resume", err=True)
+        raise
+    if failed or not quiet:
+        seconds = time.monotonic() - started
+        click.echo(_summary(len(todo) - failed, failed, len(earlier), seconds, files), err=True)
+    if failed:
+        sys.exit(1)
+
+
+def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool) -> Files:
+    """The files of rows to write; what is in the way of one is refused before the work starts."""
+    from shamisa_cli.scoring.rows import read_rows
+
+    asked: list[tuple[Path | None, Kind]] = [(csv, "csv"), (json, "json"), (jsonl, "jsonl")]
+    files = [(path, kind) for path, kind in asked if path is not None]
+    if resume and not files:
+        raise UsageError("--resume needs the file to go on with: --csv, --json or --jsonl")
+    if len({path.resolve() for path, _ in files}) < len(files):
+        raise UsageError("--csv, --json and --jsonl need a file each")
+    for path, kind in files:
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
+        read_rows(path, kind)
+    return files
+
+
+def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> list[str]:
+    """The photos to score, in order; a folder or list without any is told."""
+    from shamisa_cli.scoring.inputs import expand_paths, read_list
+
+    asked = [*paths, *(read_list(from_file) if from_file else [])]
+    if not asked:
+        where = f"{from_file.name} is empty" if from_file else "no photos given"
+        raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
+    photos: list[str] = []
+    for path in asked:
+        found = list(expand_paths([path], recursive=recursive))
+        if not found:
+            click.echo(f"{path}: no photos in this folder", err=True)
+        photos += found
+    if not photos:
+        raise UsageError("nothing to score")
+    return photos
+
+
+def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, *, quiet: bool) -> int:
+    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
+    from tqdm import tqdm
+
+    failed, finished = 0, False
+    try:
+        with tqdm(total=len(photos), unit="photo", disable=True if quiet else None) as bar:
+            for row in scorer.score_many(photos):
+                sink.write(row)
+                failed += row.failed
+                if failed:
+                    bar.set_postfix(failed=failed, refresh=False)
+                bar.update()
+        finished = True
+    finally:
+        sink.close(finished=finished)
+    return failed
+
+
+def _summary(scored: int, failed: int, earlier: int, seconds: float, files: Files) -> str:
+    """The last line: how many, how fast, where."""
+    parts = [f"{scored} scored", f"{failed} failed"]
+    if earlier:
+        parts.append(f"{earlier} already there")
+    rate = (scored + failed) / max(seconds, 1e-9)
+    written = f"; rows in {', '.join(str(path) for path, _ in files)}" if files else ""
+    return f"{', '.join(parts)} in {seconds:.1f} s ({rate:.1f} photos/s){written}"

@@ -1,0 +1,32 @@
+"""A short name for all that decides a score, so that unlike scores are never taken for like."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from shamisa_cli.encoders.config import ModelConfig, Protocol
+from shamisa_cli.encoders.store import WEIGHTS_FILE
+from shamisa_cli.heads.head import Head
+from shamisa_cli.settings import to_mapping
+
+_LENGTH = 8
+
+
+def fingerprint(folder: Path, config: ModelConfig, protocol: Protocol, head: Head) -> str:
+    """Eight hexadecimal digits that change with weights, preprocessing, protocol or head.
+
+    Device and precision are left out: they change a score by less than half a point.
+    """
+    digest = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes())
+    digest.update(head.weight.double().numpy().tobytes())
+    facts = [
+        config.backbone,
+        to_mapping(config.preprocessing),
+        to_mapping(protocol),
+        head.bias,
+        head.info.knots,
+    ]
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()[:_LENGTH]

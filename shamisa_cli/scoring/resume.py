@@ -1,0 +1,50 @@
+"""Going on with files of rows that an earlier run left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from shamisa_cli.errors import UsageError
+from shamisa_cli.scoring.rows import Kind, read_rows
+from shamisa_cli.scoring.score import Score
+
+
+def earlier_rows(
+    files: Sequence[tuple[Path, Kind]], model: str, head: str, asked: Iterable[str]
+) -> list[Score]:
+    """The rows that need not be made again: scored ones, and failed ones nobody asks for now.
+
+    All files of a run hold the same rows, except that a killed run may have left the last one out
+    of some; the fullest file counts.
+
+    Raises
+    ------
+    UsageError
+        if a file was made with another model, head or protocol, or is no file of rows.
+    """
+    rows: list[Score] = []
+    for path, kind in files:
+        found = read_rows(path, kind)
+        for row in found:
+            if (row.model, row.head) != (model, head):
+                raise UsageError(
+                    f"{path}: was made with model {row.model}, head {row.head}; now it is {model}, "
+                    f"{head} (weights, head and options all count). Choose another file to write"
+                )
+        rows = max(rows, found, key=len)
+    wanted = set(asked)
+    return [row for row in rows if not row.failed or row.path not in wanted]
+
+
+def remaining(paths: Iterable[str], rows: Iterable[Score]) -> list[str]:
+    """``paths`` without those that have a row, each as often as it has one; order is kept."""
+    done = Counter(row.path for row in rows)
+    left = []
+    for path in paths:
+        if done[path] > 0:
+            done[path] -= 1
+        else:
+            left.append(path)
+    return left

@@ -1,0 +1,179 @@
+"""The Scorer: photos in, scores out, in order, whatever happens to any one of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from shamisa_cli.encoders.features import CropBatches, FeatureExtractor
+from shamisa_cli.errors import PhotoError, UsageError
+from shamisa_cli.heads.head import Head
+from shamisa_cli.imaging.ahead import map_ahead
+from shamisa_cli.imaging.arrays import photo_from_array
+from shamisa_cli.imaging.decode import MAX_PIXELS, Decoded, decode_photo, upright_srgb
+from shamisa_cli.imaging.resample import resize
+from shamisa_cli.scoring.score import FAILED, Score
+
+Photo = str | Path | Image.Image | np.ndarray
+"""A file; an open Pillow image; or pixels (see ``imaging.arrays``)."""
+
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A photo that was decoded and cut up: all that is left to do is the encoder's."""
+
+    width: int
+    height: int
+    viewing_size: tuple[int, int]
+    crops: CropBatches
+
+
+class Scorer:
+    """A model, a head and a protocol; made by :func:`shamisa_cli.load`.
+
+    Attributes
+    ----------
+    model : what the ``model`` column says.
+    head : the head, whose ``info`` says what it was fitted on, its range and direction.
+    extractor : photos to features.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        head: Head,
+        *,
+        model: str,
+        max_pixels: int = MAX_PIXELS,
+        workers: int | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        for name, value, least in (
+            ("workers", workers, 0),
+            ("batch_size", batch_size, 1),
+            ("max_pixels", max_pixels, 1),
+        ):
+            if value is not None and value < least:
+                raise UsageError(f"{name} must be at least {least}, got {value}")
+        self.extractor = extractor
+        self.head = head
+        self.model = model
+        self.max_pixels = max_pixels
+        self.workers = min(os.cpu_count() or 1, _MOST_WORKERS) if workers is None else workers
+        self.batch_size = extractor.photos_per_pass if batch_size is None else batch_size
+
+    def score(self, photo: Photo) -> Score:
+        """Score one photo.
+
+        Raises
+        ------
+        PhotoError
+            if it cannot be read; the message names the file and the mend.
+        """
+        prepared = self._prepare(photo)
+        return self._scored(photo, prepared, self.extractor.features_of([prepared.crops])[0])
+
+    def score_many(self, photos: Iterable[Photo]) -> Iterator[Score]:
+        """Score photos in their order, decoding ahead in threads; memory stays bounded.
+
+        ``photos`` is read lazily. One that cannot be read becomes a Score whose status is
+        ``failed`` and whose ``error`` says why; it never stops the others.
+        """
+        prepared = self._prepared(photos)
+        while group := list(islice(prepared, self._photos_at_once)):
+            ready = [result for _, result in group if isinstance(result, _Prepared)]
+            features = iter(self.extractor.features_of([photo.crops for photo in ready]))
+            for photo, result in group:
+                if isinstance(result, _Prepared):
+                    yield self._scored(photo, result, next(features))
+                else:
+                    yield self._failed(photo, result)
+            del group, ready, result  # a photo at native size should not outlive its row
+
+    @property
+    def _photos_at_once(self) -> int:
+        return 1 if self._keeps_photos else self.batch_size
+
+    @property
+    def _keeps_photos(self) -> bool:
+        """Whether decoded photos wait whole, and not only their crops."""
+        return self.extractor.plan.kind == "tiles"
+
+    def _prepared(self, photos: Iterable[Photo]) -> Iterator[tuple[Photo, _Prepared | Exception]]:
+        if self._keeps_photos:
+            return map_ahead(self._prepare, photos, min(self.workers, 1), ahead=1)
+        ahead = 2 * self.workers + self.batch_size
+        return map_ahead(self._prepare, photos, self.workers, ahead)
+
+    def _prepare(self, photo: Photo) -> _Prepared:
+        decoded = self._decode(photo)
+        size = self.extractor.viewing_size((decoded.width, decoded.height))
+        crops = self.extractor.crops(resize(decoded.image, size))
+        return _Prepared(decoded.width, decoded.height, size, crops)
+
+    def _decode(self, photo: Photo) -> Decoded:
+        if isinstance(photo, (str, Path)):
+            protocol = self.extractor.protocol
+            return decode_photo(
+                photo,
+                max_pixels=self.max_pixels,
+                short_side=protocol.short_side,
+                max_side=protocol.max_side,
+            )
+        if isinstance(photo, Image.Image):
+            image = upright_srgb(photo)
+        elif isinstance(photo, np.ndarray):
+            image = photo_from_array(photo)
+        else:
+            raise TypeError(f"expected a path, a Pillow image or an array, got {type(photo)}")
+        return Decoded(image, *image.size)
+
+    def _scored(self, photo: Photo, prepared: _Prepared, features: Tensor) -> Score:
+        result = self.head.score(features)
+        notes = ["padded"] if self.extractor.plan.pads(prepared.viewing_size) else []
+        notes += ["clipped"] if result.clipped else []
+        return Score(
+            path=_path(photo),
+            score=result.score,
+            width=prepared.width,
+            height=prepared.height,
+            scored_width=prepared.viewing_size[0],
+            scored_height=prepared.viewing_size[1],
+            model=self.model,
+            head=self.head.info.name,
+            status="+".join(notes) or "ok",
+            raw=result.raw,
+            head_info=self.head.info,
+        )
+
+    def _failed(self, photo: Photo, error: Exception) -> Score:
+        path = _path(photo)
+        reason = str(error).removeprefix(f"{path}: ")
+        if not isinstance(error, PhotoError):
+            reason = f"{type(error).__name__}: {reason}"
+        return Score(
+            path=path,
+            score=None,
+            width=None,
+            height=None,
+            scored_width=None,
+            scored_height=None,
+            model=self.model,
+            head=self.head.info.name,
+            status=FAILED,
+            error=reason,
+            head_info=self.head.info,
+        )
+
+
+def _path(photo: Photo) -> str:
+    return str(photo) if isinstance(photo, (str, Path)) else ""
