@@ -1,0 +1,63 @@
+"""``shamisa datasets``: which datasets of human scores there are, and which are on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+ROOT_HELP = "Folder of your datasets.  [default: $SHAMISA_DATA]"
+
+
+@click.group(invoke_without_command=True)
+@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@click.pass_context
+def datasets(ctx: click.Context, root: Path | None) -> None:
+    """List the datasets that `shamisa probe` knows, and which are found under --root."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from shamisa_cli.probing.datasets.check import state
+    from shamisa_cli.probing.datasets.registry import DATASETS, data_root
+
+    where = data_root(root)
+    click.echo(f"{'name':<10} {'images':>6} {'refs':>4}  {'scores':<16} here")
+    for info in DATASETS.values():
+        low, high = info.score_range
+        direction = "best" if info.higher_is_better else "worst"
+        scores = f"{low:g}-{high:g}, {high:g} {direction}"
+        refs = info.n_references or ""
+        click.echo(
+            f"{info.name:<10} {info.n_images:>6} {refs:>4}  {scores:<16} {state(info, where)}"
+        )
+    if where is None:
+        click.echo("Give --root, or set SHAMISA_DATA, to look for them.", err=True)
+    click.echo("shamisa datasets check NAME says what is missing and where to get it.", err=True)
+
+
+@datasets.command()
+@click.argument("name")
+@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
+def check(name: str, root: Path | None, workers: int) -> None:
+    """Check that dataset NAME is complete and that every picture can be read."""
+    from tqdm import tqdm
+
+    from shamisa_cli.errors import ShamisaError
+    from shamisa_cli.probing.datasets.check import unreadable
+    from shamisa_cli.probing.datasets.registry import open_dataset
+
+    dataset = open_dataset(name, root)
+    info = dataset.info
+    files = sorted({*dataset.images, *dataset.reference_photos})
+    with tqdm(total=len(files), unit="photo", disable=None) as shown:
+        broken = unreadable(files, workers, shown.update)
+    click.echo(f"{info.title}: {len(dataset.images)} of {info.n_images} images")
+    if info.citation:
+        click.echo(f"cite: {info.citation}")
+    if broken:
+        some = "\n".join(f"  {path}: {problem}" for path, problem in broken[:20])
+        raise ShamisaError(f"{name}: {len(broken)} pictures cannot be read:\n{some}")
+    if len(dataset.images) != info.n_images:
+        raise ShamisaError(f"{name}: only a part is here; the whole is at {info.url}")
+    click.echo("complete, every picture can be read")
