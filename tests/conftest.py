@@ -14,10 +14,17 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
+from torchvision.transforms.functional import pil_to_tensor
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import MAX_FUNCTIONS, BatchMetadata
+from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.encoders.store import save_encoder
 from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.heads.head import Head, HeadInfo
+from shamisa_cli.heads.store import save_head
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +66,40 @@ def _graph_inputs(layout: BatchLayout, seed: int = 0, d: int = 6, size: int = 5)
     h = torch.nn.functional.normalize(torch.randn(layout.n, d, generator=g), dim=1)
     z = torch.randn(layout.n, size, generator=g)
     return GraphInputs(layout, BatchMetadata(functions, severities, varying), h, z)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, sample_photos: list[Image.Image]) -> Path:
+    """A model folder with a small random backbone and one head, ``toy``; scores are well spread."""
+    return _tiny_model(tmp_path_factory.mktemp("models") / "tiny", sample_photos)
+
+
+def _tiny_model(folder: Path, photos: list[Image.Image]) -> Path:
+    generator = torch.Generator().manual_seed(7)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        encoder = Encoder.from_name("mobilenetv4_conv_small_035")
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the statistics below are those of one batch
+    pixels = torch.stack([pil_to_tensor(photo.resize((224, 224))) for photo in photos])
+    with torch.no_grad():
+        encoder.train()(pixels.float() / 255)
+    config = ModelConfig("tiny", "mobilenetv4_conv_small_035", encoder.feature_size, "toy")
+    save_encoder(folder, encoder, config)
+
+    weight = torch.randn(2 * encoder.feature_size, generator=generator)
+    extractor = FeatureExtractor(encoder, config.protocol, precision="fp32")
+    raws = [float((extractor.features(photo) @ weight).mean()) for photo in photos]
+    middle, spread = sum(raws) / 2, abs(raws[0] - raws[1])
+    info = HeadInfo(
+        name="toy",
+        dataset="two photos",
+        score_range=(middle - 2 * spread, middle + 2 * spread),
+        higher_is_better=True,
+        n_images=2,
+        features=len(weight),
+        alpha=1.0,
+    )
+    save_head(folder, Head(weight, 0.0, info))
+    return folder
