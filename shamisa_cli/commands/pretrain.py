@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 @click.option("--save-every", type=click.IntRange(1), default=250, show_default=True)
 @click.option("--probe", "probe_dataset", help="Measure on this dataset while training.")
 @click.option("--probe-every", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of your datasets.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def pretrain(
     photos: Path | None,
@@ -66,6 +68,7 @@ def pretrain(
     save_every: int,
     probe_dataset: str | None,
     probe_every: int,
+    root: Path | None,
     quiet: bool,
     **plain: Any,
 ) -> None:
@@ -74,13 +77,38 @@ def pretrain(
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     """
-    from shamisa_cli.pretraining.run import RunOptions, pretrain_to
+    from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
 
     config = _resolve(preset, config_file, graphs, no_graphs, alpha, optimiser, lr, plain)
     options = RunOptions(find_photos(photos), out, resume, save_every)
     with _Progress(config, quiet) as progress:
-        folder = pretrain_to(config, options, progress.say, progress.step)
+        probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
+        folder = pretrain_to(config, options, progress.say, progress.step, probe)
     click.echo(str(folder))
+
+
+def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
+    """What measures a model folder on a dataset, and says so in a line."""
+    from contextlib import nullcontext
+
+    from shamisa_cli.encoders.store import load_encoder
+    from shamisa_cli.probing.datasets.registry import open_dataset
+    from shamisa_cli.probing.run import choose_splits, probe_dataset
+    from shamisa_cli.probing.source import FeatureSource
+
+    dataset = open_dataset(name, root)
+    splits = choose_splits(dataset, 10, 0, "auto")
+
+    def measure(folder: Path) -> str:
+        encoder, facts = load_encoder(folder)
+        source = FeatureSource(
+            facts.name, encoder, facts.protocol, lambda total, what: nullcontext(lambda n: None)
+        )
+        measures = probe_dataset(source, dataset, splits).row(facts.name).measures
+        figures = (f"{key.upper()} {measures[key].median:.3f}" for key in ("srcc", "plcc"))
+        return f"{dataset.info.name} {' '.join(figures)} (median of {len(splits)} splits)"
+
+    return measure
 
 
 def _resolve(

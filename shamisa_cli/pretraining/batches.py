@@ -130,7 +130,7 @@ def mini_batches(
         prefetch_factor=2 if workers else None,
         generator=torch.Generator().manual_seed(derived_seed(dataset.config.seed)),
         collate_fn=_itself,
-        worker_init_fn=_leave_interrupts_to_the_parent,
+        worker_init_fn=_leave_signals_to_the_parent,
     )
     return iter(loader)
 
@@ -149,9 +149,10 @@ def _itself(batch: Any) -> Any:
     return batch
 
 
-def _leave_interrupts_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches the whole process group; the parent saves and then ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Signals may reach the whole process group; the parent saves and then ends its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def global_order(layout: BatchLayout, shares: list[range]) -> Tensor:

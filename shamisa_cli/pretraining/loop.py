@@ -212,8 +212,8 @@ class Trainer:
             except FloatingPointError as error:
                 raise ShamisaError(
                     f"{error} at step {self.step + 1}. The last good checkpoint is of step "
-                    f"{last_saved}: go on from there with --resume and a lower --lr, --precision fp32, "
-                    "or optimiser.clip_norm in the config"
+                    f"{last_saved}: go on from there with --resume and a lower --lr, "
+                    "--precision fp32, or optimiser.clip_norm in the config"
                 ) from error
             (made.loss.total / self.config.accumulate).backward()
         sum_gradients(self.model.own_parameters(), self.ranks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from timm.optim import Lars
+from timm.optim.lars import Lars
 from torch import nn
 
 from shamisa_cli.pretraining.config import OptimiserConfig

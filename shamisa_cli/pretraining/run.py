@@ -19,6 +19,7 @@ from shamisa_cli.pretraining.log import read_log
 from shamisa_cli.pretraining.loop import Finished, Trainer
 from shamisa_cli.pretraining.parallel import join_ranks, leave_ranks
 from shamisa_cli.pretraining.plots import batch_sheet, plot_run
+from shamisa_cli.pretraining.tensorboard import tensorboard_writer
 from shamisa_cli.settings import to_mapping
 
 RESUMABLE = ("steps", "epochs", "budget", "workers", "device", "precision", "compile")
@@ -62,8 +63,12 @@ def pretrain_to(
         if ranks.is_first:
             _begin(trainer, options, say)
 
+        to_tensorboard = tensorboard_writer(options.out) if ranks.is_first else None
+
         def after_step(record: dict[str, Any]) -> None:
             on_step(record)
+            if to_tensorboard is not None:
+                to_tensorboard(record)
             if probe is not None and record["step"] % probe.every == 0:
                 say(f"step {record['step']}: {probe.measure(save_model(trainer, options.out))}")
 

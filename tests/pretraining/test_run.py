@@ -103,16 +103,20 @@ def test_resumed_is_bit_for_bit_unkilled(tmp_path: Path, photos: Path, workers: 
         assert torch.equal(a, b), key
 
 
-def test_sigterm_saves_and_exits_cleanly(tmp_path: Path, photos: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_group_saves_and_exits_cleanly(
+    tmp_path: Path, photos: Path, number: signal.Signals
+) -> None:
     command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--photos", str(photos)]
     command += ["--backbone", "test_resnet", "--init", "random", "--crop", "64", "--steps", "9999"]
-    process = subprocess.Popen([*command, "--out", str(tmp_path / "run"), "--quiet"])
+    command += ["--out", str(tmp_path / "run"), "--quiet", "--workers", "1"]
+    process = subprocess.Popen(command, start_new_session=True)
     log = tmp_path / "run" / "log.jsonl"
     deadline = time.monotonic() + 90
     while len(read_log(log)) < 2 and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.2)
-    os.kill(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, number)
     assert process.wait(60) == 0
     steps = read_log(log)[-1]["step"]
     assert (tmp_path / "run" / "checkpoints" / f"step-{steps:08d}" / "state.json").is_file()
