@@ -81,7 +81,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @click.option("--save-head", metavar="NAME", help="Fit on everything; keep it beside the model.")
 @click.option("--with-ladder", type=FOLDER, help="Put severity ladders of these photos in order.")
-@click.option("--ladder-photos", type=click.IntRange(5), default=100, show_default=True)
+@click.option("--ladder-photos", type=click.IntRange(2), default=100, show_default=True)
 @click.option("--ladder-weight", type=click.FloatRange(0), default=1.0, show_default=True)
 @click.option("--ladder-gap", type=click.FloatRange(0), default=2.0, show_default=True)
 @click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
@@ -164,7 +164,11 @@ def _rows_of(
         splits = choose_splits(dataset, asked.splits, asked.seed, asked.split)  # type: ignore[arg-type]
         probed = probe_dataset(source, dataset, splits, asked.fr)
         rows = [probed.row(source.name, "full reference" if asked.fr else "")]
-        rows += [cross_dataset(source, probed, other, asked.fr) for other in others]
+        rows += [
+            cross_dataset(source, probed, other, asked.fr)
+            for other in others
+            if other.info.title != dataset.info.title
+        ]
         made.append((probed, rows))
     return made
 

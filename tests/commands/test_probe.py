@@ -1,0 +1,266 @@
+"""`shamisa probe` and `shamisa datasets` from the command line, on a small model and photos."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image, ImageFilter
+
+from shamisa_cli.cli import app
+from shamisa_cli.encoders.config import ModelConfig, Protocol
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.encoders.store import load_encoder, save_encoder
+from shamisa_cli.heads.store import list_heads, load_head
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.probing.source import random_encoder
+
+N_PHOTOS, N_LEVELS = 10, 3
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        encoder = Encoder.from_name("test_resnet")
+    protocol = Protocol(short_side=96, crop=64)
+    config = ModelConfig("tiny", "test_resnet", encoder.feature_size, "mine", protocol=protocol)
+    save_encoder(folder, encoder, config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory, sample_photos: list[Image.Image]) -> Path:
+    """Photos blurred to three degrees, with scores that fall with the degree."""
+    folder = tmp_path_factory.mktemp("scored")
+    rows = [["image", "mos", "reference"]]
+    for i in range(N_PHOTOS):
+        place = (40 * i, 20 * i, 40 * i + 128, 20 * i + 96)
+        photo = sample_photos[i % 2].crop(place)
+        photo.save(folder / f"r{i}.png")
+        for level in range(N_LEVELS):
+            photo.filter(ImageFilter.GaussianBlur(level)).save(folder / f"{i}-{level}.png")
+            rows.append([f"{i}-{level}.png", f"{80 - 25 * level + i / 10}", f"r{i}.png"])
+    with (folder / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder / "mine.csv"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def probe(model: Path, *arguments: object) -> Result:
+    return run("probe", "--model", model, "--quiet", "--precision", "fp32", *arguments)
+
+
+def test_table_files_and_same_seed_same_numbers(model: Path, scores: Path, tmp_path: Path) -> None:
+    out = {ending: tmp_path / f"out.{ending}" for ending in ("csv", "json", "md")}
+    arguments = ["--dataset", scores, "--splits", 3, "--features-cache", tmp_path / "cache"]
+    files = ["--csv", out["csv"], "--json", out["json"], "--markdown", out["md"]]
+    result = probe(model, *arguments, *files)
+    assert result.exit_code == 0, result.output
+    assert "SRCC" in result.stdout
+    first = json.loads(out["json"].read_text())
+    row = first["rows"][0]
+    assert (row["tested_on"], row["images"], row["splits"]) == ("mine", 30, 3)
+    values = [split["srcc"] for split in first["splits"]]
+    assert row["measures"]["srcc"]["median"] == pytest.approx(np.median(values))
+    assert row["measures"]["srcc"]["median"] > 0.3
+    lines = list(csv.DictReader(out["csv"].open()))
+    assert [line["measure"] for line in lines] == list(row["measures"])
+    assert float(lines[0]["median"]) == row["measures"]["srcc"]["median"]
+    assert out["md"].read_text().count("\n") == 3
+
+    again = probe(model, *arguments, "--json", out["json"])
+    assert again.stdout == result.stdout
+    assert json.loads(out["json"].read_text()) == first
+    other = probe(model, *arguments, "--json", out["json"], "--seed", 1)
+    assert other.exit_code == 0
+    assert json.loads(out["json"].read_text())["splits"] != first["splits"]
+
+
+def test_random_weights_are_a_row_of_their_own(model: Path, scores: Path) -> None:
+    result = probe(model, "--dataset", scores, "--splits", 2, "--random")
+    assert result.exit_code == 0, result.output
+    assert [line.split("  ")[0] for line in result.stdout.splitlines()[1:3]] == [
+        "tiny",
+        "tiny (random weights)",
+    ]
+    config = load_encoder(model)[1]
+    state = torch.get_rng_state()
+    weights = [next(random_encoder(config, seed).parameters()) for seed in (0, 0, 1)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_cross_dataset_and_averages(model: Path, scores: Path, tmp_path: Path) -> None:
+    other = scores.parent / "other.csv"
+    other.write_text(scores.read_text().replace("mos", "score"))
+    out = tmp_path / "out.json"
+    result = probe(
+        model, "--dataset", f"{scores},{other}", "--test-on", other, "--splits", 2, "--json", out
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads(out.read_text())["rows"]
+    pairs = [(row["fitted_on"], row["tested_on"]) for row in rows]
+    assert ("mine", "other") in pairs
+    assert pairs.count(("other", "other")) == 1
+    assert ("itself", "average of 2") in pairs
+    both = [row["measures"]["srcc"]["median"] for row in rows if row["splits"] == 2][:2]
+    average = next(row for row in rows if row["tested_on"] == "average of 2")
+    assert average["measures"]["srcc"]["median"] == pytest.approx(np.mean(both))
+    assert "rmse" not in average["measures"]
+
+
+def test_full_reference(model: Path, scores: Path) -> None:
+    result = probe(model, "--dataset", scores, "--splits", 2, "--fr")
+    assert result.exit_code == 0, result.output
+    assert "full reference" in result.stdout
+    bare = scores.parent / "bare.csv"
+    lines = [line.rsplit(",", 1)[0] for line in scores.read_text().splitlines()]
+    bare.write_text("\n".join(lines) + "\n")
+    refused = probe(model, "--dataset", bare, "--fr")
+    assert refused.exit_code == 2
+    assert "no reference photos" in refused.output
+
+
+def test_a_saved_head_scores_as_it_was_fitted(model: Path, scores: Path) -> None:
+    result = probe(model, "--dataset", scores, "--splits", 2, "--save-head", "mine")
+    assert result.exit_code == 0, result.output
+    assert "mine" in list_heads(model)
+    head = load_head(model, "mine")
+    assert (head.info.n_images, head.info.score_range) == (30, (30.0, 80.9))
+    assert head.info.higher_is_better
+    encoder, config = load_encoder(model)
+    extractor = FeatureExtractor(encoder, config.protocol, "cpu", "fp32")
+    sharp, blurred = (
+        head.score(extractor.features(decode(scores.parent / f"3-{level}.png"))).score
+        for level in (0, 2)
+    )
+    assert sharp > blurred
+
+
+def test_a_head_of_dmos_keeps_its_own_direction(model: Path, scores: Path) -> None:
+    turned = scores.parent / "turned.csv"
+    rows = list(csv.reader(scores.open()))
+    rows = [["image", "dmos"]] + [[row[0], str(100 - float(row[1]))] for row in rows[1:]]
+    with turned.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    for table, name in ((scores, "up"), (turned, "down")):
+        arguments = ["--dataset", table, "--splits", 2, "--save-head", name]
+        assert probe(model, *arguments).exit_code == 0
+    up, down = load_head(model, "up"), load_head(model, "down")
+    assert not down.info.higher_is_better
+    encoder, config = load_encoder(model)
+    features = FeatureExtractor(encoder, config.protocol, "cpu", "fp32").features(
+        decode(scores.parent / "3-1.png")
+    )
+    if up.info.alpha == down.info.alpha:
+        assert down.raw(features) == pytest.approx(100 - up.raw(features), abs=0.01)
+    assert down.score(features).score == pytest.approx(up.score(features).score, abs=8)
+
+
+def test_ladders_in_the_fit_and_on_their_own(model: Path, scores: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(2):
+        decode(scores.parent / f"r{i}.png").save(photos / f"{i}.png")
+    common = ["--ladder-photos", 2, "--features-cache", tmp_path / "cache"]
+    arguments = ["--dataset", scores, "--splits", 2, "--save-head", "mine", *common]
+    out = tmp_path / "out.json"
+    result = probe(model, *arguments, "--with-ladder", photos, "--json", out)
+    assert result.exit_code == 0, result.output
+    made = json.loads(out.read_text())
+    assert made["ladders"]["all"]["ladders"] == 24
+    head = load_head(model, "mine")
+    assert "24 severity ladders of 1 photos" in head.info.note
+    assert head.info.metrics["ladder_in_order"] == made["ladders"]["all"]["in_order"]
+
+    alone = probe(model, "--dataset", "ladder", "--photos", photos, *common)
+    assert alone.exit_code == 0, alone.output
+    assert len(alone.stdout.splitlines()) == 1 + 1 + 24
+    assert alone.stdout.splitlines()[1].split()[:2] == ["all", "48"]
+
+
+def test_picture(model: Path, scores: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "plot.png"
+    result = probe(model, "--dataset", scores, "--splits", 2, "--plot", picture)
+    assert result.exit_code == 0, result.output
+    with Image.open(picture) as image:
+        assert min(image.size) > 500
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "kadid-10k"], "Did you mean kadid10k"),
+        (["--dataset", "clive", "--root", "/nowhere"], "is not in /nowhere"),
+        (["--dataset", "absent.csv"], "absent.csv: cannot be read"),
+        (["--dataset", "ladder"], "give --photos"),
+        (["--dataset", "ladder,clive"], "stands alone"),
+        (["--dataset", "{csv}", "--fr", "--save-head", "x"], "--fr heads cannot be saved"),
+        (["--dataset", "{csv}", "--with-ladder", "x"], "--save-head"),
+        (["--dataset", "{csv}", "--save-head", "../x"], "head name '../x'"),
+        (["--dataset", "{csv},{csv}", "--save-head", "x"], "one --dataset"),
+        (["--dataset", "{csv}", "--split", "official"], "no official split"),
+    ],
+)
+def test_usage_errors(model: Path, scores: Path, arguments: list[str], message: str) -> None:
+    result = probe(model, *(argument.format(csv=scores) for argument in arguments))
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_too_few_images_for_splits(model: Path, scores: Path) -> None:
+    few = scores.parent / "few.csv"
+    few.write_text("\n".join(scores.read_text().splitlines()[:6]) + "\n")
+    result = probe(model, "--dataset", few)
+    assert result.exit_code == 2
+    assert "needed" in result.output
+
+
+def test_a_damaged_photo_is_named(model: Path, scores: Path, tmp_path: Path) -> None:
+    for path in scores.parent.glob("*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "4-1.png").write_bytes(b"no picture")
+    result = probe(model, "--dataset", tmp_path / "mine.csv")
+    assert result.exit_code == 1
+    assert "4-1.png" in result.output
+
+
+def test_datasets_are_listed_and_checked(scores: Path, tmp_path: Path) -> None:
+    kadid = tmp_path / "kadid10k"
+    (kadid / "images").mkdir(parents=True)
+    names = ["I01_01_01", "I01_01_02", "I02_01_01"]
+    for name in (*names, "I01", "I02"):
+        Image.new("RGB", (8, 8)).save(kadid / "images" / f"{name}.png")
+    rows = [f"{name}.png,{name[:3]}.png,{i + 1},0.1" for i, name in enumerate(names)]
+    (kadid / "dmos.csv").write_text("\n".join(["dist_img,ref_img,dmos,var", *rows]) + "\n")
+    listed = run("datasets", "--root", tmp_path)
+    assert listed.exit_code == 0
+    assert f"3 of 10125 images: {kadid}" in listed.stdout
+    assert listed.stdout.count("not found") == 7
+
+    part = run("datasets", "check", "kadid10k", "--root", tmp_path)
+    assert part.exit_code == 1
+    assert "only a part is here" in part.output
+    (kadid / "images" / "I02.png").write_bytes(b"no picture")
+    broken = run("datasets", "check", "kadid10k", "--root", tmp_path)
+    assert broken.exit_code == 1
+    assert "1 pictures cannot be read" in broken.output
+    assert "I02.png" in broken.output
+    (kadid / "images" / "I02.png").unlink()
+    lost = run("datasets", "--root", tmp_path)
+    assert "incomplete: kadid10k: 1 of 3 reference photos are missing" in lost.stdout
+    assert run("datasets", "check", scores).exit_code == 0
