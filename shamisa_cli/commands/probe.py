@@ -36,6 +36,7 @@ class ProbeOptions:
     save_head: str | None
     with_ladder: Path | None
     ladder_photos: int
+    ladder_per_photo: int
     ladder_weight: float
     ladder_gap: float
     photos: Path | None
@@ -82,6 +83,13 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--save-head", metavar="NAME", help="Fit on everything; keep it beside the model.")
 @click.option("--with-ladder", type=FOLDER, help="Put severity ladders of these photos in order.")
 @click.option("--ladder-photos", type=click.IntRange(2), default=100, show_default=True)
+@click.option(
+    "--ladder-per-photo",
+    type=click.IntRange(1, 24),
+    default=24,
+    show_default=True,
+    help="Distortions a photo, dealt out in turn.",
+)
 @click.option("--ladder-weight", type=click.FloatRange(0), default=1.0, show_default=True)
 @click.option("--ladder-gap", type=click.FloatRange(0), default=2.0, show_default=True)
 @click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
@@ -206,7 +214,7 @@ def _save_head(probed: Probed, asked: ProbeOptions) -> FittedHead:
     term = held_out = None
     if asked.with_ladder:
         photos = draw_photos(list_photos(asked.with_ladder), asked.ladder_photos, asked.seed)
-        ladders = next(_sources(asked)).ladders(photos, seed=asked.seed)
+        ladders = next(_sources(asked)).ladders(photos, asked.ladder_per_photo, asked.seed)
         tested = set(photos[: max(1, len(photos) // 5)])
         held_out = ladders.select([photo in tested for photo in ladders.photos])
         fitted = ladders.select([photo not in tested for photo in ladders.photos])
@@ -233,7 +241,7 @@ def _probe_ladders(asked: ProbeOptions) -> None:
     folder = locate_model(asked.model)
     head = load_head(folder, asked.head or load_encoder(folder)[1].default_head)
     photos = draw_photos(list_photos(asked.photos or Path()), asked.ladder_photos, asked.seed)
-    ladders = next(_sources(asked)).ladders(photos, seed=asked.seed)
+    ladders = next(_sources(asked)).ladders(photos, asked.ladder_per_photo, asked.seed)
     results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)
     click.echo(ladder_table(results), nl=False)
     if asked.json:

@@ -47,7 +47,11 @@ class LadderTerm:
 
 
 def fit_head(
-    features: Tensor, scores: Tensor, alpha: float, term: LadderTerm | None = None
+    features: Tensor,
+    scores: Tensor,
+    alpha: float,
+    term: LadderTerm | None = None,
+    start: Tensor | None = None,
 ) -> tuple[Tensor, float]:
     """Weights (F,) float64 and bias of the regressor.
 
@@ -57,12 +61,14 @@ def fit_head(
     scores : (n,), higher is better.
     alpha : ridge strength.
     term : severity ladders to put in order as well, or None for plain ridge.
+    start : (F,) weights of a similar fit; with ladders, saves rounds and changes nothing else.
     """
     rows, targets = crop_rows(features, scores)
     equations = normal_equations(rows, targets)
-    w = _solve(equations, alpha)
-    if term is not None:
-        w = _put_in_order(equations, alpha, w, term, len(rows))
+    if term is None:
+        w = _solve(equations, alpha)
+    else:
+        w = _put_in_order(equations, alpha, term, len(rows), start)
     return w, equations.target_mean - float(equations.feature_mean @ w)
 
 
@@ -82,8 +88,9 @@ def evaluate_with_ladders(
     term : its photos must have nothing to do with the dataset's.
     """
     made = []
+    w: Tensor | None = None
     for split, result in zip(splits, results, strict=True):
-        w, b = fit_head(features[split.train], scores[split.train], result.alpha, term)
+        w, b = fit_head(features[split.train], scores[split.train], result.alpha, term, w)
         predictions = (image_features(features[split.test]) @ w + b).numpy()
         made.append(measure_all(predictions, scores[split.test].double().numpy()))
     return made
@@ -95,17 +102,22 @@ def adjacent_differences(ladders: Ladders) -> Tensor:
 
 
 def _put_in_order(
-    equations: NormalEquations, alpha: float, w: Tensor, term: LadderTerm, n_rows: int
+    equations: NormalEquations,
+    alpha: float,
+    term: LadderTerm,
+    n_rows: int,
+    start: Tensor | None,
 ) -> Tensor:
-    """Newton's method for the squared hinge, from plain ridge's ``w``."""
+    """Newton's method for the squared hinge, from ``start`` or from plain ridge."""
     differences = adjacent_differences(term.ladders)
     omega = term.weight * n_rows / len(differences)
-    short = torch.zeros(len(differences), dtype=torch.bool)
+    w = _solve(equations, alpha) if start is None else start
+    solved_for: Tensor | None = None
     for _ in range(MAX_ROUNDS):
-        now_short = differences @ w < term.gap
-        if torch.equal(now_short, short):
+        short = differences @ w < term.gap
+        if solved_for is not None and torch.equal(short, solved_for):
             break
-        short = now_short
+        solved_for = short
         rows = differences[short]
         w = _solve(
             NormalEquations(
@@ -121,6 +133,7 @@ def _put_in_order(
 
 def _solve(equations: NormalEquations, alpha: float) -> Tensor:
     """(XᵀX + αI)⁻¹ Xᵀt, (F,)."""
-    damped = equations.gram + alpha * torch.eye(len(equations.gram), dtype=torch.float64)
+    damped = equations.gram.clone()
+    damped.diagonal().add_(alpha)
     factor = torch.linalg.cholesky(damped)
     return torch.cholesky_solve(equations.correlation[:, None], factor)[:, 0]

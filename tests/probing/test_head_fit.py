@@ -73,6 +73,9 @@ def test_with_ladders_it_is_the_minimum_of_the_stated_loss(weight: float, gap: f
     oracle = minimize(_loss, np.zeros(SIZE + 1), args=(0.7, term), options={"gtol": 1e-4})
     assert found == pytest.approx(oracle.fun, rel=1e-6)
     np.testing.assert_allclose(np.append(w, b), oracle.x, atol=1e-3)
+    elsewhere = torch.full((SIZE,), -3.0, dtype=torch.float64)
+    again, _ = fit_head(features, scores, 0.7, term, start=elsewhere)
+    torch.testing.assert_close(again, w)
 
 
 def test_ladders_come_into_order_and_weight_0_changes_nothing() -> None:
