@@ -29,7 +29,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
         image = scale_to_8_bit(image)
     if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa"):
         return _opaque_to_srgb(image, profile)
-    image = image.convert("RGBA")
+    image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     page = Image.new("RGB", image.size, "white")
     page.paste(_opaque_to_srgb(image.convert("RGB"), profile), mask=image.getchannel("A"))
     return page
@@ -61,7 +61,7 @@ def _full_scale(dtype: np.dtype, top: float) -> float:
 
 
 def _opaque_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    transform = _transform(profile, image.mode) if profile or image.mode == "LAB" else None
+    transform = _transform(profile, image.mode) if profile else None
     if transform is None:
         return image.convert("RGB")
     converted = ImageCms.applyTransform(image, transform)
@@ -72,15 +72,11 @@ def _opaque_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From ``profile`` to sRGB, or None where there is nothing to do or no way to do it.
 
-    An empty profile is allowed for mode LAB, whose meaning is known. Profiles that change no 8-bit
-    value by more than one (most are sRGB itself) are skipped: they cost more than the decoding.
+    Profiles that change no 8-bit value by more than one (most are sRGB itself) are skipped: to
+    follow them costs more than to decode.
     """
     try:
-        source = (
-            ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if profile
-            else ImageCms.createProfile("LAB")
-        )
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         srgb = ImageCms.createProfile("sRGB")
         transform = ImageCms.buildTransform(source, srgb, mode, "RGB")
         if mode == "RGB" and _is_identity(transform):

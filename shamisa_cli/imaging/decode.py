@@ -31,6 +31,16 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = {5, 6, 7, 8}
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (FileNotFoundError, "no such file"),
+    (PermissionError, "may not be read; check its permissions"),
+    (IsADirectoryError, "is a folder, not a photo"),
+    (MemoryError, "too large for this machine's memory"),
+    (
+        Image.DecompressionBombError,
+        "too large for Pillow's reader of this format; convert it to JPEG or PNG",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +92,7 @@ def decode_photo(
             file = source
             if isinstance(file, (str, Path)):
                 file = stack.enter_context(Path(file).open("rb"))
-            image = stack.enter_context(open_photo(file, name))
-            _check_size(image, max_pixels, name)
+            image = stack.enter_context(open_photo(file, name, max_pixels))
             full = _draft(image, short_side, max_side)
             photo = upright_srgb(image)
             if full is None:
@@ -93,18 +102,8 @@ def decode_photo(
             return Decoded(photo, *full)
         except PhotoError:
             raise
-        except FileNotFoundError as error:
-            raise PhotoError(f"{name}: no such file") from error
-        except PermissionError as error:
-            raise PhotoError(f"{name}: may not be read; check its permissions") from error
-        except IsADirectoryError as error:
-            raise PhotoError(f"{name}: is a folder, not a photo") from error
-        except MemoryError as error:
-            raise PhotoError(f"{name}: too large for this machine's memory") from error
         except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
-            raise PhotoError(
-                f"{name}: damaged or truncated ({_first_line(error)}); copy or download it again"
-            ) from error
+            raise PhotoError(f"{name}: {_reason(error)}") from error
 
 
 def upright_srgb(image: Image.Image) -> Image.Image:
@@ -112,15 +111,6 @@ def upright_srgb(image: Image.Image) -> Image.Image:
     image.load()
     turn = _TURNS.get(_orientation(image))
     return to_srgb(image if turn is None else image.transpose(turn))
-
-
-def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise PhotoError(
-            f"{name}: {width}×{height} is {width * height / 1e6:.1f} MP, over the cap of "
-            f"{max_pixels / 1e6:g} MP; raise it with --max-pixels if the photo is to be trusted"
-        )
 
 
 def _draft(
@@ -147,5 +137,10 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _reason(error: Exception) -> str:
+    """What went wrong and how to mend it, for a person who has never heard of Pillow's classes."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"damaged or truncated ({first_line}); copy or download it again"

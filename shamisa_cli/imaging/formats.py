@@ -1,7 +1,8 @@
 """Which file formats are photos, and opening one of them, without touching Pillow's global state.
 
-``Image.open`` is not used: its limit on pixels is a module global that also holds for every other
-thread, and it tries formats (EPS, WMF, …) that start other programs.
+``Image.open`` is not used: its limit on pixels is a module global, which holds for every thread of
+the program, and it tries formats (EPS, WMF, …) that start other programs. Inside its readers of
+TIFF, WebP and GIF that limit (179 MP, unless the program changed it) still holds.
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _HEIC_HINT = "HEIC photos need an extra: pip install 'shamisa[heic]'"
 
 
-def open_photo(file: BinaryIO, name: str) -> Image.Image:
-    """The photo in ``file`` with its header read and its pixels not yet decoded.
+def open_photo(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+    """The photo in ``file``, whose size is known and whose pixels may not be decoded yet.
 
     Raises
     ------
     PhotoError
-        if ``file`` is empty or not one of :data:`FORMATS`; HEIC without its extra names the extra.
+        if ``file`` is empty, not one of :data:`FORMATS`, or over ``max_pixels``; for HEIC without
+        its extra the message names that extra.
     Exception
         whatever Pillow raises on a damaged header.
     """
@@ -69,20 +71,33 @@ def open_photo(file: BinaryIO, name: str) -> Image.Image:
         factory, accept = Image.OPEN[format_name]
         if accept is not None and accept(prefix) is True:
             file.seek(0)
-            return factory(file, name)
+            image = factory(file, name)
+            _check_size(image.size, max_pixels, name)
+            return image
     if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS:
-        return _open_heic(file, name)
+        return _open_heic(file, name, max_pixels)
     raise PhotoError(
         f"{name}: not a photo in a format that is read here ({', '.join(FORMATS)}, HEIC); "
         "convert it, for example to PNG"
     )
 
 
-def _open_heic(file: BinaryIO, name: str) -> Image.Image:
+def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
+    pixels = size[0] * size[1]
+    if pixels > max_pixels:
+        raise PhotoError(
+            f"{name}: {size[0]}×{size[1]} is {pixels / 1e6:.1f} MP, over the cap of "
+            f"{max_pixels / 1e6:g} MP; if the photo is to be trusted: --max-pixels {pixels}"
+        )
+
+
+def _open_heic(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     """HEIC by pillow-heif, which is used directly so that Pillow's registry stays as it is."""
     try:
         import pillow_heif
     except ImportError as error:
         raise PhotoError(f"{name}: {_HEIC_HINT}") from error
     file.seek(0)
-    return pillow_heif.open_heif(file, convert_hdr_to_8bit=True)[0]
+    photo = pillow_heif.open_heif(file, convert_hdr_to_8bit=True)
+    _check_size(photo.size, max_pixels, name)
+    return photo.to_pillow()

@@ -1,0 +1,272 @@
+"""Files to photos: formats, orientation, animation, draft mode, limits, and what errors say."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+import sys
+import threading
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile, ImageSequence, features
+
+from shamisa_cli.errors import PhotoError
+from shamisa_cli.imaging.decode import decode, decode_photo
+from shamisa_cli.imaging.formats import EXTENSIONS, FORMATS
+
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "TIFF": {},
+    "TIFF-lzw": {"format": "TIFF", "compression": "tiff_lzw"},
+    "TIFF-deflate": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
+    "BMP": {},
+    "WEBP": {"lossless": True},
+    "PPM": {},
+    "JPEG2000": {},
+}
+LOSSY: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95},
+    "JPEG-progressive": {"format": "JPEG", "quality": 95, "progressive": True},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 95},
+    "GIF": {},
+}
+
+
+def encoded(image: Image.Image, kind: str, options: dict[str, Any]) -> io.BytesIO:
+    name = options.get("format", kind)
+    if name in ("AVIF", "WEBP") and not features.check(name.lower()):
+        pytest.skip(f"this Pillow was built without {name}")
+    file = io.BytesIO()
+    image.save(file, **{"format": name, **options})
+    return file
+
+
+@pytest.fixture
+def photo(sample_photos: list[Image.Image]) -> Image.Image:
+    return sample_photos[1].resize((160, 104))
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_lossless_formats_come_back_exactly(photo: Image.Image, kind: str) -> None:
+    file = encoded(photo, kind, LOSSLESS[kind])
+    assert np.array_equal(np.asarray(decode(file)), np.asarray(photo))
+
+
+@pytest.mark.parametrize("kind", LOSSY)
+def test_lossy_formats_come_back_nearly(photo: Image.Image, kind: str) -> None:
+    decoded = decode(encoded(photo, kind, LOSSY[kind]))
+    assert decoded.size == photo.size
+    assert np.abs(np.asarray(decoded).astype(int) - np.asarray(photo)).mean() < 8
+
+
+def test_a_cmyk_jpeg_is_not_inverted(photo: Image.Image) -> None:
+    """Adobe's CMYK JPEGs store inverted ink; Pillow writes them so too."""
+    decoded = np.asarray(decode(encoded(photo.convert("CMYK"), "JPEG", {"quality": 95})))
+    assert np.abs(decoded.astype(int) - np.asarray(photo)).mean() < 6
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_16_bit_files_are_scaled(kind: str) -> None:
+    values = np.linspace(0, 65535, 64 * 256).reshape(64, 256).astype(np.uint16)
+    decoded = np.asarray(decode(encoded(Image.fromarray(values), kind, {})))
+    assert np.array_equal(decoded[..., 0], np.rint(values / 257))
+
+
+def test_a_float_tiff() -> None:
+    values = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    decoded = np.asarray(decode(encoded(Image.fromarray(values), "TIFF", {})))
+    assert np.array_equal(decoded[..., 0], np.rint(values.astype(np.float64) * 255))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue", "lime")]
+    options = {"save_all": True, "append_images": frames[1:], "duration": 50}
+    file = encoded(frames[0], kind, options | ({"lossless": True} if kind == "WEBP" else {}))
+    assert len(list(ImageSequence.Iterator(Image.open(file)))) == 3
+    red, green, blue = np.asarray(decode(file)).reshape(-1, 3).astype(int).mean(0)
+    assert red > 245
+    assert max(green, blue) < 10
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_comes_out_upright(
+    photo: Image.Image, kind: str, orientation: int
+) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = photo.transpose(undo[orientation]) if orientation > 1 else photo
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode_photo(encoded(stored, kind, {"exif": exif, "quality": 95}))
+    assert (decoded.width, decoded.height) == decoded.image.size == photo.size
+    difference = np.asarray(decoded.image).astype(int) - np.asarray(photo)
+    assert np.abs(difference).mean() < 4
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_exif_that_cannot_be_read_turns_nothing(photo: Image.Image) -> None:
+    file = encoded(photo, "JPEG", {"exif": b"Exif\0\0MM\0*\xff\xff\xff\xff" + bytes(20)})
+    assert decode(file).size == photo.size
+
+
+def test_draft_mode_keeps_twice_the_asked_size_and_tells_the_true_one() -> None:
+    photo = Image.effect_noise((1203, 801), 40)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = encoded(photo, "JPEG", {"exif": exif})
+    decoded = decode_photo(file, short_side=100)
+    assert decoded.image.size == (201, 301)  # a quarter, on its side
+    assert (decoded.width, decoded.height) == (801, 1203)
+    assert decode_photo(file, short_side=450).image.size == (801, 1203)
+    assert decode_photo(file, max_side=150).image.size == (201, 301)
+    assert decode_photo(file).image.size == (801, 1203)
+
+
+def test_paths_and_files_give_the_same(photo: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    photo.save(path)
+    with path.open("rb") as file:
+        assert decode(file) == decode(path) == decode(str(path))
+
+
+def test_the_name_of_a_file_does_not_decide_its_format(photo: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    photo.save(path, format="PNG")
+    assert decode(path) == photo
+
+
+def test_formats_and_their_endings() -> None:
+    assert {"JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"} <= set(FORMATS)
+    assert {
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".webp",
+        ".avif",
+        ".tif",
+        ".bmp",
+        ".gif",
+        ".heic",
+    } <= EXTENSIONS
+    assert not {".txt", ".pdf", ".eps", ".mp4"} & EXTENSIONS
+
+
+def test_the_cap_on_pixels(photo: Image.Image) -> None:
+    file = encoded(photo, "PNG", {})
+    assert decode(file, max_pixels=160 * 104).size == (160, 104)
+    with pytest.raises(PhotoError, match=r"160×104 .*over the cap.*--max-pixels 16640"):
+        decode(file, max_pixels=160 * 104 - 1)
+
+
+def test_pillows_own_limit_does_not_lower_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    file = encoded(Image.new("RGB", (100, 100)), "PNG", {})
+    assert decode(file).size == (100, 100)
+
+
+def test_where_pillows_own_limit_cannot_be_passed_the_error_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = encoded(Image.new("RGB", (100, 100)), "TIFF", {})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(PhotoError, match="convert it to JPEG or PNG"):
+        decode(file)
+
+
+def test_a_bomb_is_refused_by_its_header() -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    checked = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    png = b"\x89PNG\r\n\x1a\n" + checked + struct.pack(">I", 10) + b"IDAT" + bytes(14)
+    with pytest.raises(PhotoError, match=r"10000\.0 MP, over the cap of 256 MP"):
+        decode(io.BytesIO(png))
+
+
+def test_pillows_settings_stay_as_they_are(photo: Image.Image) -> None:
+    before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, dict(Image.OPEN))
+    good, bad = encoded(photo, "JPEG", {}).getvalue(), encoded(photo, "JPEG", {}).getvalue()[:900]
+    during = set()
+
+    def work() -> None:
+        for data in (good, bad) * 5:
+            during.add((Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES))
+            with contextlib.suppress(PhotoError):
+                decode(io.BytesIO(data))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert during == {before[:2]}
+    assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, dict(Image.OPEN)) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"hello, I am no photo at all", "not a photo in a format that is read here"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a photo in a format"),
+        (b"\x89PNG\r\n\x1a\n", "damaged or truncated"),
+        (b"\xff\xd8\xff\xe0", "damaged or truncated"),
+    ],
+)
+def test_errors_name_the_file_and_the_mend(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "shown in error.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PhotoError) as caught:
+        decode(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert says in str(caught.value)
+
+
+def test_what_is_not_there_or_not_a_file(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="no such file"):
+        decode(tmp_path / "none.jpg")
+    with pytest.raises(PhotoError, match="is a folder"):
+        decode(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path, photo: Image.Image) -> None:
+    path = tmp_path / "secret.png"
+    photo.save(path)
+    path.chmod(0)
+    with pytest.raises(PhotoError, match="permissions"):
+        decode(path)
+
+
+def test_heic_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PhotoError, match=r"pip install 'shamisa\[heic\]'"):
+        decode(io.BytesIO(b"\0\0\0\x18ftypheic" + bytes(40)))
+
+
+def test_heic_with_its_extra(photo: Image.Image) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra [heic] is not installed")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    pillow_heif.from_pillow(photo).save(file, quality=95, exif=exif.tobytes())
+    decoded = decode_photo(file)
+    assert decoded.image.size == (decoded.width, decoded.height) == photo.size[::-1]
+    upright = np.asarray(photo.transpose(Image.Transpose.ROTATE_270)).astype(int)
+    assert np.abs(np.asarray(decoded.image) - upright).mean() < 4
+    with pytest.raises(PhotoError, match="over the cap"):
+        decode(file, max_pixels=10)
