@@ -59,15 +59,14 @@ class CompositionGroup:
         return Composition(self.functions, tuple(severities))
 
 
-def sample_composition(generator: torch.Generator, n_functions: int | None = None) -> Composition:
-    """Draw M ~ uniform{1..7} (or take ``n_functions``), M categories, and one entry of each.
+def sample_composition(generator: torch.Generator) -> Composition:
+    """Draw M ~ uniform{1..7}, M categories in a random order, and one entry of each.
 
     A random permutation of the categories, cut after M, is both a uniform draw without
     replacement and a uniform order.
     """
-    most = len(CATEGORIES)
-    m = n_functions if n_functions is not None else 1 + _integer(most, generator)
-    order = torch.randperm(most, generator=generator)[:m]
+    m = 1 + _integer(len(CATEGORIES), generator)
+    order = torch.randperm(len(CATEGORIES), generator=generator)[:m]
     functions = []
     for category in order.tolist():
         entries = ENTRIES_OF_CATEGORY[CATEGORIES[category]]
@@ -80,9 +79,9 @@ def sample_group(levels: int, generator: torch.Generator) -> CompositionGroup:
     """Draw a base composition, one varying position, and ``levels`` severities for it."""
     base = sample_composition(generator)
     varying = _integer(len(base.functions), generator)
-    drawn = sample_severities(levels, generator).tolist()
-    varied = _quantized([base.functions[varying]] * levels, drawn)
-    return CompositionGroup(base.functions, base.severities, varying, varied)
+    drawn = sample_severities(levels, generator)
+    varied = quantize_severity(ENTRIES[base.functions[varying]].distortion, drawn.double())
+    return CompositionGroup(base.functions, base.severities, varying, tuple(varied.tolist()))
 
 
 def sample_severities(count: int, generator: torch.Generator) -> Tensor:

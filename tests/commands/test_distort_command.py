@@ -1,0 +1,154 @@
+"""``shamisa distort``, from the command line to the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from shamisa_cli.cli import app
+from shamisa_cli.distortions.registry import ENTRIES, get_distortion
+
+
+@pytest.fixture
+def photo(tmp_path: Path, sample_photos: list[Image.Image]) -> Path:
+    path = tmp_path / "photos" / "china.png"
+    path.parent.mkdir()
+    sample_photos[0].crop((200, 100, 264, 148)).save(path)
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["distort", *map(str, arguments)])
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path)).astype(float)
+
+
+def test_every_entry_at_five_severities(photo: Path, tmp_path: Path) -> None:
+    out, sheet = tmp_path / "out", tmp_path / "sheet.png"
+    result = run(photo, "--out", out, "--sheet", sheet)
+    assert result.exit_code == 0, result.output
+    lines = records(out)
+    assert len(lines) == 26 * 5
+    assert {p.name for p in out.glob("*.png")} == {line["file"] for line in lines}
+    for entry, first in zip(ENTRIES, range(0, 130, 5), strict=True):
+        rungs = lines[first : first + 5]
+        natives = [line["functions"][0]["native"] for line in rungs]
+        assert natives == pytest.approx([entry.sign * v for v in entry.distortion.levels])
+        assert [line["functions"][0]["severity"] for line in rungs] == [0, 0.25, 0.5, 0.75, 1]
+        assert {line["functions"][0]["name"] for line in rungs} == {entry.distortion.name}
+        assert {line["reference"] for line in rungs} == {"china.png"}
+    assert Image.open(sheet).size[1] > 26 * 200
+
+
+def test_one_distortion_at_one_severity(photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(photo, "--out", out, "--distortion", "jpeg", "--severity", 0.6).exit_code == 0
+    (line,) = records(out)
+    quality = line["functions"][0]["native"]
+    assert quality == int(quality)
+    jpeg = tmp_path / "direct.jpg"
+    Image.open(photo).save(jpeg, quality=int(quality))
+    assert np.array_equal(pixels(out / line["file"]), pixels(jpeg))
+
+
+def test_levels_and_one_sign(photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(photo, "--out", out, "--distortion", "mean_shift-", "--levels", 3)
+    assert result.exit_code == 0
+    natives = [line["functions"][0]["native"] for line in records(out)]
+    assert natives == pytest.approx([0, -0.115, -0.185])
+    brightness = [pixels(out / line["file"]).mean() for line in records(out)]
+    assert brightness[0] > brightness[1] > brightness[2]
+
+
+def test_compositions_are_recorded_in_order_and_reproducible(photo: Path, tmp_path: Path) -> None:
+    outs = [tmp_path / name for name in ("one", "two", "other")]
+    for out, seed in zip(outs, (3, 3, 4), strict=True):
+        assert run(photo, "--out", out, "--compose", 6, "--seed", seed).exit_code == 0
+    one, two, other = (records(out) for out in outs)
+    assert one == two
+    assert one != other
+    for line in one:
+        assert np.array_equal(pixels(outs[0] / line["file"]), pixels(outs[1] / line["file"]))
+        categories = [f["category"] for f in line["functions"]]
+        assert 1 <= len(categories) == len(set(categories)) <= 7
+        for function in line["functions"]:
+            if get_distortion(function["name"]).integer:
+                assert function["native"] == int(function["native"])
+
+
+def test_a_copy_does_not_depend_on_the_photos_beside_it(photo: Path, tmp_path: Path) -> None:
+    Image.open(photo).rotate(90).save(photo.with_name("a.png"))
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    run(photo, "--out", alone, "--compose", 3)
+    run(photo.parent, "--out", both, "--compose", 3)
+    assert records(alone) == records(both)[3:]
+    for line in records(alone):
+        assert np.array_equal(pixels(alone / line["file"]), pixels(both / line["file"]))
+
+
+def test_a_folder_tree_is_mirrored(photo: Path, tmp_path: Path) -> None:
+    deep = photo.parent / "deep" / "china.png"
+    deep.parent.mkdir()
+    deep.write_bytes(photo.read_bytes())
+    out = tmp_path / "out"
+    assert run(photo.parent, "--out", out, "--distortion", "darken", "--levels", 2).exit_code == 0
+    files = [line["file"] for line in records(out)]
+    assert files == [
+        "china_darken_1.png",
+        "china_darken_2.png",
+        "deep/china_darken_1.png",
+        "deep/china_darken_2.png",
+    ]
+    assert all((out / file).is_file() for file in files)
+
+
+def test_a_damaged_photo_stops_only_itself(photo: Path, tmp_path: Path) -> None:
+    photo.with_name("a.png").write_bytes(b"broken")
+    out = tmp_path / "out"
+    result = run(photo.parent, "--out", out, "--distortion", "jitter", "--severity", 1)
+    assert result.exit_code == 1
+    assert "skipped" in result.output
+    assert "a.png" in result.output
+    assert "1 of 2 photos could not be read" in result.output
+    assert len(records(out)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "nothing to make"),
+        (["--out", "o", "--distortion", "gausian_blur"], "Did you mean gaussian_blur"),
+        (["--out", "o", "--severity", "1.5"], "severity"),
+        (["--out", "o", "--compose", "2", "--severity", "0.5"], "takes neither"),
+    ],
+)
+def test_refuses_what_cannot_be_meant(photo: Path, options: list[str], message: str) -> None:
+    result = run(photo, *options)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_never_mixes_two_sets(photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = (photo, "--out", out, "--distortion", "darken", "--severity", 0)
+    assert run(*arguments).exit_code == 0
+    again = run(*arguments)
+    assert again.exit_code == 1
+    assert "exists already" in again.output
+    Image.open(photo).save(photo.with_suffix(".bmp"))
+    clash = run(photo.parent, "--out", tmp_path / "new")
+    assert clash.exit_code == 2
+    assert "would have the same names" in clash.output
