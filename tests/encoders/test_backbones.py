@@ -1,0 +1,77 @@
+"""timm backbones by name."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from click.testing import CliRunner
+
+from shamisa_cli.cli import app
+from shamisa_cli.encoders.backbones import create_backbone, describe_backbone, feature_size
+from shamisa_cli.encoders.encoder import Encoder, Projector
+from shamisa_cli.errors import UnknownNameError, WeightsError
+
+FAMILIES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "test_byobnet")
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "mobilenetv4_conv_small_035", "mobilenetv3_small_050"])
+def test_the_stated_feature_size_is_the_real_one(name: str) -> None:
+    backbone = create_backbone(name).eval()
+    size = backbone.pretrained_cfg["input_size"][-1]
+    features = backbone(torch.rand(2, 3, size, size))
+    info = describe_backbone(name)
+    assert features.shape == (2, feature_size(backbone)) == (2, info.feature_size)
+    assert info.parameters == sum(p.numel() for p in backbone.parameters())
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_convnext"])
+def test_h_is_of_unit_length_and_normalises_its_input(name: str) -> None:
+    encoder = Encoder.from_name(name).eval()
+    x = torch.rand(3, 3, 64, 64)
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    h = encoder(x)
+    pooled = encoder.backbone((x - mean) / std)
+    torch.testing.assert_close(h, pooled / pooled.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(h.norm(dim=1), torch.ones(3))
+
+
+def test_the_projector_is_two_layers_with_relu_between() -> None:
+    h = torch.rand(4, 6)
+    projector = Projector(6, 10, 5)
+    first, _, second = projector.layers
+    z = torch.relu(h @ first.weight.T + first.bias) @ second.weight.T + second.bias
+    torch.testing.assert_close(projector(h), z)
+    assert sum(isinstance(m, torch.nn.BatchNorm1d) for m in projector.modules()) == 0
+    normed = Projector(6, 10, 5, batch_norm=True)
+    assert sum(isinstance(m, torch.nn.BatchNorm1d) for m in normed.modules()) == 2
+
+
+def test_an_unknown_backbone_is_refused_with_near_matches() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean.*resnet50"):
+        create_backbone("resnet5O")
+
+
+def test_imagenet_weights_without_network_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*args: object, **options: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(WeightsError, match=r"no network.*--init random"):
+        create_backbone("resnet50", "imagenet")
+
+
+def test_the_command_lists_by_pattern() -> None:
+    result = CliRunner().invoke(app, ["backbones", "resnet50.*"])
+    assert result.exit_code == 2
+    result = CliRunner().invoke(app, ["backbones", "mobilenetv4_conv_small"])
+    assert result.exit_code == 0
+    row = next(r for r in result.output.splitlines() if r.startswith("mobilenetv4_conv_small "))
+    assert row.split() == ["mobilenetv4_conv_small", "2.5", "M", "1280"]
+
+
+def test_the_command_refuses_with_near_matches() -> None:
+    result = CliRunner().invoke(app, ["backbones", "resnett50"])
+    assert result.exit_code == 2
+    assert "resnet50" in result.output

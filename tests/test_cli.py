@@ -1,0 +1,63 @@
+"""The door: help is instant, wrong words are answered with near ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+import shamisa_cli
+from shamisa_cli.cli import COMMANDS, app
+
+
+def test_help_imports_neither_torch_nor_timm() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from shamisa_cli.cli import app; "
+        "r = CliRunner().invoke(app, ['--help']); assert r.exit_code == 0; "
+        "print(sorted({'torch', 'timm', 'numpy', 'sklearn', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_imports_no_torch(command: str) -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from shamisa_cli.cli import app; "
+        f"r = CliRunner().invoke(app, ['{command}', '--help']); assert r.exit_code == 0, r.output; "
+        "print({'torch', 'timm'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_command_is_listed_with_a_line_of_its_own() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    for command in COMMANDS:
+        line = next(line for line in shown.splitlines() if line.startswith(f"  {command} "))
+        assert len(line.split()) > 2, command
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("scoree", "score"), ("pretain", "pretrain")])
+def test_a_mistyped_command(typed: str, meant: str) -> None:
+    result = CliRunner().invoke(app, [typed])
+    assert result.exit_code == 2
+    assert f"Did you mean {meant}" in result.output
+
+
+def test_a_mistyped_option() -> None:
+    result = CliRunner().invoke(app, ["pretrain", "--presset", "x"])
+    assert result.exit_code == 2
+    assert "--preset" in result.output
+
+
+def test_version() -> None:
+    assert shamisa_cli.__version__ in CliRunner().invoke(app, ["--version"]).output
+
+
+def test_the_public_names_load_on_first_use() -> None:
+    assert callable(shamisa_cli.load)
+    with pytest.raises(AttributeError, match="no attribute 'laod'"):
+        _ = shamisa_cli.laod  # type: ignore[attr-defined]

@@ -1,0 +1,71 @@
+"""Dataclasses from mappings: round trips, and refusals that name the key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+
+from shamisa_cli.errors import UsageError
+from shamisa_cli.settings import from_mapping, to_mapping
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int = 3
+    scales: tuple[float, ...] = (1.0, 0.5)
+    pair: tuple[int, str] = (1, "a")
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    kind: Literal["soft", "hard"] = "soft"
+    limit: int | None = None
+    inner: Inner = field(default_factory=Inner)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name == "":
+            raise ValueError("name must not be empty")
+
+
+def test_round_trip() -> None:
+    outer = Outer("x", "hard", 7, Inner(5, (1.0,), (2, "b")), {"knn": {"k": 31}})
+    mapping = to_mapping(outer)
+    assert mapping["inner"] == {"size": 5, "scales": [1.0], "pair": [2, "b"]}
+    assert from_mapping(Outer, mapping, "x.json") == outer
+
+
+def test_missing_keys_take_their_defaults() -> None:
+    assert from_mapping(Outer, {"name": "x"}, "x.json") == Outer("x")
+
+
+def test_whole_numbers_are_floats_where_floats_are_asked_for() -> None:
+    scales = from_mapping(Inner, {"scales": [1, 2]}, "x").scales
+    assert scales == (1.0, 2.0)
+    assert all(isinstance(scale, float) for scale in scales)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"nmae": "x"}, "x.toml: 'nmae'. Did you mean name"),
+        ({}, "x.toml: missing name"),
+        ({"name": 3}, "x.toml: name: expected str, got 3"),
+        ({"name": "x", "kind": "sfot"}, "Did you mean soft"),
+        ({"name": "x", "limit": "many"}, "limit: expected int, got 'many'"),
+        ({"name": "x", "limit": True}, "limit: expected int, got True"),
+        ({"name": "x", "inner": 3}, "inner: expected Inner, got 3"),
+        ({"name": "x", "inner": {"sise": 3}}, "x.toml: inner: 'sise'. Did you mean size"),
+        ({"name": "x", "inner": {"pair": [1]}}, "pair: expected 2 values, got 1"),
+        ({"name": "x", "inner": {"scales": "1"}}, "scales: expected tuple"),
+        ({"name": "x", "tables": {"knn": 3}}, "tables.knn: expected dict, got 3"),
+        ({"name": ""}, "x.toml: name must not be empty"),
+    ],
+)
+def test_refusals_say_where_and_what(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        from_mapping(Outer, mapping, "x.toml")
+    assert message in str(error.value)
