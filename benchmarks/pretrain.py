@@ -1,0 +1,163 @@
+"""What a pre-training step costs, measured in one run on this machine.
+
+    python benchmarks/pretrain.py --photos DIR [--backbone resnet50] [--crop 224] [--seconds 20]
+
+Prints crops per second of the model alone, of the engine alone and of both together, the share of a
+step that graphs and loss take, and how crops per second and memory grow with the tiny-batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from shamisa_cli.encoders.precision import choose_device
+from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.imaging.pool import PhotoPool
+from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distorted
+from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.pretraining.loop import Trainer
+from shamisa_cli.pretraining.objective import objective
+from shamisa_cli.pretraining.parallel import Ranks
+
+
+def per_second(work: Callable[[], object], seconds: float, device: torch.device) -> float:
+    """Calls per second of ``work`` over at least ``seconds``, after one call to warm up."""
+    work()
+    _wait(device)
+    started, calls = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        work()
+        calls += 1
+        _wait(device)
+    return calls / (time.perf_counter() - started)
+
+
+def model_alone(trainer: Trainer, batch: MiniBatch) -> Callable[[], object]:
+    """Steps on one mini-batch that is there already."""
+
+    def feed() -> Iterator[MiniBatch]:
+        while True:
+            yield batch
+
+    forever = feed()
+    return lambda: trainer._step(forever, 0)
+
+
+def engine_alone(trainer: Trainer) -> Callable[[], object]:
+    """Mini-batches, references included, made where the run makes them, and thrown away."""
+    on_device = trainer.device.type == "cuda"
+    dataset = ReferenceBatches(
+        trainer.pool,
+        trainer.config,
+        range(trainer.config.batch.tiny_batches),
+        distort=not on_device,
+    )
+    numbers = iter(range(10**9))
+
+    def make() -> None:
+        number = next(numbers)
+        batch = dataset[(number, int(trainer.config.crop))]
+        if on_device:
+            crops = batch.crops.to(trainer.device)
+            distorted(replace(batch, crops=crops), trainer.config, number)
+
+    return make
+
+
+def graphs_and_loss(trainer: Trainer, batch: MiniBatch) -> Callable[[], object]:
+    """Projector, graphs and objective, forward and backward, on representations that are there."""
+    config, device = trainer.config, trainer.device
+    generator = torch.Generator().manual_seed(0)
+    size = trainer.model.encoder.feature_size
+    h = torch.nn.functional.normalize(torch.randn(config.batch.n, size, generator=generator))
+    h = h.to(device).requires_grad_()
+    views = config.batch.view.to(device)
+
+    def step() -> None:
+        z = trainer.model.projector(h)
+        inputs = GraphInputs(config.batch, batch.metadata.to(device), h.detach(), z.detach())
+        combined = trainer.model.graphs(inputs)
+        auxiliary = trainer.model.graphs.auxiliary_losses(h, inputs)
+        objective(z, combined.graph, views, auxiliary, config.weights).total.backward()
+
+    return step
+
+
+def together(config: PretrainConfig, pool: PhotoPool, device: torch.device, steps: int) -> float:
+    """Crops per second of a run, the first two steps (start of the feed) left out."""
+    with tempfile.TemporaryDirectory() as out:
+        trainer = Trainer(replace(config, steps=steps + 2), pool, Path(out), device, Ranks(), 10**9)
+        times: list[float] = []
+        trainer.run(lambda record: times.append(time.perf_counter()))
+    return config.batch.n * steps / (times[-1] - times[1])
+
+
+def peak_memory(device: torch.device) -> float:
+    """GB: of the device on CUDA, else the largest that this process has ever been."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--crop", default="224")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--tiny-batches", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--steps", type=int, default=6)
+    given = parser.parse_args()
+    device = choose_device(given.device)
+    pool = PhotoPool(given.photos)
+    config = PretrainConfig(
+        backbone=given.backbone,
+        init="random",
+        crop=given.crop,
+        precision=given.precision,
+        steps=1,
+    )
+    print(
+        f"{given.backbone}, {given.crop} px, {device.type}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}, {platform.processor() or platform.machine()}"
+    )
+    head = ("tiny-batches", "crops", "model/s", "engine/s", "together/s", "graphs+loss", "peak GB")
+    print("".join(f"{text:>13}" for text in head))
+    for count in given.tiny_batches:
+        one = replace(config, batch=replace(config.batch, tiny_batches=count))
+        with tempfile.TemporaryDirectory() as out:
+            trainer = Trainer(one, pool, Path(out), device)
+            batch = ReferenceBatches(pool, one, range(count), distort=True)[(0, int(given.crop))]
+            if device.type == "cuda":
+                batch = ReferenceBatches(pool, one, range(count), distort=False)[
+                    (0, int(given.crop))
+                ]
+            n = one.batch.n
+            model = per_second(model_alone(trainer, batch), given.seconds, device)
+            engine = per_second(engine_alone(trainer), given.seconds, device)
+            graphs = per_second(graphs_and_loss(trainer, batch), given.seconds / 4, device)
+        both = together(one, pool, device, given.steps)
+        print(
+            f"{count:>13}{n:>13}{model * n:>13.1f}{engine * n:>13.1f}{both:>13.1f}"
+            f"{model / graphs:>12.1%} {peak_memory(device):>12.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
