@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import timm
+import torch
 from torch import nn
 
-from shamisa_cli.errors import WeightsError, unknown_name
+from shamisa_cli.errors import UsageError, WeightsError, unknown_name
 
 DEFAULT_BACKBONE = "resnet50"
 
@@ -61,17 +62,29 @@ def create_backbone(name: str, init: Literal["imagenet", "random"] = "random") -
 
 
 def describe_backbone(name: str) -> BackboneInfo:
-    """Parameters (without classifier) and length of the features of one backbone; no weights made."""
-    import torch
-
+    """Parameters (without classifier) and length of the features; no weights are made."""
     with torch.device("meta"):
         model = timm.create_model(check_backbone(name), pretrained=False, num_classes=0)
     return BackboneInfo(name, sum(p.numel() for p in model.parameters()), feature_size(model))
 
 
 def feature_size(backbone: nn.Module) -> int:
-    """d, the length of a timm backbone's pooled features (after its own hidden head layer, if any)."""
+    """d, the length of a timm backbone's pooled features (after its hidden head layer, if any)."""
     return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
+
+
+def earlier_channels(backbone: nn.Module) -> list[int]:
+    """Channels of the maps of every stage before the last, as ``forward_intermediates`` gives them.
+
+    Raises
+    ------
+    UsageError
+        for a backbone that does not give them.
+    """
+    if not hasattr(backbone, "forward_intermediates"):
+        name = type(backbone).__name__
+        raise UsageError(f"{name} does not give its stages' maps: use pooling = last with it")
+    return [int(stage["num_chs"]) for stage in backbone.feature_info][:-1]  # type: ignore[union-attr]
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,9 @@ FORMAT = 1
 """Version of the folder format; raised when an older shamisa could no longer read it rightly."""
 
 
+Pooling = Literal["last", "stages"]
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """Per-channel normalisation of RGB in [0, 1] before the backbone: (x - mean) / std."""
@@ -53,6 +56,7 @@ class ModelConfig:
     name : what the model calls itself in the ``model`` column.
     backbone : timm name.
     feature_size : d, the length of h.
+    pooling : how the backbone's maps become h; see :class:`~shamisa_cli.encoders.encoder.Encoder`.
     default_head : the head that is used when none is asked for.
     training : facts about the pre-training, for people; nothing reads them.
     """
@@ -60,6 +64,7 @@ class ModelConfig:
     name: str
     backbone: str
     feature_size: int
+    pooling: Pooling = "last"
     default_head: str = ""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     protocol: Protocol = field(default_factory=Protocol)

@@ -21,7 +21,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def bundled_folder() -> Path:
-    """Where the bundled models are: inside the wheel, or ``weights/`` beside an editable install."""
+    """Where the bundled models are: in the wheel, or ``weights/`` beside an editable install."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "bundled"
     return inside if inside.is_dir() else package.parent / "weights"
@@ -63,7 +63,7 @@ def load_encoder(folder: Path) -> tuple[Encoder, ModelConfig]:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
-    encoder = Encoder.from_name(config.backbone, config.preprocessing)
+    encoder = Encoder.from_name(config.backbone, config.preprocessing, config.pooling)
     try:
         encoder.backbone.load_state_dict(tensors)
     except RuntimeError as error:

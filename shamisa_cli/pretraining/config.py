@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.backbones import DEFAULT_BACKBONE
+from shamisa_cli.encoders.config import Pooling
 from shamisa_cli.pretraining.objective import ObjectiveWeights
 from shamisa_cli.pretraining.schedule import parse_crop, parse_duration
 
@@ -75,6 +76,8 @@ class PretrainConfig:
     ----------
     backbone : timm name.
     init : ``imagenet``, ``random``, or the name of a model to go on from.
+    pooling : how the finished model reads its features, see
+        :class:`~shamisa_cli.encoders.encoder.Encoder`; training itself sees the last stage only.
     crop : crop side, px; or several with the share of the run at which each ends: ``112:0.6,224``.
     steps, epochs, budget : the run ends at whichever is given (``budget`` is wall-clock: ``25m``);
         with none of them, after one epoch.
@@ -83,6 +86,7 @@ class PretrainConfig:
 
     backbone: str = DEFAULT_BACKBONE
     init: str = "imagenet"
+    pooling: Pooling = "last"
     seed: int = 0
     crop: str = "224"
     steps: int | None = None

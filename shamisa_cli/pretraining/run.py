@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.encoders.store import save_encoder
 from shamisa_cli.errors import UsageError
@@ -22,7 +23,7 @@ from shamisa_cli.pretraining.plots import batch_sheet, plot_run
 from shamisa_cli.pretraining.tensorboard import tensorboard_writer
 from shamisa_cli.settings import to_mapping
 
-RESUMABLE = ("steps", "epochs", "budget", "workers", "device", "precision", "compile")
+RESUMABLE = ("steps", "epochs", "budget", "workers", "device", "precision", "compile", "pooling")
 """Keys that a resumed run may change, beside the optimiser's ``lr`` and ``clip_norm``."""
 
 
@@ -148,8 +149,8 @@ def _end(
 
 def save_model(trainer: Trainer, out: Path) -> Path:
     """Write the encoder so far as a model folder, ``out``/model."""
-    encoder = trainer.model.encoder
-    config = trainer.config
+    config, trained = trainer.config, trainer.model.encoder
+    encoder = Encoder(trained.backbone, trained.preprocessing, config.pooling)
     facts = {
         "method": "SHAMISA pre-training (arXiv 2603.13669), no human scores",
         "steps": trainer.step,
@@ -163,6 +164,7 @@ def save_model(trainer: Trainer, out: Path) -> Path:
         name=out.resolve().name,
         backbone=config.backbone,
         feature_size=encoder.feature_size,
+        pooling=config.pooling,
         preprocessing=encoder.preprocessing,
         training=facts,
     )

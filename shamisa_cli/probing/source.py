@@ -123,4 +123,4 @@ def random_encoder(config: ModelConfig, seed: int) -> Encoder:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Encoder.from_name(config.backbone, config.preprocessing).eval()
+        return Encoder.from_name(config.backbone, config.preprocessing, config.pooling).eval()

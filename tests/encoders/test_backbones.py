@@ -37,6 +37,26 @@ def test_h_is_of_unit_length_and_normalises_its_input(name: str) -> None:
     torch.testing.assert_close(h.norm(dim=1), torch.ones(3))
 
 
+@pytest.mark.parametrize("name", [*FAMILIES, "mobilenetv4_conv_small_035", "resnet18"])
+def test_stages_are_means_and_deviations_of_their_maps(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder.from_name(name, pooling="stages").eval()
+    size = encoder.backbone.pretrained_cfg["input_size"][-1]
+    x = torch.rand(2, 3, size, size)
+    h = encoder(x)
+    assert h.shape == (2, encoder.feature_size)
+    torch.testing.assert_close(h.norm(dim=1), torch.ones(2))
+    normalised = (x - encoder.mean) / encoder.std
+    vectors = [encoder.backbone(normalised)]
+    for stage in encoder.backbone.forward_intermediates(normalised)[1][:-1]:
+        flat = stage.flatten(2)
+        vectors += [flat.mean(2), flat.std(2, correction=0)]
+    parts = h.split([vector.shape[1] for vector in vectors], dim=1)
+    for part, vector in zip(parts, vectors, strict=True):
+        expected = vector / vector.norm(dim=1, keepdim=True) / len(vectors) ** 0.5
+        torch.testing.assert_close(part, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_the_projector_is_two_layers_with_relu_between() -> None:
     h = torch.rand(4, 6)
     projector = Projector(6, 10, 5)
@@ -49,7 +69,7 @@ def test_the_projector_is_two_layers_with_relu_between() -> None:
 
 
 def test_an_unknown_backbone_is_refused_with_near_matches() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean.*resnet50"):
+    with pytest.raises(UnknownNameError, match=r"Did you mean.*resnet50"):
         create_backbone("resnet5O")
 
 
