@@ -85,19 +85,23 @@ def _tiny_model(folder: Path, photos: list[Image.Image]) -> Path:
     pixels = torch.stack([pil_to_tensor(photo.resize((224, 224))) for photo in photos])
     with torch.no_grad():
         encoder.train()(pixels.float() / 255)
-    config = ModelConfig("tiny", "mobilenetv4_conv_small_035", encoder.feature_size, "toy")
+    config = ModelConfig(
+        "tiny", "mobilenetv4_conv_small_035", encoder.feature_size, default_head="toy"
+    )
     save_encoder(folder, encoder, config)
 
     weight = torch.randn(2 * encoder.feature_size, generator=generator)
     extractor = FeatureExtractor(encoder, config.protocol, precision="fp32")
-    raws = [float((extractor.features(photo) @ weight).mean()) for photo in photos]
-    middle, spread = sum(raws) / 2, abs(raws[0] - raws[1])
+    sizes = ((90, 60), (300, 200), (640, 427), (1200, 800))
+    shown = [photo.resize(size) for photo in photos for size in sizes]
+    raws = [float((extractor.features(photo) @ weight).mean()) for photo in shown]
+    room = max(raws) - min(raws)
     info = HeadInfo(
         name="toy",
-        dataset="two photos",
-        score_range=(middle - 2 * spread, middle + 2 * spread),
+        dataset="two photos in four sizes",
+        score_range=(min(raws) - room, max(raws) + room),
         higher_is_better=True,
-        n_images=2,
+        n_images=len(shown),
         features=len(weight),
         alpha=1.0,
     )

@@ -148,9 +148,9 @@ def _for_inference(
     encoder: Encoder, protocol: Protocol, device: torch.device, bf16: bool
 ) -> Encoder:
     """A copy of ``encoder``, folded, channels last, its large weights rounded once if ``bf16``."""
-    ready = copy.deepcopy(encoder).cpu().float().eval().requires_grad_(False)
     example = torch.rand(2, 3, protocol.crop, protocol.crop, generator=torch.Generator())
-    ready.backbone = fold_batch_norm(ready.backbone, example)
+    ready = copy.deepcopy(encoder).cpu().float().requires_grad_(False)
+    ready = fold_batch_norm(ready, example)
     if protocol.crops == "whole":
         _check_any_size(ready, example)
     if bf16:

@@ -7,7 +7,7 @@ one pass over memory less for each layer.
 from __future__ import annotations
 
 import copy
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from timm.layers.norm_act import BatchNormAct2d
@@ -18,7 +18,10 @@ _TOLERANCE = 1e-3
 """Folding rounds differently (about 1e-6 of the outputs); more than this means it was not right."""
 
 
-def fold_batch_norm(model: nn.Module, example: Tensor) -> nn.Module:
+M = TypeVar("M", bound=nn.Module)
+
+
+def fold_batch_norm(model: M, example: Tensor) -> M:
     """A copy of ``model`` in eval mode with the same outputs and fewer layers.
 
     Which normalisation follows which convolution is seen by running ``example`` once, so that
@@ -31,17 +34,17 @@ def fold_batch_norm(model: nn.Module, example: Tensor) -> nn.Module:
     model : takes ``example``; it is not changed.
     example : (N, 3, H, W) float32 on the model's device.
     """
-    plain = copy.deepcopy(model).eval()
-    folded = copy.deepcopy(plain)
+    folded = copy.deepcopy(model).eval()
     with torch.no_grad():
+        expected = folded(example)
         for conv_name, norm_name in _pairs(folded, example):
             conv = cast(nn.Conv2d, folded.get_submodule(conv_name))
             norm = cast(nn.BatchNorm2d, folded.get_submodule(norm_name))
             folded.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))
             folded.set_submodule(norm_name, _without_statistics(norm))
-        expected, got = plain(example), folded(example)
-    scale = float(expected.abs().max())
-    return folded if torch.allclose(got, expected, rtol=0, atol=_TOLERANCE * scale) else plain
+        got = folded(example)
+    same = torch.allclose(got, expected, rtol=0, atol=_TOLERANCE * float(expected.abs().max()))
+    return folded if same else copy.deepcopy(model).eval()
 
 
 def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:

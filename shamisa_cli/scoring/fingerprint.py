@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from shamisa_cli.encoders.config import ModelConfig, Protocol
@@ -15,18 +16,13 @@ _LENGTH = 8
 
 
 def fingerprint(folder: Path, config: ModelConfig, protocol: Protocol, head: Head) -> str:
-    """Eight hexadecimal digits that change with weights, preprocessing, protocol or head.
+    """Eight hexadecimal digits that change with weights, config, protocol or head.
 
     Device and precision are left out: they change a score by less than half a point.
     """
     digest = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes())
     digest.update(head.weight.double().numpy().tobytes())
-    facts = [
-        config.backbone,
-        to_mapping(config.preprocessing),
-        to_mapping(protocol),
-        head.bias,
-        head.info.knots,
-    ]
+    what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
+    facts = [to_mapping(what_counts), head.bias, head.info.knots]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()[:_LENGTH]

@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, ImageSequence, features
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.decode import decode, decode_photo
 from shamisa_cli.imaging.formats import EXTENSIONS, FORMATS
+from shamisa_cli.imaging.resample import resize
 
 LOSSLESS: dict[str, dict[str, Any]] = {
     "PNG": {},
@@ -136,6 +137,22 @@ def test_draft_mode_keeps_twice_the_asked_size_and_tells_the_true_one() -> None:
     assert decode_photo(file, short_side=450).image.size == (801, 1203)
     assert decode_photo(file, max_side=150).image.size == (201, 301)
     assert decode_photo(file).image.size == (801, 1203)
+
+
+def test_draft_mode_hardly_changes_what_is_looked_at(sample_photos: list[Image.Image]) -> None:
+    """At its margin it costs less than one grey level on average, and a few on hard edges."""
+    for photo in sample_photos:
+        large = photo.resize((1800, 1200), Image.Resampling.LANCZOS)
+        grain = np.random.default_rng(0).normal(0, 6, (1200, 1800, 1))
+        noisy = Image.fromarray(np.clip(np.asarray(large) + grain, 0, 255).astype(np.uint8))
+        file = encoded(noisy, "JPEG", {"quality": 90})
+        drafted = decode(file, short_side=300)
+        assert drafted.size == (900, 600)
+        exact, near = (
+            np.asarray(resize(view, (450, 300))).astype(int) for view in (decode(file), drafted)
+        )
+        assert np.abs(near - exact).mean() < 0.8
+        assert np.abs(near - exact).max() <= 12
 
 
 def test_paths_and_files_give_the_same(photo: Image.Image, tmp_path: Path) -> None:

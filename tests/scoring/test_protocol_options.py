@@ -1,0 +1,43 @@
+"""Another viewing size, or other crops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shamisa_cli.encoders.config import Protocol
+from shamisa_cli.errors import UsageError
+from shamisa_cli.scoring.protocol import adapt_protocol
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, Protocol()),
+        ({"short_side": 384}, Protocol(short_side=384)),
+        ({"max_side": 1024}, Protocol(short_side=None, max_side=1024)),
+        ({"native": True}, Protocol(short_side=None, crops="tiles")),
+        ({"crops": "whole"}, Protocol(crops="whole")),
+        ({"crops": "whole", "max_side": 700}, Protocol(None, 700, crops="whole")),
+    ],
+)
+def test_what_is_asked_is_changed_and_nothing_else(
+    options: dict[str, Any], expected: Protocol
+) -> None:
+    assert adapt_protocol(Protocol(), **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"short_side": 1, "max_side": 1}, "--short-side and --max-side exclude each other"),
+        ({"short_side": 1, "native": True}, "--short-side and --native exclude each other"),
+        ({"native": True, "crops": "five"}, "leave --crops out"),
+        ({"crops": "ten"}, "'ten'"),
+        ({"short_side": 0}, "at least 1 px"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        adapt_protocol(Protocol(), **options)

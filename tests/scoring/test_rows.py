@@ -1,0 +1,159 @@
+"""Files of rows: whole after every row, readable again, and nobody else's file is touched."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.scoring.rows import Kind, RowFile, read_rows
+from shamisa_cli.scoring.score import COLUMNS, Score
+
+KINDS: tuple[Kind, ...] = ("csv", "json", "jsonl")
+ODD_PATHS = [
+    "a.jpg",
+    'quo"te, comma.jpg',
+    "new\nline.jpg",
+    "return\rhere.jpg",
+    "ünï 日本.png",
+    "x\udcff.jpg",
+]
+
+
+def good(path: str, score: float = 50.0) -> Score:
+    return Score(path, score, 640, 480, 320, 240, "m@1", "h", "padded")
+
+
+def bad(path: str) -> Score:
+    return Score(path, None, None, None, None, None, "m@1", "h", "failed", 'no, "such"\nfile')
+
+
+ROWS = [row for path in ODD_PATHS for row in (good(path, 12.3456), bad(path))]
+
+
+def written(path: Path, kind: Kind, rows: list[Score]) -> Path:
+    file = RowFile(path, kind)
+    for row in rows:
+        file.write(row)
+    file.close()
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_come_back(tmp_path: Path, kind: Kind) -> None:
+    path = written(tmp_path / "rows", kind, ROWS)
+    assert read_rows(path, kind) == ROWS
+    assert read_rows(written(path, kind, []), kind) == []
+    assert read_rows(tmp_path / "none", kind) == []
+
+
+def test_other_programs_can_read_them(tmp_path: Path) -> None:
+    rows = ROWS[:-2]  # the last has a name that is not UTF-8
+    with written(tmp_path / "r.csv", "csv", rows).open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [row["path"] for row in table] == [row.path for row in rows]
+    assert tuple(table[0]) == COLUMNS
+    assert table[0]["score"] == "12.3456"
+    assert table[1]["score"] == ""
+    array = json.loads(written(tmp_path / "r.json", "json", rows).read_text())
+    lines = written(tmp_path / "r.jsonl", "jsonl", rows).read_text().splitlines()
+    assert array == [json.loads(line) for line in lines] == [row.to_row() for row in rows]
+    assert list(array[0]) == list(COLUMNS)
+    assert array[1]["score"] is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_is_whole_after_every_row(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / "rows"
+    file = RowFile(path, kind)
+    for n, row in enumerate(ROWS, 1):
+        file.write(row)
+        if kind == "json":
+            assert len(json.loads(path.read_text())) == n
+        assert read_rows(path, kind) == ROWS[:n]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_torn_file_the_whole_rows_are_read(tmp_path: Path, kind: Kind) -> None:
+    rows = ROWS[2:6]  # with quotes, commas and line breaks
+    content = written(tmp_path / "rows", kind, rows).read_bytes()
+    torn = tmp_path / "torn"
+    lengths = []
+    for length in range(len(content) + 1):
+        torn.write_bytes(content[:length])
+        found = read_rows(torn, kind)
+        assert found == rows[: len(found)]
+        lengths.append(len(found))
+    assert lengths == sorted(lengths)
+    assert set(lengths) == set(range(len(rows) + 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_going_on_with_what_was_there(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / "rows"
+    file = RowFile(path, kind, ROWS[:3])
+    assert read_rows(path, kind) == ROWS[:3]
+    for row in ROWS[3:]:
+        file.write(row)
+    file.close()
+    assert read_rows(path, kind) == ROWS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_closing_with_other_rows_puts_them_in_place(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / "rows"
+    file = RowFile(path, kind, ROWS)
+    file.close(ROWS[::-1])
+    assert read_rows(path, kind) == ROWS[::-1]
+    assert [p.name for p in tmp_path.iterdir()] == ["rows"]  # nothing is left lying about
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "content", [b"name,size\n1,2\n", b'{"a": 1}\n', b"\xff\xd8\xff\xe0 photo\n", b"[1, 2]\n"]
+)
+def test_a_file_of_something_else_is_refused_and_kept(
+    tmp_path: Path, kind: Kind, content: bytes
+) -> None:
+    path = tmp_path / "precious"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"precious: exists, and is no .* file of shamisa score"):
+        read_rows(path, kind)
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ShamisaError, match=r"none/rows\.csv: cannot be written"):
+        RowFile(tmp_path / "none" / "rows.csv", "csv")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    file = RowFile(tmp_path / "rows", "csv")
+    file._file.close()
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        file._file = full
+        with pytest.raises(ShamisaError, match="No space left"):
+            file.write(ROWS[0])
+
+
+paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.lists(st.tuples(paths, st.floats(0, 100), st.text(max_size=10)), max_size=5))
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_text_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, kind: Kind, rows: list[tuple[str, float, str]]
+) -> None:
+    scores = [
+        Score(path, round(value, 4), 1, 2, 1, 2, "m", "h", "ok", error)
+        for path, value, error in rows
+    ]
+    path = written(tmp_path_factory.mktemp("any") / "rows", kind, scores)
+    assert read_rows(path, kind) == scores

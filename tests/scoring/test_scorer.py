@@ -1,0 +1,242 @@
+"""The Scorer and the Python API: the same score whatever happens around a photo."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import shamisa_cli
+from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.errors import PhotoError, UnknownNameError, UsageError, WeightsError
+from shamisa_cli.heads.store import load_head
+from shamisa_cli.scoring import Score, Scorer
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, sample_photos: list[Image.Image]) -> list[str]:
+    """Nine photos of several sizes and formats; the fifth is damaged."""
+    folder = tmp_path_factory.mktemp("photos")
+    paths = []
+    for n, width in enumerate((640, 320, 150, 900, 640, 500, 640, 80, 1300)):
+        photo = sample_photos[n % 2].resize((width, width * 2 // 3))
+        path = folder / f"{n}.{('jpg', 'png', 'webp')[n % 3]}"
+        photo.save(path)
+        paths.append(str(path))
+    damaged = Path(paths[4])
+    damaged.write_bytes(damaged.read_bytes()[:3000])
+    return paths
+
+
+def load(model: Path, **options: object) -> Scorer:
+    return shamisa_cli.load(str(model), device="cpu", precision="fp32", **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def scorer(tiny_model: Path) -> Scorer:
+    return load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def scores(scorer: Scorer, photos: list[str]) -> list[Score]:
+    return list(scorer.score_many(photos))
+
+
+def test_one_damaged_photo_does_not_stop_the_others(scores: list[Score], photos: list[str]) -> None:
+    assert [score.path for score in scores] == photos
+    assert [score.failed for score in scores] == [n == 4 for n in range(9)]
+    assert "damaged or truncated" in scores[4].error
+    assert photos[4] not in scores[4].error  # the row has a column for it
+    assert (scores[4].score, scores[4].width, scores[4].raw) == (None, None, None)
+    assert all(0 <= score.score <= 100 for score in scores if score.score is not None)
+    assert len({score.score for score in scores}) > 4
+
+
+def test_the_facts_of_a_score(scores: list[Score], scorer: Scorer, tiny_model: Path) -> None:
+    large, middle, small = scores[8], scores[5], scores[2]
+    assert (large.width, large.height) == (1300, 866)
+    assert (large.scored_width, large.scored_height) == (769, 512)
+    assert not large.padded
+    assert (middle.scored_width, middle.scored_height) == (500, 333)
+    assert middle.padded  # 166 px at half scale
+    assert small.status.startswith("padded")
+    assert large.model == scorer.model
+    assert large.model.startswith("tiny@")
+    assert large.head == "toy"
+    assert large.head_info == load_head(tiny_model, "toy").info
+    assert large.head_info is not None
+    low, high = large.head_info.score_range
+    assert large.raw is not None
+    assert large.clipped is not (low <= large.raw <= high)
+
+
+@pytest.mark.parametrize(
+    ("workers", "batch_size"), [(0, 1), (1, 1), (1, 4), (4, 1), (4, 3), (3, 100)]
+)
+def test_workers_and_batch_size_leave_no_trace(
+    tiny_model: Path, photos: list[str], scores: list[Score], workers: int, batch_size: int
+) -> None:
+    other = load(tiny_model, workers=workers, batch_size=batch_size)
+    assert list(other.score_many(photos)) == scores
+
+
+def test_order_leaves_no_trace(scorer: Scorer, photos: list[str], scores: list[Score]) -> None:
+    assert list(scorer.score_many(photos[::-1])) == scores[::-1]
+
+
+def test_passes_as_on_an_accelerator_leave_no_trace(tiny_model: Path, photos: list[str]) -> None:
+    """Three photos a pass, filled up where there are fewer; a failed one in between."""
+    some = [photos[n] for n in (1, 2, 4, 3)]
+    rows = []
+    for batch_size in (1, 2, 4):
+        scorer = load(tiny_model, batch_size=batch_size)
+        scorer.extractor.photos_per_pass = 3
+        rows.append(list(scorer.score_many(some)))
+    assert rows[0] == rows[1] == rows[2]
+    assert [row.failed for row in rows[0]] == [False, False, True, False]
+
+
+def test_score_is_one_of_score_many(scorer: Scorer, photos: list[str], scores: list[Score]) -> None:
+    assert scorer.score(photos[0]) == scores[0]
+    assert scorer.score(Path(photos[1])) == scores[1]
+    with pytest.raises(PhotoError, match=r"4\.png: damaged or truncated"):
+        scorer.score(photos[4])
+
+
+def test_paths_images_and_arrays_give_the_same(
+    scorer: Scorer, tmp_path: Path, sample_photos: list[Image.Image]
+) -> None:
+    path = tmp_path / "photo.png"
+    photo = sample_photos[0].resize((700, 500))
+    photo.save(path)
+    pixels = np.asarray(photo)
+    expected = scorer.score(path)
+    alike: list[object] = [
+        photo,
+        Image.open(path),
+        pixels,
+        pixels / 255.0,
+        pixels.astype("uint16") * 257,
+    ]
+    for score in scorer.score_many(alike):  # type: ignore[arg-type]
+        assert score.score == expected.score
+        assert (score.path, score.width, score.height) == ("", 700, 500)
+
+
+def test_an_image_with_orientation_counts_upright(
+    scorer: Scorer, sample_photos: list[Image.Image]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    sample_photos[0].save(file, "PNG", exif=exif)
+    upright = sample_photos[0].transpose(Image.Transpose.ROTATE_270)
+    assert scorer.score(Image.open(file)).score == scorer.score(upright).score
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4,), np.uint8),
+        np.full((4, 4, 3), 200.0),
+        np.full((4, 4, 3), np.nan),
+        np.zeros((4, 4, 3), np.int64),
+    ],
+)
+def test_arrays_that_are_no_photos(scorer: Scorer, array: np.ndarray) -> None:
+    with pytest.raises(PhotoError, match="expected"):
+        scorer.score(array)
+
+
+def test_what_is_no_photo_at_all(scorer: Scorer) -> None:
+    with pytest.raises(TypeError, match="path, a Pillow image or an array"):
+        scorer.score(5)  # type: ignore[arg-type]
+
+
+def test_photos_are_read_lazily_and_only_a_few_ahead(tiny_model: Path, photos: list[str]) -> None:
+    asked = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield photos[2]
+
+    rows = load(tiny_model, workers=2).score_many(endless())
+    for _ in range(3):
+        next(rows)
+    assert asked <= 3 + 2 * 2 + 2
+    rows.close()  # type: ignore[attr-defined]
+
+
+def test_viewing_sizes(tiny_model: Path, photos: list[str]) -> None:
+    def looked_at(**options: object) -> tuple[int | None, int | None]:
+        row = load(tiny_model, **options).score(photos[8])
+        return row.scored_width, row.scored_height
+
+    assert looked_at(short_side=300) == (450, 300)
+    assert looked_at(max_side=650) == (650, 433)
+    assert looked_at(native=True) == (1300, 866)
+    assert looked_at(crops="whole") == (769, 512)
+
+
+def test_native_rows_are_the_same_in_any_company(tiny_model: Path, photos: list[str]) -> None:
+    native = load(tiny_model, native=True, workers=3)
+    together = list(native.score_many(photos))
+    assert [row.failed for row in together] == [n == 4 for n in range(9)]
+    assert native.score(photos[8]) == together[8]
+
+
+def test_the_cap(tiny_model: Path, photos: list[str]) -> None:
+    rows = list(load(tiny_model, max_pixels=300_000).score_many(photos))
+    assert [row.failed for row in rows] == [n in (3, 4, 8) for n in range(9)]
+    assert "over the cap of 0.3 MP" in rows[8].error
+
+
+def test_the_model_column_tells_what_was_scored_alike(tiny_model: Path, tmp_path: Path) -> None:
+    names = {load(tiny_model, **o).model for o in ({}, {"workers": 1}, {"batch_size": 7})}
+    assert len(names) == 1
+    for options in ({"short_side": 300}, {"native": True}, {"crops": "whole"}):
+        names.add(load(tiny_model, **options).model)
+    assert len(names) == 4
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_model, copy)
+    assert load(copy).model in names
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
+    assert load(copy).model not in names
+
+
+def test_models_and_heads_that_are_not_there(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"unknown model 'defualt'.*default"):
+        shamisa_cli.load("defualt")
+    with pytest.raises(UnknownNameError, match=r"toys.*Did you mean toy"):
+        load(tiny_model, head="toys")
+    headless = tmp_path / "headless"
+    shutil.copytree(tiny_model, headless, ignore=shutil.ignore_patterns("heads"))
+    config = ModelConfig.load(headless / "config.json")
+    ModelConfig(config.name, config.backbone, config.feature_size).save(headless / "config.json")
+    with pytest.raises(WeightsError, match=r"no head yet.*--save-head"):
+        load(headless)
+
+
+def test_options_that_cannot_be_meant(tiny_model: Path) -> None:
+    for options in ({"workers": -1}, {"batch_size": 0}, {"max_pixels": 0}):
+        with pytest.raises(UsageError, match="must be at least"):
+            load(tiny_model, **options)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such a name cannot be made there")
+def test_a_name_that_is_not_utf8(scorer: Scorer, tmp_path: Path, photos: list[str]) -> None:
+    path = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9.png")
+    shutil.copy(photos[1], path)
+    assert not scorer.score(path).failed
