@@ -20,7 +20,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 @click.command()
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of good photos.")
 @click.option("--backbone", help="Any timm backbone; see: shamisa backbones.  [default: resnet50]")
-@click.option("--init", help="imagenet, random, or the name of a model to go on from.")
+@click.option("--init", help="auto, imagenet, random, or a model to go on from.  [default: auto]")
 @click.option(
     "--preset",
     default="shamisa",

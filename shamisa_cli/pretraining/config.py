@@ -75,7 +75,8 @@ class PretrainConfig:
     Attributes
     ----------
     backbone : timm name.
-    init : ``imagenet``, ``random``, or the name of a model to go on from.
+    init : ``imagenet``, ``random``, or the name of a model to go on from; ``auto`` is ImageNet's
+        where its weights can be had, and else random.
     pooling : how the finished model reads its features, see
         :class:`~shamisa_cli.encoders.encoder.Encoder`; training itself sees the last stage only.
     crop : crop side, px; or several with the share of the run at which each ends: ``112:0.6,224``.
@@ -85,7 +86,7 @@ class PretrainConfig:
     """
 
     backbone: str = DEFAULT_BACKBONE
-    init: str = "imagenet"
+    init: str = "auto"
     pooling: Pooling = "last"
     seed: int = 0
     crop: str = "224"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shamisa_cli.encoders.backbones import create_backbone
 from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.encoders.store import save_encoder
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.checkpoint import Checkpoint, checkpoints, load_checkpoint
 from shamisa_cli.pretraining.config import PretrainConfig
@@ -57,6 +58,7 @@ def pretrain_to(
     ranks = join_ranks(device.type)
     try:
         checkpoint = _checkpoint(config, options)
+        config = decide_start(config, checkpoint, say)
         pool = PhotoPool(options.photos)
         trainer = Trainer(config, pool, options.out, device, ranks, options.save_every)
         if checkpoint is not None:
@@ -79,6 +81,23 @@ def pretrain_to(
     finally:
         leave_ranks()
     return options.out / "model"
+
+
+def decide_start(
+    config: PretrainConfig, checkpoint: Checkpoint | None, say: Callable[[str], None]
+) -> PretrainConfig:
+    """``config`` with ``init = "auto"`` decided: as the checkpoint did, else by what can be had."""
+    if config.init != "auto":
+        return config
+    if checkpoint is not None:
+        return replace(config, init=checkpoint.config["init"])
+    try:
+        create_backbone(config.backbone, "imagenet")
+    except WeightsError as error:
+        say(f"starting from random weights: {error}")
+        say("random weights need another recipe than the published one: --preset scratch has it")
+        return replace(config, init="random")
+    return replace(config, init="imagenet")
 
 
 def _checkpoint(config: PretrainConfig, options: RunOptions) -> Checkpoint | None:
@@ -108,6 +127,7 @@ def _identity(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that would make it another run."""
     kept = {key: value for key, value in config.items() if key not in RESUMABLE}
     optimiser = config["optimiser"].items()
+    del kept["init"]  # decided by the checkpoint where it says auto, and used up where it does not
     return {**kept, "optimiser": {k: v for k, v in optimiser if k not in ("lr", "clip_norm")}}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from click.testing import CliRunner
 from PIL import Image
@@ -20,11 +21,11 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.store import load_encoder
-from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 from shamisa_cli.pretraining.config import OptimiserConfig, PretrainConfig, ProjectorConfig
 from shamisa_cli.pretraining.log import read_log
 from shamisa_cli.pretraining.presets import resolve
-from shamisa_cli.pretraining.run import RunOptions, pretrain_to
+from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
 from shamisa_cli.settings import to_mapping
 
 TINY = BatchLayout(tiny_batches=1, views=2, references=2, groups=2, levels=2)
@@ -186,6 +187,52 @@ def test_without_photos_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     assert result.exit_code == 2
     assert "--photos DIR" in result.output
     assert "SHAMISA_DATA" in result.output
+
+
+def offline(name: str, **options: Any) -> None:
+    raise OSError("no network")
+
+
+def test_without_imagenet_weights_the_run_says_so_before_it_starts(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = timm.create_model
+    monkeypatch.setattr(
+        timm,
+        "create_model",
+        lambda name, pretrained=False, **rest: (offline if pretrained else real)(name, **rest),
+    )
+    said: list[str] = []
+    options = RunOptions(photos, tmp_path / "auto")
+    pretrain_to(config(init="auto", steps=1), options, said.append, lambda record: None)
+    assert "starting from random weights" in said[0]
+    assert "no network" in said[0]
+    assert json.loads((tmp_path / "auto" / "config.json").read_text())["init"] == "random"
+    resumed = replace(options, resume=True)
+    pretrain_to(config(init="auto", steps=2), resumed, said.append, lambda record: None)
+    assert losses(tmp_path / "auto")[-1][0] == 2
+    with pytest.raises(WeightsError, match="--init random"):
+        train(config(init="imagenet", steps=1), RunOptions(photos, tmp_path / "insists"))
+
+
+def test_a_run_goes_on_from_a_model(tmp_path: Path, photos: Path) -> None:
+    first = train(config(steps=2), RunOptions(photos, tmp_path / "first"))
+    again = train(config(init=str(first), steps=1), RunOptions(photos, tmp_path / "second"))
+    assert load_encoder(again)[1].training["config"]["init"] == str(first)
+    wrong = config(init=str(first), backbone="test_vit", steps=1)
+    with pytest.raises(UsageError, match="--backbone test_resnet"):
+        train(wrong, RunOptions(photos, tmp_path / "third"))
+
+
+def test_probes_on_the_way_are_said(tmp_path: Path, photos: Path) -> None:
+    said: list[str] = []
+    probe = Probe(2, lambda folder: f"{load_encoder(folder)[1].training['steps']} steps")
+    options = RunOptions(photos, tmp_path)
+    pretrain_to(config(steps=5), options, said.append, lambda record: None, probe)
+    assert [line for line in said if line.startswith("step ")] == [
+        "step 2: 2 steps",
+        "step 4: 4 steps",
+    ]
 
 
 def test_presets_train(tmp_path: Path, photos: Path) -> None:
