@@ -1,0 +1,234 @@
+"""``shamisa score`` as a user meets it: what is printed, what is written, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from shamisa_cli.cli import app
+from shamisa_cli.scoring import Scorer
+from shamisa_cli.scoring.rows import read_rows
+from shamisa_cli.scoring.score import COLUMNS
+
+
+@pytest.fixture
+def photos(
+    tmp_path: Path, sample_photos: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder ``photos`` with six small ones, the fourth damaged; we stand beside it."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for n in range(6):
+        sample_photos[n % 2].resize((300 - 10 * n, 240)).save(folder / f"p{n}.png")
+    damaged = folder / "p3.png"
+    damaged.write_bytes(damaged.read_bytes()[:2000])
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def score(tiny_model: Path) -> object:
+    """Runs ``shamisa score`` with the small model, in fp32 on the CPU."""
+
+    def run(*args: str, model: str | None = None, **options: object) -> Result:
+        fixed = ["--model", model or str(tiny_model), "--device", "cpu", "--precision", "fp32"]
+        return CliRunner().invoke(app, ["score", *args, *fixed], **options)  # type: ignore[arg-type]
+
+    return run
+
+
+def table(path: str) -> list[dict[str, str]]:
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_damaged_photo_costs_one_row(photos: Path, score) -> None:
+    result = score("photos", "--csv", "out.csv")
+    assert result.exit_code == 1
+    rows = table("out.csv")
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["path"] for row in rows] == [f"photos/p{n}.png" for n in range(6)]
+    assert [row["status"] == "failed" for row in rows] == [n == 3 for n in range(6)]
+    assert "truncated" in rows[3]["error"]
+    assert rows[3]["score"] == ""
+    assert all(0 <= float(row["score"]) <= 100 for row in rows if row["score"])
+    assert (rows[1]["width"], rows[1]["height"], rows[1]["head"]) == ("290", "240", "toy")
+    assert "5 scored, 1 failed" in result.stderr
+    assert "out.csv" in result.stderr
+    assert result.stdout == ""
+
+
+def test_exit_code_is_zero_when_all_are_scored(photos: Path, score) -> None:
+    assert score("photos/p0.png").exit_code == 0
+
+
+def test_lines_in_a_pipe(photos: Path, score) -> None:
+    result = score("photos/p1.png", "photos/p3.png", "none.jpg")
+    good, bad, none = (line.split("\t") for line in result.stdout.splitlines())
+    assert (good[1], good[2], len(good)) == ("padded", "photos/p1.png", 3)
+    assert 0 <= float(good[0]) <= 100
+    assert bad[:3] == ["-", "failed", "photos/p3.png"]
+    assert none == ["-", "failed", "none.jpg", "no such file"]
+    assert result.exit_code == 1
+
+
+def test_what_the_head_means_is_told(photos: Path, score) -> None:
+    told = score("photos/p0.png").stderr
+    for fact in ("tiny@", "head toy", "two photos in four sizes", "8 images", "higher is better"):
+        assert fact in told
+
+
+def test_quiet_says_nothing_unless_photos_failed(photos: Path, score) -> None:
+    assert score("photos/p0.png", "--csv", "a.csv", "--quiet").output == ""
+    assert "1 failed" in score("photos/p3.png", "--csv", "b.csv", "--quiet").stderr
+
+
+def test_all_files_say_the_same(photos: Path, score) -> None:
+    score("photos", "--csv", "o.csv", "--json", "o.json")
+    score("photos", "--jsonl", "o.jsonl")
+    array = json.loads(Path("o.json").read_text())
+    assert array == [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert [row["path"] for row in array] == [row["path"] for row in table("o.csv")]
+    assert [str(row["score"] or "") for row in array] == [row["score"] for row in table("o.csv")]
+
+
+def test_sorted_best_first(photos: Path, score) -> None:
+    score("photos", "--csv", "o.csv", "--sort")
+    rows = table("o.csv")
+    scores = [float(row["score"]) for row in rows[:-1]]
+    assert scores == sorted(scores, reverse=True)
+    assert rows[-1]["status"] == "failed"
+    printed = [line.split("\t")[2] for line in score("photos", "--sort").stdout.splitlines()]
+    assert printed == [row["path"] for row in rows]
+
+
+def test_lists_patterns_and_folders_together(photos: Path, score) -> None:
+    Path("list.txt").write_text("photos/p5.png\n\nphotos/p2.png\n")
+    score("photos/p[01].png", "--from-file", "list.txt", "--csv", "a.csv")
+    assert [row["path"][-6:-4] for row in table("a.csv")] == ["p0", "p1", "p5", "p2"]
+    score("--from-file", "-", "--csv", "b.csv", input="photos/p4.png\n")
+    assert [row["path"] for row in table("b.csv")] == ["photos/p4.png"]
+
+
+def test_sub_folders_on_request(photos: Path, score) -> None:
+    inner = photos / "inner"
+    inner.mkdir()
+    (photos / "p0.png").rename(inner / "p0.png")
+    score("photos", "--csv", "a.csv")
+    score("photos", "--csv", "b.csv", "--no-recursive")
+    assert table("a.csv")[0]["path"] == "photos/inner/p0.png"
+    assert len(table("a.csv")) == 6
+    assert len(table("b.csv")) == 5
+
+
+def test_resume_scores_only_what_is_missing(
+    photos: Path, score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+    original = Scorer.score_many
+
+    def spy(self, paths):
+        scored.extend(paths)
+        return original(self, paths)
+
+    monkeypatch.setattr(Scorer, "score_many", spy)
+    score("photos/p0.png", "photos/p2.png", "photos/p3.png", "--csv", "o.csv", "--jsonl", "o.jsonl")
+    before = table("o.csv")[:2]
+    scored.clear()
+    result = score(
+        "photos", "--csv", "o.csv", "--jsonl", "o.jsonl", "--json", "new.json", "--resume"
+    )
+    assert scored == [f"photos/p{n}.png" for n in (1, 3, 4, 5)]  # p3 had failed
+    assert "2 already there" in result.stderr
+    rows = table("o.csv")
+    assert rows[:2] == before
+    assert sorted(row["path"] for row in rows) == [f"photos/p{n}.png" for n in range(6)]
+    for path, kind in (("o.jsonl", "jsonl"), ("new.json", "json")):
+        assert read_rows(Path(path), kind) == read_rows(Path("o.csv"), "csv")
+
+
+def test_resume_refuses_what_was_scored_otherwise(photos: Path, score) -> None:
+    score("photos/p0.png", "--csv", "o.csv")
+    before = Path("o.csv").read_bytes()
+    for options in (["--short-side", "100"], ["--crops", "whole"], ["--native"]):
+        result = score("photos", "--csv", "o.csv", "--resume", *options)
+        assert result.exit_code == 2
+        assert "was made with model tiny@" in result.stderr
+    assert Path("o.csv").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
+def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, score) -> None:
+    names = [f"photos/p{n % 3}.png" for n in range(60)]
+    Path("list.txt").write_text("\n".join(names))
+    command = [sys.executable, "-m", "shamisa_cli", "score", "--from-file", "list.txt"]
+    command += ["--model", str(tiny_model), "--device", "cpu", "--precision", "fp32"]
+    process = subprocess.Popen([*command, "--csv", "o.csv", "--json", "o.json"])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if Path("o.csv").exists() and Path("o.csv").read_bytes().count(b"\n") > 8:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = table("o.csv")
+    assert 8 <= len(left) < 60, "killed too early or too late to show anything"
+    assert all(len(row) == len(COLUMNS) and row["score"] for row in left)
+    assert abs(len(json.loads(Path("o.json").read_text())) - len(left)) <= 1
+
+    random.Random(0).shuffle(names)
+    Path("list.txt").write_text("\n".join(names))
+    result = score("--from-file", "list.txt", "--csv", "o.csv", "--json", "o.json", "--resume")
+    assert result.exit_code == 0
+    rows = table("o.csv")
+    assert rows[: len(left)] == left
+    assert sorted(row["path"] for row in rows) == sorted(names)
+    assert len({(row["path"], row["score"]) for row in rows}) == 3
+    assert len(json.loads(Path("o.json").read_text())) == 60
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([], "no photos given"),
+        (["empty"], "empty: no photos in this folder"),
+        (["photos", "--resume"], "--resume needs the file to go on with"),
+        (["photos", "--csv", "o.csv", "--json", "o.csv"], "need a file each"),
+        (["photos", "--csv", "nowhere/o.csv"], "there is no folder nowhere"),
+        (["photos", "--csv", "photos/p0.png"], "is no CSV file of shamisa score"),
+        (["photos", "--native", "--max-side", "9"], "exclude each other"),
+        (["photos", "--native", "--crops", "five"], "leave --crops out"),
+        (["photos", "--head", "toys"], "Did you mean toy"),
+        (["photos", "--device", "tpu"], "expected auto, cpu, cuda or mps"),
+        (["photos", "--batch-size", "0"], "0 is not in the range"),
+        (["photos", "--from-file", "none.txt"], "No such file"),
+        (["photos", "--cvs", "o.csv"], "--csv"),
+    ],
+)
+def test_wrong_usage_is_explained(
+    photos: Path, tiny_model: Path, args: list[str], says: str
+) -> None:
+    Path("empty").mkdir()
+    before = (photos / "p0.png").read_bytes()
+    result = CliRunner().invoke(app, ["score", "--model", str(tiny_model), *args])
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+    assert (photos / "p0.png").read_bytes() == before
+
+
+def test_an_unknown_model_is_explained(photos: Path, score) -> None:
+    result = score("photos", model="fats")
+    assert result.exit_code in (1, 2)
+    assert "unknown model 'fats'" in result.stderr
