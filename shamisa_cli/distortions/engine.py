@@ -39,7 +39,11 @@ def sample_metadata(layout: BatchLayout, generator: torch.Generator) -> BatchMet
 
 
 def distort_batch(
-    references: Tensor, metadata: BatchMetadata, layout: BatchLayout, generator: torch.Generator
+    references: Tensor,
+    metadata: BatchMetadata,
+    layout: BatchLayout,
+    generator: torch.Generator,
+    out: Tensor | None = None,
 ) -> Tensor:
     """All crops of a mini-batch, in the order of ``layout``.
 
@@ -50,6 +54,8 @@ def distort_batch(
     metadata : the compositions, see :func:`sample_metadata`.
     generator : where noise, places and angles come from. The draws are made in an order that
         depends on ``metadata`` and ``layout`` only, never on the number of threads.
+    out : (N, 3, H, W) float32, contiguous, to be filled instead of a new tensor: first touching the
+        150 MB of a mini-batch is slow, so a loop that is done with its last crops may pass them.
 
     Returns
     -------
@@ -60,7 +66,10 @@ def distort_batch(
             f"expected references ({layout.n_references}, 3, H, W), got {tuple(references.shape)}"
         )
     pristine = references / 255 if references.dtype == torch.uint8 else references.float()
-    crops = _empty((layout.n, *pristine.shape[1:]), pristine.device)
+    shape = (layout.n, *pristine.shape[1:])
+    crops = out if out is not None else _empty(shape, pristine.device)
+    if crops.shape != shape or crops.dtype != torch.float32 or not crops.is_contiguous():
+        raise ValueError(f"expected out {shape}, float32 and contiguous")
     crops[: layout.n_references] = pristine
     distorted = crops[layout.n_references :].view(
         layout.tiny_batches, -1, layout.groups, layout.levels, *crops.shape[1:]
@@ -113,7 +122,7 @@ def _distort_group(
     at_once = 1 if images.device.type == "cpu" else len(images)
     for start in range(0, len(images), at_once):
         part = images[start : start + at_once]
-        leveled = part.repeat_interleave(out.shape[1], dim=0)
+        leveled = part[:, None].expand(-1, out.shape[1], -1, -1, -1).flatten(0, 1)
         for position in range(group.varying, len(group.functions)):
             severities = group.severities[:, position].repeat(len(part))
             leveled = apply_entry(

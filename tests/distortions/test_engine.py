@@ -144,6 +144,16 @@ def test_float_references_are_left_alone_too(references: Tensor) -> None:
     assert torch.equal(floats, before)
 
 
+def test_fills_a_buffer_that_it_is_given(references: Tensor) -> None:
+    metadata = metadata_of(9)
+    fresh = distort_batch(references, metadata, LAYOUT, seeded(9))
+    buffer = torch.full_like(fresh, float("nan"))
+    assert distort_batch(references, metadata, LAYOUT, seeded(9), out=buffer) is buffer
+    assert torch.equal(buffer, fresh)
+    with pytest.raises(ValueError, match="expected out"):
+        distort_batch(references, metadata, LAYOUT, seeded(9), out=buffer[:-1])
+
+
 def test_refuses_references_of_another_layout(references: Tensor) -> None:
     with pytest.raises(ValueError, match=r"expected references \(8, 3, H, W\)"):
         distort_batch(references[:5], metadata_of(0), LAYOUT, seeded(0))
