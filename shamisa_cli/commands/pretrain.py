@@ -84,7 +84,8 @@ def pretrain(
     with _Progress(config, quiet) as progress:
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
         folder = pretrain_to(config, options, progress.say, progress.step, probe)
-    click.echo(str(folder))
+    if folder is not None:
+        click.echo(str(folder))
 
 
 def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
@@ -175,13 +176,13 @@ class _Progress:
             click.echo(message, err=True)
 
     def step(self, record: dict[str, Any]) -> None:
-        """Move the bar; it counts steps, or per mille of a wall-clock budget."""
+        """Move the bar; it starts after the first step, which is slower than the others."""
         from tqdm import tqdm
 
         if self.quiet:
             return
         if self.bar is None:
-            self.bar = tqdm(total=record["total_steps"], initial=record["step"] - 1, unit="step")
+            self.bar = tqdm(total=record["total_steps"], initial=record["step"], unit="step")
         self.bar.update(record["step"] - self.bar.n)
         self.bar.set_postfix_str(
             f"loss {record['total']:.3f} inv {record['invariance']:.4f} "

@@ -52,8 +52,8 @@ def pretrain_to(
     say: Callable[[str], None],
     on_step: Callable[[dict[str, Any]], None],
     probe: Probe | None = None,
-) -> Path:
-    """Pre-train, and return the folder of the model."""
+) -> Path | None:
+    """Pre-train, and return the folder of the model; None on ranks that do not write it."""
     device = choose_device(config.device)
     ranks = join_ranks(device.type)
     try:
@@ -80,7 +80,7 @@ def pretrain_to(
             _end(trainer, options, finished, say)
     finally:
         leave_ranks()
-    return options.out / "model"
+    return options.out / "model" if ranks.is_first else None
 
 
 def decide_start(
