@@ -1,0 +1,69 @@
+"""``shamisa demo``: with any model it shows its work; with the bundled one, scores fall."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from shamisa_cli.cli import app
+from shamisa_cli.commands.demo import DISTORTIONS, PHOTOS, SEVERITIES, make_ladder
+
+
+def table(output: str) -> dict[str, list[float]]:
+    """Scores by row title."""
+    rows = re.findall(r"^(\w+, \w+)\s+((?:\d+\.\d\s*)+)$", output, re.MULTILINE)
+    return {title: [float(score) for score in scores.split()] for title, scores in rows}
+
+
+def test_ladders_start_with_the_photo_itself(sample_photos: list[Image.Image]) -> None:
+    ladder = make_ladder("china.jpg", "gaussian_blur")
+    assert ladder.rungs[0] == sample_photos[0]
+    assert len(ladder.rungs) == 1 + len(SEVERITIES)
+    assert len({rung.tobytes() for rung in ladder.rungs[1:]}) == len(SEVERITIES)
+    again = make_ladder("china.jpg", "gaussian_blur")
+    assert all(a == b for a, b in zip(ladder.rungs, again.rungs, strict=True))
+
+
+def test_a_table_and_a_contact_sheet(tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "made" / "here"
+    result = CliRunner().invoke(app, ["demo", "--model", str(tiny_model), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert len(table(result.stdout)) == len(PHOTOS) * len(DISTORTIONS)
+    assert all(len(row) == 1 + len(SEVERITIES) for row in table(result.stdout).values())
+    sheet = out / "contact-sheet.png"
+    assert str(sheet) in result.stdout
+    with Image.open(sheet) as picture:
+        assert picture.width > 5 * 160
+        assert picture.height > 8 * 160
+
+
+def test_a_place_that_cannot_be_written_to(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "under"
+    result = CliRunner().invoke(app, ["demo", "--model", str(tiny_model), "--out", str(out)])
+    assert result.exit_code == 2
+    assert "choose another --out" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    out = tmp_path_factory.mktemp("demo")
+    result = CliRunner().invoke(app, ["demo", "--out", str(out), "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    return table(result.stdout)
+
+
+def test_with_the_bundled_weights_scores_fall_with_severity(
+    bundled: dict[str, list[float]],
+) -> None:
+    for title, scores in bundled.items():
+        assert scores[-1] < scores[0] - 5, title
+    means = [sum(column) / len(bundled) for column in zip(*bundled.values(), strict=True)]
+    assert means == sorted(means, reverse=True)
+    steps = [a > b for row in bundled.values() for a, b in pairwise(row)]
+    assert sum(steps) / len(steps) >= 0.85
