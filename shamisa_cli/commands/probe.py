@@ -171,7 +171,7 @@ def _rows_of(
     for dataset in opened:
         splits = choose_splits(dataset, asked.splits, asked.seed, asked.split)  # type: ignore[arg-type]
         probed = probe_dataset(source, dataset, splits, asked.fr)
-        rows = [probed.row(source.name, "full reference" if asked.fr else "")]
+        rows = [probed.row("full reference" if asked.fr else "")]
         rows += [
             cross_dataset(source, probed, other, asked.fr)
             for other in others
@@ -272,7 +272,12 @@ def _everything(
     made: dict[str, Any] = {
         "rows": rows,
         "splits": [
-            {"dataset": one.dataset.info.name, "alpha": result.alpha, **result.measures}
+            {
+                "model": one.model,
+                "dataset": one.dataset.info.name,
+                "alpha": result.alpha,
+                **result.measures,
+            }
             for one in probed
             for result in one.results
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from shamisa_cli.encoders.features import CropBatches, FeatureExtractor
@@ -30,7 +31,7 @@ def extract_features(
     extractor : encoder and protocol; every photo must give the same number of crops.
     cache : where finished ones are kept; an interrupted run goes on from there.
     workers : threads that decode.
-    progress : called with the number of photos that were finished since the last call.
+    progress : called with 1 after each photo.
 
     Raises
     ------
@@ -38,16 +39,44 @@ def extract_features(
         for a photo that cannot be read; the message names it.
     """
     digests = [file_digest(path) if cache else "" for path in paths]
-    found = [cache.get(digest) if cache else None for digest in digests]
-    missing = [i for i, features in enumerate(found) if features is None]
-    progress(len(paths) - len(missing))
+    result = torch.empty(0)
+    for i, features in _each(paths, digests, extractor, cache, workers):
+        if not result.numel():
+            result = torch.empty(len(paths), *features.shape)
+        if features.shape != result.shape[1:]:
+            raise UsageError(
+                "photos give different numbers of crops; probing needs the same for all: "
+                "use a protocol with crops five or whole"
+            )
+        result[i] = features
+        progress(1)
+    return result
+
+
+def _each(
+    paths: Sequence[Path],
+    digests: Sequence[str],
+    extractor: FeatureExtractor,
+    cache: FeatureCache | None,
+    workers: int,
+) -> Iterator[tuple[int, Tensor]]:
+    """(index, features) of every photo, first of those that the cache holds.
+
+    The caller copies them into one tensor at once: small tensors that stay, among large ones that
+    come and go, would break up the heap (measured: 2 MB a photo).
+    """
+    missing = []
+    for i, digest in enumerate(digests):
+        features = cache.get(digest) if cache else None
+        if features is None:
+            missing.append(i)
+        else:
+            yield i, features
     made = _extracted([paths[i] for i in missing], extractor, workers)
     for i, features in zip(missing, made, strict=True):
-        found[i] = features
         if cache:
             cache.put(digests[i], features)
-        progress(1)
-    return _stacked([features for features in found if features is not None])
+        yield i, features
 
 
 def _extracted(
@@ -64,16 +93,3 @@ def _extracted(
             yield from extractor.features_of(waiting)
             waiting = []
     yield from extractor.features_of(waiting)
-
-
-def _stacked(each: list[Tensor]) -> Tensor:
-    """One tensor; the parts are let go one by one, so that memory holds them hardly twice."""
-    result = each[0].new_empty(len(each), *each[0].shape)
-    for i, features in enumerate(each):
-        if features.shape != each[0].shape:
-            raise UsageError(
-                "photos give different numbers of crops; probing needs the same for all: "
-                "use a protocol with crops five or whole"
-            )
-        result[i] = features
-    return result

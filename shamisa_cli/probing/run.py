@@ -35,25 +35,27 @@ SplitKind = Literal["auto", "random", "official"]
 
 @dataclass(frozen=True, eq=False)
 class Probed:
-    """One dataset under the protocol.
+    """One model on one dataset under the protocol.
 
     Attributes
     ----------
+    model : its name.
     features : (n, K, F) float32.
     splits, results : one of each per split.
     alpha : the strength for a fit on all images.
     """
 
+    model: str
     dataset: Dataset
     features: Tensor
     splits: list[Split]
     results: list[SplitResult]
     alpha: float
 
-    def row(self, model: str, note: str = "") -> ReportRow:
+    def row(self, note: str = "") -> ReportRow:
         """The table's row."""
         return ReportRow(
-            model,
+            self.model,
             self.dataset.info.name,
             self.dataset.info.name,
             len(self.dataset.images),
@@ -85,7 +87,7 @@ def probe_dataset(
     """Features, and the protocol over ``splits``."""
     features = source.dataset(dataset, full_reference)
     results = evaluate(features, dataset.scores, splits)
-    return Probed(dataset, features, splits, results, overall_alpha(results))
+    return Probed(source.name, dataset, features, splits, results, overall_alpha(results))
 
 
 def cross_dataset(
