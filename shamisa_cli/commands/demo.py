@@ -19,6 +19,8 @@ PHOTOS = ("china.jpg", "flower.jpg")
 DISTORTIONS = ("gaussian_blur", "jpeg", "white_noise", "pixelate")
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 SHEET = "contact-sheet.png"
+CELL = 240
+"""Side of a picture on the sheet, px: large enough to see the damage."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,22 @@ def demo(out: Path, model: str, device: str) -> None:
     scored = scorer.score_many(rung for ladder in ladders for rung in ladder.rungs)
     scores = [[next(scored).score or 0.0 for _ in ladder.rungs] for ladder in ladders]
 
-    click.echo(_line("", ["as it is", *(f"λ = {severity:g}" for severity in SEVERITIES)]))
+    rungs = ["as it is", *(f"severity {severity:g}" for severity in SEVERITIES)]
+    click.echo(_line("", rungs))
     for ladder, row in zip(ladders, scores, strict=True):
         click.echo(_line(ladder.title, [f"{score:.1f}" for score in row]))
     steps = [step for row in scores for step in pairwise(row)]
     falls = sum(before > after for before, after in steps)
-    click.echo(f"\nThe score falls in {falls} of {len(steps)} steps of rising severity λ.")
+    click.echo(f"\nThe score falls in {falls} of {len(steps)} steps of rising severity.")
 
     sheet = contact_sheet(
         [ladder.rungs for ladder in ladders],
-        [[f"{score:.1f}" for score in row] for row in scores],
+        [
+            [f"{score:.1f}  ({rung})" for score, rung in zip(row, rungs, strict=True)]
+            for row in scores
+        ],
         row_titles=[ladder.title for ladder in ladders],
+        cell=CELL,
     )
     path = out / SHEET
     try:
@@ -93,4 +100,4 @@ def make_ladder(photo: str, distortion: str) -> Ladder:
 
 
 def _line(title: str, cells: Sequence[str]) -> str:
-    return f"{title:<24}" + "".join(f"{cell:>10}" for cell in cells)
+    return f"{title:<24}" + "".join(f"{cell:>15}" for cell in cells)
