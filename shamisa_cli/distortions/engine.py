@@ -75,7 +75,7 @@ def distort_batch(
     distorted = crops[layout.n_references :].view(
         layout.tiny_batches, -1, layout.groups, layout.levels, *crops.shape[1:]
     )
-    shared = pristine.view(layout.tiny_batches, -1, *pristine.shape[1:])
+    shared = pristine.reshape(layout.tiny_batches, -1, *pristine.shape[1:])
     on_host = metadata.to("cpu")
     for b in range(layout.tiny_batches):
         for c in range(layout.groups):
