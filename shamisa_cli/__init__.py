@@ -1,6 +1,6 @@
 """shamisa: how good does a photo look, with no reference picture (SHAMISA, arXiv 2603.13669).
 
-The public Python API is three names, loaded on first use so that ``import shamisa_cli`` stays light:
+The public Python API is three names, loaded on first use; ``import shamisa_cli`` alone stays light:
 
 - ``load(model="default", head=None, device="auto") -> Scorer``
 - ``Scorer.score(path | PIL image | array) -> Score`` and ``Scorer.score_many(iterable)``

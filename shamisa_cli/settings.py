@@ -1,4 +1,4 @@
-"""Dataclasses from plain mappings (JSON, TOML): unknown keys and wrong types are refused by name."""
+"""Dataclasses from plain mappings (JSON, TOML); unknown keys and wrong types are refused."""
 
 from __future__ import annotations
 

@@ -58,11 +58,6 @@ def pretrain(
     photos: Path | None,
     preset: str,
     config_file: Path | None,
-    graphs: tuple[str, ...],
-    no_graphs: tuple[str, ...],
-    alpha: str | None,
-    optimiser: str | None,
-    lr: float | None,
     out: Path,
     resume: bool,
     save_every: int,
@@ -70,16 +65,17 @@ def pretrain(
     probe_every: int,
     root: Path | None,
     quiet: bool,
-    **plain: Any,
+    **given: Any,
 ) -> None:
     """Train an encoder on photos that the distortion engine degrades; no human scores.
 
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     """
+    from shamisa_cli.pretraining.presets import resolve
     from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
 
-    config = _resolve(preset, config_file, graphs, no_graphs, alpha, optimiser, lr, plain)
+    config = resolve(preset, config_file, _as_mapping(**given))
     options = RunOptions(find_photos(photos), out, resume, save_every)
     with _Progress(config, quiet) as progress:
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
@@ -112,28 +108,26 @@ def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
     return measure
 
 
-def _resolve(
-    preset: str,
-    config_file: Path | None,
+def _as_mapping(
     graphs: tuple[str, ...],
     no_graphs: tuple[str, ...],
     alpha: str | None,
     optimiser: str | None,
     lr: float | None,
-    plain: dict[str, Any],
-) -> PretrainConfig:
-    """The config that preset, file and options together mean."""
+    **plain: Any,
+) -> dict[str, Any]:
+    """The options that were given, by the names that a config file has for them."""
     from shamisa_cli.graphs.registry import parse_source_option
-    from shamisa_cli.pretraining.presets import resolve
 
-    options = {key: value for key, value in plain.items() if value is not None}
+    def given(**values: Any) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if value is not None}
+
     sources = dict(parse_source_option(text) for text in graphs)
-    options["graphs"] = {"sources": sources, "remove": list(no_graphs)}
-    if alpha is not None:
-        options["graphs"]["alpha"] = alpha
-    chosen = {"name": optimiser, "lr": lr}
-    options["optimiser"] = {key: value for key, value in chosen.items() if value is not None}
-    return resolve(preset, config_file, options)
+    return {
+        **given(**plain),
+        "graphs": given(sources=sources, remove=list(no_graphs), alpha=alpha),
+        "optimiser": given(name=optimiser, lr=lr),
+    }
 
 
 def find_photos(photos: Path | None) -> Path:

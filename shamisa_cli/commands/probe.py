@@ -233,13 +233,15 @@ def _save_head(probed: Probed, asked: ProbeOptions) -> FittedHead:
 
 def _probe_ladders(asked: ProbeOptions) -> None:
     from shamisa_cli.encoders.store import load_encoder, locate_model
-    from shamisa_cli.heads.store import load_head
+    from shamisa_cli.heads.store import default_head, load_head
     from shamisa_cli.imaging.folders import list_photos
     from shamisa_cli.probing.report import json_text, ladder_table
     from shamisa_cli.probing.run import draw_photos, score_ladders
 
     folder = locate_model(asked.model)
-    head = load_head(folder, asked.head or load_encoder(folder)[1].default_head)
+    head = load_head(
+        folder, asked.head or default_head(folder, load_encoder(folder)[1].default_head)
+    )
     photos = draw_photos(list_photos(asked.photos or Path()), asked.ladder_photos, asked.seed)
     ladders = next(_sources(asked)).ladders(photos, asked.ladder_per_photo, asked.seed)
     results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)

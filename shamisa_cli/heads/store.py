@@ -105,3 +105,15 @@ def _read_info(path: Path) -> HeadInfo:
         return from_mapping(HeadInfo, values, str(path))
     except UsageError as error:
         raise WeightsError(str(error)) from error
+
+
+def default_head(folder: Path, named: str) -> str:
+    """The head that the model names, or its only one."""
+    heads = list_heads(folder)
+    if named or len(heads) == 1:
+        return named or heads[0]
+    if not heads:
+        raise WeightsError(
+            f"{folder}: this model has no head yet; fit one with: shamisa probe --save-head NAME"
+        )
+    raise WeightsError(f"{folder}: which head? Choose with --head: {', '.join(heads)}")

@@ -173,7 +173,7 @@ class PhotoPool:
                 self._kept[number] = done
 
     def _own_process(self) -> None:
-        """Threads do not survive a fork: a data worker keeps what is in memory and starts its own."""
+        """Threads do not survive a fork: a data worker keeps what is decoded and starts its own."""
         if self._process != os.getpid():
             self._start_threads()
 

@@ -8,7 +8,7 @@ from typing import Literal
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.encoders.store import load_encoder, locate_model
 from shamisa_cli.errors import WeightsError
-from shamisa_cli.heads.store import list_heads, load_head
+from shamisa_cli.heads.store import default_head, load_head
 from shamisa_cli.imaging.decode import MAX_PIXELS
 from shamisa_cli.scoring.fingerprint import fingerprint
 from shamisa_cli.scoring.protocol import adapt_protocol
@@ -53,7 +53,7 @@ def load(
     """
     folder = locate_model(str(model))
     encoder, config = load_encoder(folder)
-    chosen = load_head(folder, head or _default_head(folder, config.default_head))
+    chosen = load_head(folder, head or default_head(folder, config.default_head))
     protocol = adapt_protocol(
         config.protocol, short_side=short_side, max_side=max_side, native=native, crops=crops
     )
@@ -71,15 +71,3 @@ def load(
         workers=workers,
         batch_size=batch_size,
     )
-
-
-def _default_head(folder: Path, named: str) -> str:
-    """The head that the model names, or its only one."""
-    heads = list_heads(folder)
-    if named or len(heads) == 1:
-        return named or heads[0]
-    if not heads:
-        raise WeightsError(
-            f"{folder}: this model has no head yet; fit one with: shamisa probe --save-head NAME"
-        )
-    raise WeightsError(f"{folder}: which head? Choose with --head: {', '.join(heads)}")
