@@ -12,12 +12,15 @@ import click
 
 if TYPE_CHECKING:
     from shamisa_cli.probing.datasets.dataset import Dataset
+    from shamisa_cli.probing.ladder import Ladders
     from shamisa_cli.probing.report import ReportRow
     from shamisa_cli.probing.run import FittedHead, Probed
     from shamisa_cli.probing.source import FeatureSource
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+MIN_LADDER_PHOTOS = 5
+"""So that there are some to fit, to choose and to measure."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @click.option("--save-head", metavar="NAME", help="Fit on everything; keep it beside the model.")
 @click.option("--with-ladder", type=FOLDER, help="Put severity ladders of these photos in order.")
-@click.option("--ladder-photos", type=click.IntRange(2), default=100, show_default=True)
+@click.option(
+    "--ladder-photos", type=click.IntRange(MIN_LADDER_PHOTOS), default=100, show_default=True
+)
 @click.option(
     "--ladder-per-photo",
     type=click.IntRange(1, 24),
@@ -90,8 +95,14 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
     show_default=True,
     help="Distortions a photo, dealt out in turn.",
 )
-@click.option("--ladder-weight", type=click.FloatRange(0), default=1.0, show_default=True)
-@click.option("--ladder-gap", type=click.FloatRange(0), default=2.0, show_default=True)
+@click.option("--ladder-weight", type=click.FloatRange(0), default=10.0, show_default=True)
+@click.option(
+    "--ladder-gap",
+    type=click.FloatRange(0),
+    default=2.0,
+    show_default=True,
+    help="Percent of the score range.",
+)
 @click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
 @click.option("--head", help="Head for --dataset ladder.  [default: the model's]")
 @click.option("--csv", type=FILE, help="Write the table as CSV.")
@@ -206,44 +217,51 @@ def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:
 def _save_head(probed: Probed, asked: ProbeOptions) -> FittedHead:
     from shamisa_cli.encoders.store import locate_model
     from shamisa_cli.heads.store import save_head
-    from shamisa_cli.imaging.folders import list_photos
-    from shamisa_cli.probing.head_fit import LadderTerm
     from shamisa_cli.probing.report import ladder_table
-    from shamisa_cli.probing.run import draw_photos, make_head
+    from shamisa_cli.probing.run import LadderOptions, make_head, make_head_with_ladders
 
-    term = held_out = None
+    name = asked.save_head or ""
     if asked.with_ladder:
-        photos = draw_photos(list_photos(asked.with_ladder), asked.ladder_photos, asked.seed)
-        ladders = next(_sources(asked)).ladders(photos, asked.ladder_per_photo, asked.seed)
-        tested = set(photos[: max(1, len(photos) // 5)])
-        held_out = ladders.select([photo in tested for photo in ladders.photos])
-        fitted = ladders.select([photo not in tested for photo in ladders.photos])
-        term = LadderTerm(fitted, asked.ladder_weight, asked.ladder_gap)
-    made = make_head(asked.save_head or "", probed, term, held_out)
+        ladders = _ladders(asked.with_ladder, asked)
+        options = LadderOptions(asked.ladder_weight, asked.ladder_gap)
+        made = make_head_with_ladders(name, probed, ladders, options)
+    else:
+        made = make_head(name, probed)
     path = save_head(locate_model(asked.model), made.head)
-    click.echo(f"\nhead {made.head.info.name} on {made.head.info.n_images} images: {path}")
-    if term is not None:
+    click.echo(f"\nhead {name} on {made.head.info.n_images} images: {path}")
+    if made.ladders is not None:
         median = made.measures["srcc"].median
         click.echo(f"{made.head.info.note}: SRCC {median:.3f} over the splits, fitted this way")
-    if made.ladders is not None:
         click.echo("ladders of photos that took no part in the fit:")
         click.echo(ladder_table(made.ladders), nl=False)
     return made
 
 
+def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
+    """Ladders of some photos of ``folder``, by the model's features."""
+    from shamisa_cli.errors import UsageError
+    from shamisa_cli.imaging.folders import list_photos
+    from shamisa_cli.probing.run import draw_photos
+
+    photos = draw_photos(list_photos(folder), asked.ladder_photos, asked.seed)
+    if len(photos) < MIN_LADDER_PHOTOS:
+        raise UsageError(
+            f"{folder}: {len(photos)} photos; ladders need at least {MIN_LADDER_PHOTOS}"
+        )
+    return next(_sources(asked)).ladders(photos, asked.ladder_per_photo, asked.seed)
+
+
 def _probe_ladders(asked: ProbeOptions) -> None:
     from shamisa_cli.encoders.store import load_encoder, locate_model
     from shamisa_cli.heads.store import default_head, load_head
-    from shamisa_cli.imaging.folders import list_photos
+    from shamisa_cli.probing.joint import score_ladders
     from shamisa_cli.probing.report import json_text, ladder_table
-    from shamisa_cli.probing.run import draw_photos, score_ladders
 
     folder = locate_model(asked.model)
     head = load_head(
         folder, asked.head or default_head(folder, load_encoder(folder)[1].default_head)
     )
-    photos = draw_photos(list_photos(asked.photos or Path()), asked.ladder_photos, asked.seed)
-    ladders = next(_sources(asked)).ladders(photos, asked.ladder_per_photo, asked.seed)
+    ladders = _ladders(asked.photos or Path(), asked)
     results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)
     click.echo(ladder_table(results), nl=False)
     if asked.json:

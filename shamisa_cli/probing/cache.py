@@ -67,6 +67,7 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     facts = [
         to_mapping(encoder.preprocessing),
+        encoder.pooling,
         to_mapping(extractor.protocol),
         extractor.device.type,
         extractor.bf16,

@@ -14,17 +14,14 @@ gap, until these stay the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from shamisa_cli.probing.ladder import Ladders
-from shamisa_cli.probing.measures import measure_all
-from shamisa_cli.probing.protocol import SplitResult, crop_rows, image_features
-from shamisa_cli.probing.ridge import NormalEquations, normal_equations
-from shamisa_cli.probing.splits import Split
+from shamisa_cli.probing.protocol import crop_rows
+from shamisa_cli.probing.ridge import normal_equations
 
 MAX_ROUNDS = 30
 
@@ -36,8 +33,8 @@ class LadderTerm:
     Attributes
     ----------
     ladders : whose adjacent levels should be in order.
-    weight : the weight of all differences together, relative to all crops of the scored images
-        together; ω is this divided by the one number and multiplied by the other.
+    weight : what all differences count together, where all crops of the scored images count 1
+        together; ω is this times the number of crops over the number of differences.
     gap : g, in units of the scores.
     """
 
@@ -46,54 +43,63 @@ class LadderTerm:
     gap: float
 
 
-def fit_head(
-    features: Tensor,
-    scores: Tensor,
-    alpha: float,
-    term: LadderTerm | None = None,
-    start: Tensor | None = None,
-) -> tuple[Tensor, float]:
-    """Weights (F,) float64 and bias of the regressor.
+class HeadFit:
+    """Fits to one set of scored images (state: their normal equations, which every fit shares).
 
     Parameters
     ----------
     features : (n, K, F) float32.
     scores : (n,), higher is better.
-    alpha : ridge strength.
     term : severity ladders to put in order as well, or None for plain ridge.
-    start : (F,) weights of a similar fit; with ladders, saves rounds and changes nothing else.
     """
-    rows, targets = crop_rows(features, scores)
-    equations = normal_equations(rows, targets)
-    if term is None:
-        w = _solve(equations, alpha)
-    else:
-        w = _put_in_order(equations, alpha, term, len(rows), start)
-    return w, equations.target_mean - float(equations.feature_mean @ w)
+
+    def __init__(self, features: Tensor, scores: Tensor, term: LadderTerm | None = None) -> None:
+        rows, targets = crop_rows(features, scores)
+        self._equations = normal_equations(rows, targets)
+        if term is not None:
+            self._differences = adjacent_differences(term.ladders)
+            self._gap = term.gap
+            self._omega = term.weight * len(rows) / len(self._differences)
+        self._with_ladders = term is not None
+
+    def solve(self, alpha: float, start: Tensor | None = None) -> tuple[Tensor, float]:
+        """Weights (F,) float64 and bias for ridge strength ``alpha``.
+
+        Parameters
+        ----------
+        start : (F,) weights of a similar fit; saves rounds and changes nothing else.
+        """
+        if not self._with_ladders:
+            w = _solve(self._equations.gram, self._equations.correlation, alpha)
+        else:
+            w = self._in_order(alpha, start)
+        return w, self._equations.target_mean - float(self._equations.feature_mean @ w)
+
+    def _in_order(self, alpha: float, start: Tensor | None) -> Tensor:
+        """Newton's method for the squared hinge, from ``start`` or from plain ridge."""
+        gram, correlation = self._equations.gram.clone(), self._equations.correlation.clone()
+        w = _solve(gram, correlation, alpha) if start is None else start
+        active = torch.zeros(len(self._differences), dtype=torch.bool)
+        solved = start is None
+        for _ in range(MAX_ROUNDS):
+            short = self._differences @ w < self._gap
+            changed = short != active
+            if solved and not changed.any():
+                break
+            rows = self._differences[changed]
+            signed = torch.where(short[changed], self._omega, -self._omega)[:, None] * rows
+            gram.addmm_(signed.T, rows)
+            correlation += self._gap * signed.sum(0)
+            active, solved = short, True
+            w = _solve(gram, correlation, alpha)
+        return w
 
 
-def evaluate_with_ladders(
-    features: Tensor,
-    scores: Tensor,
-    splits: Sequence[Split],
-    results: Sequence[SplitResult],
-    term: LadderTerm,
-) -> list[dict[str, float]]:
-    """The measures of each split's test part when the ladders take part in the fit.
-
-    Parameters
-    ----------
-    features, scores, splits : as for :func:`shamisa_cli.probing.protocol.evaluate`.
-    results : of plain ridge; each split's strength is taken from there.
-    term : its photos must have nothing to do with the dataset's.
-    """
-    made = []
-    w: Tensor | None = None
-    for split, result in zip(splits, results, strict=True):
-        w, b = fit_head(features[split.train], scores[split.train], result.alpha, term, w)
-        predictions = (image_features(features[split.test]) @ w + b).numpy()
-        made.append(measure_all(predictions, scores[split.test].double().numpy()))
-    return made
+def fit_head(
+    features: Tensor, scores: Tensor, alpha: float, term: LadderTerm | None = None
+) -> tuple[Tensor, float]:
+    """One fit of :class:`HeadFit`: weights (F,) float64 and bias."""
+    return HeadFit(features, scores, term).solve(alpha)
 
 
 def adjacent_differences(ladders: Ladders) -> Tensor:
@@ -101,39 +107,8 @@ def adjacent_differences(ladders: Ladders) -> Tensor:
     return (ladders.features[:, :-1].double() - ladders.features[:, 1:]).flatten(0, 1)
 
 
-def _put_in_order(
-    equations: NormalEquations,
-    alpha: float,
-    term: LadderTerm,
-    n_rows: int,
-    start: Tensor | None,
-) -> Tensor:
-    """Newton's method for the squared hinge, from ``start`` or from plain ridge."""
-    differences = adjacent_differences(term.ladders)
-    omega = term.weight * n_rows / len(differences)
-    w = _solve(equations, alpha) if start is None else start
-    solved_for: Tensor | None = None
-    for _ in range(MAX_ROUNDS):
-        short = differences @ w < term.gap
-        if solved_for is not None and torch.equal(short, solved_for):
-            break
-        solved_for = short
-        rows = differences[short]
-        w = _solve(
-            NormalEquations(
-                torch.addmm(equations.gram, rows.T, rows, alpha=omega),
-                equations.correlation + omega * term.gap * rows.sum(0),
-                equations.feature_mean,
-                equations.target_mean,
-            ),
-            alpha,
-        )
-    return w
-
-
-def _solve(equations: NormalEquations, alpha: float) -> Tensor:
-    """(XᵀX + αI)⁻¹ Xᵀt, (F,)."""
-    damped = equations.gram.clone()
+def _solve(gram: Tensor, correlation: Tensor, alpha: float) -> Tensor:
+    """(gram + αI)⁻¹ correlation, (F,)."""
+    damped = gram.clone()
     damped.diagonal().add_(alpha)
-    factor = torch.linalg.cholesky(damped)
-    return torch.cholesky_solve(equations.correlation[:, None], factor)[:, 0]
+    return torch.cholesky_solve(correlation[:, None], torch.linalg.cholesky(damped))[:, 0]

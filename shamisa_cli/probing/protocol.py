@@ -27,14 +27,14 @@ class SplitResult:
     Attributes
     ----------
     alpha : the strength that was chosen on the validation part.
-    val_srccs : (A,) float64, the SRCC of every strength there; NaN where undefined.
+    validation : (A,) float64, what each strength was chosen by: its SRCC there; NaN if undefined.
     measures : of the test part, by name (see ``measures.MEASURES``).
     test : (t,) int64, the images of the test part.
     predictions : (t,) float64, their predictions, in the scores' units.
     """
 
     alpha: float
-    val_srccs: Array
+    validation: Array
     measures: dict[str, float]
     test: Tensor
     predictions: Array
@@ -71,14 +71,9 @@ def evaluate(
 
 def summarise(results: Sequence[SplitResult]) -> dict[str, Summary]:
     """Median and spread of each measure over the splits."""
-    return summarise_values([result.measures for result in results])
-
-
-def summarise_values(measures: Sequence[dict[str, float]]) -> dict[str, Summary]:
-    """Median and spread of each measure, from the measures of each split."""
     made = {}
-    for name in measures[0]:
-        values = np.array([each[name] for each in measures])
+    for name in results[0].measures:
+        values = np.array([result.measures[name] for result in results])
         made[name] = Summary(
             float(np.median(values)),
             float(values.std()),
@@ -98,26 +93,28 @@ def image_features(features: Tensor) -> Tensor:
     return features.mean(1, dtype=torch.float64)
 
 
-def best_alpha(val_srccs: Array, alphas: Tensor = ALPHAS) -> float:
-    """The strength of the best SRCC (A,); of equal ones the largest, the most cautious."""
-    comparable = torch.from_numpy(np.nan_to_num(val_srccs, nan=-2.0))
+def best_alpha(validation: Array, alphas: Tensor = ALPHAS) -> float:
+    """The strength of the best value (A,); of equal ones the largest, the most cautious."""
+    comparable = torch.from_numpy(np.nan_to_num(validation, nan=-2.0))
     return float(alphas[comparable == comparable.max()].max())
 
 
 def overall_alpha(results: Sequence[SplitResult], alphas: Tensor = ALPHAS) -> float:
     """The strength of the best validation SRCC on average, for a fit on all images."""
-    return best_alpha(np.mean([result.val_srccs for result in results], axis=0), alphas)
+    return best_alpha(np.mean([result.validation for result in results], axis=0), alphas)
 
 
 def _evaluate_split(features: Tensor, scores: Tensor, split: Split, alphas: Tensor) -> SplitResult:
     path = ridge_path(*crop_rows(features[split.train], scores[split.train]))
     wanted = scores.double().numpy()
-    val_srccs = _srccs(path, image_features(features[split.val]), wanted[split.val.numpy()], alphas)
-    alpha = best_alpha(val_srccs, alphas)
+    validation = _srccs(
+        path, image_features(features[split.val]), wanted[split.val.numpy()], alphas
+    )
+    alpha = best_alpha(validation, alphas)
     w, b = path.solution(alpha)
     predictions = (image_features(features[split.test]) @ w + b).numpy()
     measures = measure_all(predictions, wanted[split.test.numpy()])
-    return SplitResult(alpha, val_srccs, measures, split.test, predictions)
+    return SplitResult(alpha, validation, measures, split.test, predictions)
 
 
 def _srccs(path: RidgePath, features: Tensor, scores: Array, alphas: Tensor) -> Array:

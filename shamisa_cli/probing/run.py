@@ -13,9 +13,15 @@ from torch import Tensor
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.heads.head import Head, HeadInfo
-from shamisa_cli.probing.datasets.dataset import Dataset, DatasetInfo
-from shamisa_cli.probing.head_fit import LadderTerm, evaluate_with_ladders, fit_head
-from shamisa_cli.probing.ladder import LadderResult, Ladders, evaluate_ladders
+from shamisa_cli.probing.datasets.dataset import Dataset
+from shamisa_cli.probing.head_fit import LadderTerm, fit_head
+from shamisa_cli.probing.joint import (
+    JOINT_ALPHAS,
+    divide_ladders,
+    evaluate_with_ladders,
+    score_ladders,
+)
+from shamisa_cli.probing.ladder import LadderResult, Ladders
 from shamisa_cli.probing.measures import measure_all
 from shamisa_cli.probing.protocol import (
     SplitResult,
@@ -24,7 +30,6 @@ from shamisa_cli.probing.protocol import (
     image_features,
     overall_alpha,
     summarise,
-    summarise_values,
 )
 from shamisa_cli.probing.report import ReportRow
 from shamisa_cli.probing.source import FeatureSource
@@ -112,6 +117,20 @@ def cross_dataset(
     )
 
 
+@dataclass(frozen=True)
+class LadderOptions:
+    """How ladders take part in a head.
+
+    Attributes
+    ----------
+    weight : see :class:`shamisa_cli.probing.head_fit.LadderTerm`.
+    gap : percent of the dataset's score range by which a level should lie under the milder one.
+    """
+
+    weight: float = 10.0
+    gap: float = 2.0
+
+
 @dataclass(frozen=True, eq=False)
 class FittedHead:
     """A head fitted on everything, and what was measured of such heads.
@@ -128,48 +147,37 @@ class FittedHead:
     ladders: dict[str, LadderResult] | None = None
 
 
-def make_head(
-    name: str, probed: Probed, term: LadderTerm | None = None, held_out: Ladders | None = None
-) -> FittedHead:
-    """Fit on all images of a dataset (and the ladders of ``term``), and measure.
-
-    Parameters
-    ----------
-    held_out : ladders of photos that are not in ``term``, to measure on.
-    """
+def make_head(name: str, probed: Probed) -> FittedHead:
+    """Fit on all images of a dataset; the measures are the protocol's own."""
     dataset = probed.dataset
-    w, b = fit_head(probed.features, dataset.scores, probed.alpha, term)
+    w, b = fit_head(probed.features, dataset.scores, probed.alpha)
     measures = summarise(probed.results)
-    if term is not None:
-        measures = summarise_values(
-            evaluate_with_ladders(
-                probed.features, dataset.scores, probed.splits, probed.results, term
-            )
-        )
-    ladders = None
-    if held_out is not None:
-        ladders = score_ladders(held_out, w)
-    facts = {key: summary.median for key, summary in measures.items()}
-    if ladders is not None:
-        facts |= {"ladder_in_order": ladders["all"].in_order, "ladder_tau": ladders["all"].tau}
-    w, b = _own_direction(w, b, dataset.info)
-    info = HeadInfo(
-        name=name,
-        dataset=dataset.info.name,
-        score_range=dataset.info.score_range,
-        higher_is_better=dataset.info.higher_is_better,
-        n_images=len(dataset.images),
-        features=len(w),
-        alpha=probed.alpha,
-        metrics={key: value for key, value in facts.items() if np.isfinite(value)},
-        note=_note(term),
+    info = _head_info(name, dataset, len(w), probed.alpha, _medians(measures))
+    return FittedHead(_in_own_direction(w, b, info), measures)
+
+
+def make_head_with_ladders(
+    name: str, probed: Probed, ladders: Ladders, options: LadderOptions
+) -> FittedHead:
+    """Fit on all images of a dataset and on ladders of three fifths of the ladders' photos."""
+    dataset = probed.dataset
+    parts = divide_ladders(ladders)
+    low, high = dataset.info.score_range
+    term = LadderTerm(parts.fit, options.weight, options.gap / 100 * (high - low))
+    results = evaluate_with_ladders(
+        probed.features, dataset.scores, probed.splits, term, parts.choose
     )
-    return FittedHead(Head(w.float(), b, info), measures, ladders)
-
-
-def score_ladders(ladders: Ladders, w: Tensor) -> dict[str, LadderResult]:
-    """Ladder figures of a linear regressor (F,), higher being better."""
-    return evaluate_ladders((ladders.features.double() @ w.double()).numpy(), ladders.distortions)
+    alpha = overall_alpha(results, JOINT_ALPHAS)
+    w, b = fit_head(probed.features, dataset.scores, alpha, term)
+    measures, on_ladders = summarise(results), score_ladders(parts.test, w)
+    facts = _medians(measures)
+    facts |= {"ladder_in_order": on_ladders["all"].in_order, "ladder_tau": on_ladders["all"].tau}
+    note = (
+        f"also fitted on {len(parts.fit.distortions)} severity ladders of "
+        f"{len(set(parts.fit.photos))} photos (weight {options.weight:g}, gap {options.gap:g} %)"
+    )
+    info = _head_info(name, dataset, len(w), alpha, facts, note)
+    return FittedHead(_in_own_direction(w, b, info), measures, on_ladders)
 
 
 def draw_photos(photos: Sequence[Path], count: int, seed: int) -> list[Path]:
@@ -184,17 +192,35 @@ def _percent(dataset: Dataset) -> Tensor:
     return (dataset.scores - low) * (100 / (high - low))
 
 
-def _own_direction(w: Tensor, b: float, info: DatasetInfo) -> tuple[Tensor, float]:
-    """The regressor in the dataset's own direction, so that its raw values are what people know."""
-    low, high = info.score_range
-    return (w, b) if info.higher_is_better else (-w, low + high - b)
+def _medians(measures: dict[str, Summary]) -> dict[str, float]:
+    values = {key: summary.median for key, summary in measures.items()}
+    return {key: value for key, value in values.items() if np.isfinite(value)}
 
 
-def _note(term: LadderTerm | None) -> str:
-    if term is None:
-        return ""
-    photos = len(set(term.ladders.photos))
-    return (
-        f"also fitted on {len(term.ladders.distortions)} severity ladders of {photos} photos "
-        f"(weight {term.weight:g}, gap {term.gap:g})"
+def _head_info(
+    name: str,
+    dataset: Dataset,
+    features: int,
+    alpha: float,
+    metrics: dict[str, float],
+    note: str = "",
+) -> HeadInfo:
+    return HeadInfo(
+        name=name,
+        dataset=dataset.info.name,
+        score_range=dataset.info.score_range,
+        higher_is_better=dataset.info.higher_is_better,
+        n_images=len(dataset.images),
+        features=features,
+        alpha=alpha,
+        metrics=metrics,
+        note=note,
     )
+
+
+def _in_own_direction(w: Tensor, b: float, info: HeadInfo) -> Head:
+    """The head in the dataset's own direction, so that its raw values are what people know."""
+    low, high = info.score_range
+    if not info.higher_is_better:
+        w, b = -w, low + high - b
+    return Head(w.float(), b, info)

@@ -31,7 +31,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(5)
         encoder = Encoder.from_name("test_resnet")
     protocol = Protocol(short_side=96, crop=64)
-    config = ModelConfig("tiny", "test_resnet", encoder.feature_size, "mine", protocol=protocol)
+    config = ModelConfig(
+        "tiny", "test_resnet", encoder.feature_size, default_head="mine", protocol=protocol
+    )
     save_encoder(folder, encoder, config)
     return folder
 
@@ -172,23 +174,23 @@ def test_a_head_of_dmos_keeps_its_own_direction(model: Path, scores: Path) -> No
 def test_ladders_in_the_fit_and_on_their_own(model: Path, scores: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    for i in range(2):
+    for i in range(5):
         decode(scores.parent / f"r{i}.png").save(photos / f"{i}.png")
-    common = ["--ladder-photos", 2, "--features-cache", tmp_path / "cache"]
+    common = ["--ladder-photos", 5, "--ladder-per-photo", 2, "--features-cache", tmp_path / "c"]
     arguments = ["--dataset", scores, "--splits", 2, "--save-head", "mine", *common]
     out = tmp_path / "out.json"
     result = probe(model, *arguments, "--with-ladder", photos, "--json", out)
     assert result.exit_code == 0, result.output
     made = json.loads(out.read_text())
-    assert made["ladders"]["all"]["ladders"] == 24
+    assert made["ladders"]["all"]["ladders"] == 2
     head = load_head(model, "mine")
-    assert "24 severity ladders of 1 photos" in head.info.note
+    assert "6 severity ladders of 3 photos" in head.info.note
     assert head.info.metrics["ladder_in_order"] == made["ladders"]["all"]["in_order"]
 
     alone = probe(model, "--dataset", "ladder", "--photos", photos, *common)
     assert alone.exit_code == 0, alone.output
-    assert len(alone.stdout.splitlines()) == 1 + 1 + 24
-    assert alone.stdout.splitlines()[1].split()[:2] == ["all", "48"]
+    assert len(alone.stdout.splitlines()) == 1 + 1 + 10
+    assert alone.stdout.splitlines()[1].split()[:2] == ["all", "10"]
 
 
 def test_picture(model: Path, scores: Path, tmp_path: Path) -> None:

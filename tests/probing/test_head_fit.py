@@ -10,15 +10,8 @@ import torch
 from scipy.optimize import minimize
 from sklearn.linear_model import Ridge
 
-from shamisa_cli.probing.head_fit import (
-    LadderTerm,
-    adjacent_differences,
-    evaluate_with_ladders,
-    fit_head,
-)
+from shamisa_cli.probing.head_fit import HeadFit, LadderTerm, adjacent_differences, fit_head
 from shamisa_cli.probing.ladder import Ladders, evaluate_ladders
-from shamisa_cli.probing.protocol import evaluate
-from shamisa_cli.probing.splits import random_splits
 
 SIZE = 7
 
@@ -74,7 +67,7 @@ def test_with_ladders_it_is_the_minimum_of_the_stated_loss(weight: float, gap: f
     assert found == pytest.approx(oracle.fun, rel=1e-6)
     np.testing.assert_allclose(np.append(w, b), oracle.x, atol=1e-3)
     elsewhere = torch.full((SIZE,), -3.0, dtype=torch.float64)
-    again, _ = fit_head(features, scores, 0.7, term, start=elsewhere)
+    again, _ = HeadFit(features, scores, term).solve(0.7, start=elsewhere)
     torch.testing.assert_close(again, w)
 
 
@@ -99,14 +92,3 @@ def test_differences_are_of_neighbours() -> None:
     torch.testing.assert_close(
         differences[5], (ladders.features[1, 1] - ladders.features[1, 2]).double()
     )
-
-
-def test_evaluation_with_weight_0_is_the_protocol_itself() -> None:
-    features, scores = _scored(60)
-    splits = random_splits([str(i) for i in range(60)], n_splits=2)
-    results = evaluate(features, scores, splits)
-    made = evaluate_with_ladders(
-        features, scores, splits, results, LadderTerm(_ladders(), 0.0, 2.0)
-    )
-    for measures, result in zip(made, results, strict=True):
-        assert measures == pytest.approx(result.measures)

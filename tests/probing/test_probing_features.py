@@ -128,6 +128,7 @@ def test_the_key_holds_all_that_features_depend_on(encoder: Encoder) -> None:
         key(grey.eval(), PROTOCOL),
         key(encoder, dataclasses.replace(PROTOCOL, scales=(1.0, 0.25))),
         key(encoder, PROTOCOL, "bf16"),
+        key(Encoder(encoder.backbone, encoder.preprocessing, "stages").eval(), PROTOCOL),
     ]
-    assert len(set(keys)) == 5
+    assert len(set(keys)) == 6
     assert key(_encoder(3), PROTOCOL) == keys[0]

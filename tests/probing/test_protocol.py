@@ -40,7 +40,7 @@ def test_equals_a_plain_loop_with_scikit_learn() -> None:
                 test = np.array([model.predict(x[i]).mean() for i in split.test.tolist()])
                 best = (agreement, alpha, test)
         assert result.alpha == best[1]
-        assert np.max(result.val_srccs) == pytest.approx(best[0])
+        assert np.max(result.validation) == pytest.approx(best[0])
         np.testing.assert_allclose(result.predictions, best[2], rtol=1e-6)
         wanted = stats.spearmanr(best[2], y[split.test.numpy()]).statistic
         assert result.measures["srcc"] == pytest.approx(wanted)
