@@ -43,6 +43,37 @@ class LadderTerm:
     gap: float
 
 
+class ShortDifferences:
+    """The differences that are short of the gap, and their normal equations.
+
+    State: which these are. They hardly change from one fit to a similar one, so their equations are
+    kept, and only what changed is added or taken away.
+    """
+
+    def __init__(self, term: LadderTerm) -> None:
+        self.term = term
+        self._differences = adjacent_differences(term.ladders)
+        self._short = torch.zeros(len(self._differences), dtype=torch.bool)
+        size = self._differences.shape[1]
+        self.gram = torch.zeros(size, size, dtype=torch.float64)
+        self.total = torch.zeros(size, dtype=torch.float64)
+
+    def __len__(self) -> int:
+        """All differences, short or not."""
+        return len(self._differences)
+
+    def update(self, w: Tensor) -> bool:
+        """Find those that are short with weights ``w`` (F,); True if they are others than before."""
+        short = self._differences @ w < self.term.gap
+        changed = short != self._short
+        rows = self._differences[changed]
+        signed = torch.where(short[changed], 1.0, -1.0).double()[:, None] * rows
+        self.gram.addmm_(signed.T, rows)
+        self.total += signed.sum(0)
+        self._short = short
+        return bool(changed.any())
+
+
 class HeadFit:
     """Fits to one set of scored images (state: their normal equations, which every fit shares).
 
@@ -50,17 +81,16 @@ class HeadFit:
     ----------
     features : (n, K, F) float32.
     scores : (n,), higher is better.
-    term : severity ladders to put in order as well, or None for plain ridge.
+    ladders : severity ladders to put in order as well, or None for plain ridge.
     """
 
-    def __init__(self, features: Tensor, scores: Tensor, term: LadderTerm | None = None) -> None:
+    def __init__(
+        self, features: Tensor, scores: Tensor, ladders: ShortDifferences | None = None
+    ) -> None:
         rows, targets = crop_rows(features, scores)
         self._equations = normal_equations(rows, targets)
-        if term is not None:
-            self._differences = adjacent_differences(term.ladders)
-            self._gap = term.gap
-            self._omega = term.weight * len(rows) / len(self._differences)
-        self._with_ladders = term is not None
+        self._n_rows = len(rows)
+        self._ladders = ladders
 
     def solve(self, alpha: float, start: Tensor | None = None) -> tuple[Tensor, float]:
         """Weights (F,) float64 and bias for ridge strength ``alpha``.
@@ -69,29 +99,24 @@ class HeadFit:
         ----------
         start : (F,) weights of a similar fit; saves rounds and changes nothing else.
         """
-        if not self._with_ladders:
+        if start is None or self._ladders is None:
             w = _solve(self._equations.gram, self._equations.correlation, alpha)
         else:
-            w = self._in_order(alpha, start)
+            w = start
+        if self._ladders is not None:
+            w = self._in_order(self._ladders, alpha, w)
         return w, self._equations.target_mean - float(self._equations.feature_mean @ w)
 
-    def _in_order(self, alpha: float, start: Tensor | None) -> Tensor:
-        """Newton's method for the squared hinge, from ``start`` or from plain ridge."""
-        gram, correlation = self._equations.gram.clone(), self._equations.correlation.clone()
-        w = _solve(gram, correlation, alpha) if start is None else start
-        active = torch.zeros(len(self._differences), dtype=torch.bool)
-        solved = start is None
+    def _in_order(self, ladders: ShortDifferences, alpha: float, w: Tensor) -> Tensor:
+        """Newton's method for the squared hinge."""
+        omega = ladders.term.weight * self._n_rows / len(ladders)
+        ladders.update(w)
         for _ in range(MAX_ROUNDS):
-            short = self._differences @ w < self._gap
-            changed = short != active
-            if solved and not changed.any():
+            gram = torch.add(self._equations.gram, ladders.gram, alpha=omega)
+            pull = omega * ladders.term.gap * ladders.total
+            w = _solve(gram, self._equations.correlation + pull, alpha)
+            if not ladders.update(w):
                 break
-            rows = self._differences[changed]
-            signed = torch.where(short[changed], self._omega, -self._omega)[:, None] * rows
-            gram.addmm_(signed.T, rows)
-            correlation += self._gap * signed.sum(0)
-            active, solved = short, True
-            w = _solve(gram, correlation, alpha)
         return w
 
 
@@ -99,7 +124,7 @@ def fit_head(
     features: Tensor, scores: Tensor, alpha: float, term: LadderTerm | None = None
 ) -> tuple[Tensor, float]:
     """One fit of :class:`HeadFit`: weights (F,) float64 and bias."""
-    return HeadFit(features, scores, term).solve(alpha)
+    return HeadFit(features, scores, ShortDifferences(term) if term else None).solve(alpha)
 
 
 def adjacent_differences(ladders: Ladders) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shamisa_cli.probing.head_fit import HeadFit, LadderTerm
+from shamisa_cli.probing.head_fit import HeadFit, LadderTerm, ShortDifferences
 from shamisa_cli.probing.ladder import LadderResult, Ladders, evaluate_ladders
 from shamisa_cli.probing.measures import measure_all, srcc
 from shamisa_cli.probing.protocol import SplitResult, best_alpha, image_features
@@ -67,10 +67,11 @@ def evaluate_with_ladders(
     alphas : (A,) rising.
     """
     wanted = scores.double().numpy()
+    ladders = ShortDifferences(term)
     made = []
     start: Tensor | None = None
     for split in splits:
-        fit = HeadFit(features[split.train], scores[split.train], term)
+        fit = HeadFit(features[split.train], scores[split.train], ladders)
         validation = np.empty(len(alphas))
         solutions = []
         for i, alpha in enumerate(alphas.tolist()):

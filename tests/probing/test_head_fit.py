@@ -10,7 +10,13 @@ import torch
 from scipy.optimize import minimize
 from sklearn.linear_model import Ridge
 
-from shamisa_cli.probing.head_fit import HeadFit, LadderTerm, adjacent_differences, fit_head
+from shamisa_cli.probing.head_fit import (
+    HeadFit,
+    LadderTerm,
+    ShortDifferences,
+    adjacent_differences,
+    fit_head,
+)
 from shamisa_cli.probing.ladder import Ladders, evaluate_ladders
 
 SIZE = 7
@@ -67,7 +73,7 @@ def test_with_ladders_it_is_the_minimum_of_the_stated_loss(weight: float, gap: f
     assert found == pytest.approx(oracle.fun, rel=1e-6)
     np.testing.assert_allclose(np.append(w, b), oracle.x, atol=1e-3)
     elsewhere = torch.full((SIZE,), -3.0, dtype=torch.float64)
-    again, _ = HeadFit(features, scores, term).solve(0.7, start=elsewhere)
+    again, _ = HeadFit(features, scores, ShortDifferences(term)).solve(0.7, start=elsewhere)
     torch.testing.assert_close(again, w)
 
 
