@@ -26,11 +26,13 @@ from shamisa_cli.distortions.composition import Composition, compose
 from shamisa_cli.distortions.engine import distort_batch, sample_metadata
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
-from shamisa_cli.distortions.registry import ENTRIES, Entry
+from shamisa_cli.distortions.registry import CATEGORIES, ENTRIES, ENTRIES_OF_CATEGORY, Entry
 from shamisa_cli.imaging.pool import PhotoPool
 
 SIDE = 224
 TINY_BATCH = BatchLayout(tiny_batches=1)
+FUNCTION_PHOTOS = 12
+"""Crops of so many photos, half of them at half scale, go through every function alone."""
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
 
 
@@ -51,11 +53,14 @@ def main() -> None:
     ]
     load = os.getloadavg()[0]
     rates = batch_rates(batches, generator)
-    functions = function_times(batches[0][0], generator)
+    varied = torch.stack(
+        [references[k % len(references)] for k, (references, _) in enumerate(batches)]
+    )
+    functions = function_times(varied[:FUNCTION_PHOTOS], generator)
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}; torch")
     print(f"{torch.__version__}, {options.device}, {options.threads} thread(s)")
     print_rates(rates)
-    print_functions(functions, uses(batches))
+    print_functions(functions)
 
 
 def reference_batches(folder: Path, count: int, generator: torch.Generator) -> list[Tensor]:
@@ -113,26 +118,24 @@ def one_level_at_a_time(
             compose(image[None], composition, generator)
 
 
-def uses(batches: list[tuple[Tensor, BatchMetadata]]) -> dict[int, float]:
-    """How often each entry runs per distorted crop, with the prefixes shared."""
-    counts = dict.fromkeys(range(len(ENTRIES)), 0.0)
-    per_reference = 1 / (TINY_BATCH.groups * TINY_BATCH.levels * len(batches))
-    for _, metadata in batches:
-        for c in range(TINY_BATCH.groups):
-            varying = int(metadata.varying[0, c])
-            for position, function in enumerate(metadata.functions[0, c].tolist()):
-                if function >= 0:
-                    runs = TINY_BATCH.levels if position >= varying else 1
-                    counts[function] += runs * per_reference
-    return counts
+def expected_runs(entry: Entry) -> float:
+    """How often an entry runs per distorted crop, prefixes shared, in the long run.
+
+    M is uniform in 1 … 7 and v in 0 … M-1, so (M + 1)/2 functions run at every level and (M - 1)/2
+    once for all levels; each category and each entry in it is as likely as any other.
+    """
+    levels = TINY_BATCH.levels
+    functions = sum((m + 1) / 2 + (m - 1) / 2 / levels for m in range(1, 8)) / 7
+    alike = len(ENTRIES_OF_CATEGORY[entry.distortion.category])
+    return functions / len(CATEGORIES) / alike
 
 
 def function_times(references: Tensor, generator: torch.Generator) -> list[tuple[float, float]]:
-    """(ms a crop in a batch, ms a crop alone) of every entry: the medians of five rounds."""
+    """(ms a crop in a batch, ms a crop alone) of every entry: the medians of three rounds."""
     images = (references / 255).repeat_interleave(TINY_BATCH.levels, 0)
     severities = torch.linspace(0, 1, TINY_BATCH.levels).repeat(len(references))
     rounds: list[list[tuple[float, float]]] = [[] for _ in ENTRIES]
-    for _ in range(5):
+    for _ in range(3):
         for times, entry in zip(rounds, ENTRIES, strict=True):
             times.append(batched_and_alone(images, entry, severities, generator))
     return [(median(t[0] for t in times), median(t[1] for t in times)) for times in rounds]
@@ -150,11 +153,13 @@ def batched_and_alone(
             apply_entry(images[part], entry, severities[part], generator)
 
     def alone() -> None:
-        for k in range(levels):
-            apply_entry(images[k : k + 1], entry, severities[k : k + 1], generator)
+        for k in range(0, len(images), levels):
+            apply_entry(
+                images[k : k + 1], entry, severities[k // levels % levels].expand(1), generator
+            )
 
     in_batch = seconds(batched, images.device) / len(images)
-    return 1e3 * in_batch, 1e3 * seconds(alone, images.device) / levels
+    return 1e3 * in_batch, 1e3 * seconds(alone, images.device) / (len(images) / levels)
 
 
 def print_rates(rates: dict[str, float]) -> None:
@@ -165,19 +170,21 @@ def print_rates(rates: dict[str, float]) -> None:
         print(f"| {name} | {rate:.0f} | {rate / rates['one crop at a time']:.2f} |")
 
 
-def print_functions(times: list[tuple[float, float]], used: dict[int, float]) -> None:
-    """ms of each function, and its share of the engine's time."""
-    spent = [used[k] * batched for k, (batched, _) in enumerate(times)]
+def print_functions(times: list[tuple[float, float]]) -> None:
+    """ms of each function, and its share of the engine's time in the long run."""
+    runs = [expected_runs(entry) for entry in ENTRIES]
+    spent = [r * batched for r, (batched, _) in zip(runs, times, strict=True)]
     print("\n| function | ms a crop | alone | ratio | runs a crop | share of time |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for k, entry in enumerate(ENTRIES):
-        batched, alone = times[k]
+    for entry, (batched, alone), r, s in zip(ENTRIES, times, runs, spent, strict=True):
         print(
             f"| {entry.name} | {batched:.2f} | {alone:.2f} | {alone / batched:.1f} "
-            f"| {used[k]:.3f} | {spent[k] / sum(spent):.1%} |"
+            f"| {r:.3f} | {s / sum(spent):.1%} |"
         )
-    total, runs = sum(spent), sum(used.values())
-    print(f"| all | {total / runs:.2f} | | | {runs:.2f} | {total:.2f} ms a crop |")
+    print(
+        f"\nThe functions at these frequencies: {sum(spent):.2f} ms a crop, {1e3 / sum(spent):.0f}"
+    )
+    print("crops a second; what is drawn in a run of few batches lies to either side of that.")
 
 
 if __name__ == "__main__":
