@@ -13,7 +13,7 @@ _ROWS = 1024
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """``image`` (loaded, any mode) as 8-bit RGB in sRGB.
+    """``image`` (loaded, any mode) as 8-bit RGB in sRGB; itself, if that is what it is.
 
     - An ICC profile is followed; one that is damaged or made for other pixels is ignored.
     - Transparency is laid over white.
@@ -63,7 +63,7 @@ def _full_scale(dtype: np.dtype, top: float) -> float:
 def _opaque_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     transform = _transform(profile, image.mode) if profile else None
     if transform is None:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     converted = ImageCms.applyTransform(image, transform)
     return image.convert("RGB") if converted is None else converted
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,10 @@ MAX_PIXELS = 256_000_000
 DRAFT_MARGIN = 2
 """A JPEG is decoded at 1/2, 1/4 or 1/8 only where that leaves twice the size that is looked at."""
 
+LARGE_PIXELS = 64_000_000
+"""Photos that take more than 256 MB are decoded one at a time, whatever the number of threads."""
+
+_ONE_AT_A_TIME = threading.Lock()
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -94,7 +99,9 @@ def decode_photo(
                 file = stack.enter_context(Path(file).open("rb"))
             image = stack.enter_context(open_photo(file, name, max_pixels))
             full = _draft(image, short_side, max_side)
-            photo = upright_srgb(image)
+            large = image.width * image.height > LARGE_PIXELS
+            with _ONE_AT_A_TIME if large else nullcontext():
+                photo = upright_srgb(image)
             if full is None:
                 full = photo.size
             elif _orientation(image) in _SIDEWAYS:
@@ -107,10 +114,17 @@ def decode_photo(
 
 
 def upright_srgb(image: Image.Image) -> Image.Image:
-    """A Pillow image of any mode as 8-bit sRGB, turned as its EXIF says."""
+    """A Pillow image of any mode as 8-bit sRGB, turned as its EXIF says.
+
+    ``image`` itself is returned where there is nothing to do; otherwise the result carries neither
+    EXIF nor profile, so that neither can be followed a second time.
+    """
     image.load()
     turn = _TURNS.get(_orientation(image))
-    return to_srgb(image if turn is None else image.transpose(turn))
+    photo = to_srgb(image if turn is None else image.transpose(turn))
+    if photo is not image:
+        photo.info = {}
+    return photo
 
 
 def _draft(

@@ -8,16 +8,20 @@ import os
 import struct
 import sys
 import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from icc_profiles import rgb_profile
 from PIL import Image, ImageFile, ImageSequence, features
 
 from shamisa_cli.errors import PhotoError
-from shamisa_cli.imaging.decode import decode, decode_photo
+from shamisa_cli.imaging import decode as decode_module
+from shamisa_cli.imaging.decode import decode, decode_photo, upright_srgb
 from shamisa_cli.imaging.formats import EXTENSIONS, FORMATS
 from shamisa_cli.imaging.resample import resize
 
@@ -159,13 +163,47 @@ def test_paths_and_files_give_the_same(photo: Image.Image, tmp_path: Path) -> No
     path = tmp_path / "photo.png"
     photo.save(path)
     with path.open("rb") as file:
-        assert decode(file) == decode(path) == decode(str(path))
+        views = [np.asarray(decode(source)) for source in (file, path, str(path))]
+    assert all(np.array_equal(view, np.asarray(photo)) for view in views)
 
 
 def test_the_name_of_a_file_does_not_decide_its_format(photo: Image.Image, tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     photo.save(path, format="PNG")
-    assert decode(path) == photo
+    assert np.array_equal(np.asarray(decode(path)), np.asarray(photo))
+
+
+def test_what_was_decoded_is_not_turned_or_converted_again(photo: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = rgb_profile(order=(2, 1, 0))
+    once = decode(encoded(photo, "PNG", {"exif": exif, "icc_profile": profile}))
+    assert np.array_equal(np.asarray(upright_srgb(once)), np.asarray(once))
+    plain = decode(encoded(photo, "PNG", {}))
+    assert upright_srgb(plain) is plain
+
+
+def test_large_photos_are_decoded_one_at_a_time(
+    photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encoded(photo, "PNG", {}).getvalue()
+    at_once, most = 0, []
+
+    def slow(image: Image.Image) -> Image.Image:
+        nonlocal at_once
+        at_once += 1
+        most.append(at_once)
+        time.sleep(0.02)
+        at_once -= 1
+        return image.convert("RGB")
+
+    monkeypatch.setattr(decode_module, "upright_srgb", slow)
+    for limit, one_at_a_time in ((10, True), (160 * 104, False)):
+        monkeypatch.setattr(decode_module, "LARGE_PIXELS", limit)
+        most.clear()
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: decode(io.BytesIO(content)), range(6)))
+        assert (max(most) == 1) is one_at_a_time
 
 
 def test_formats_and_their_endings() -> None:
