@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     from shamisa_cli.scoring import Scorer
@@ -90,7 +90,10 @@ def score(
 
     # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
     warnings.filterwarnings("ignore", module="PIL")
-    scorer = load(**{name: value for name, value in options.items() if value is not None})
+    try:
+        scorer = load(**{name: value for name, value in options.items() if value is not None})
+    except WeightsError as error:
+        raise UsageError(str(error)) from error  # exit code 1 would say that photos failed
     if not quiet:
         click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
     earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []

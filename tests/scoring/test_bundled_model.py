@@ -1,0 +1,75 @@
+"""What is promised of the bundled model's scores: precision and draft mode hardly move them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import spearmanr
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+import shamisa_cli
+from shamisa_cli.distortions.apply import apply_distortion
+from shamisa_cli.distortions.registry import DISTORTIONS
+from shamisa_cli.encoders.precision import has_fast_bf16
+from shamisa_cli.scoring import Scorer
+
+HALF_A_POINT = 0.5
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return shamisa_cli.load(device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def photos(sample_photos: list[Image.Image]) -> list[Image.Image]:
+    """Real photos of many qualities: the samples under every other distortion, mild and strong."""
+    generator = torch.Generator().manual_seed(0)
+    found = list(sample_photos)
+    for name in list(DISTORTIONS)[::2]:
+        for photo in sample_photos:
+            pixels = (pil_to_tensor(photo).float() / 255).expand(2, -1, -1, -1)
+            made = apply_distortion(pixels, name, torch.tensor([0.3, 0.9]), generator)
+            found += [to_pil_image(picture) for picture in made]
+    return found
+
+
+def scores(scorer: Scorer, photos: list[Image.Image]) -> np.ndarray:
+    return np.array([row.score for row in scorer.score_many(photos)])
+
+
+@pytest.mark.skipif(not has_fast_bf16(torch.device("cpu")), reason="this CPU has no bf16")
+def test_bf16_moves_no_score_by_half_a_point(scorer: Scorer, photos: list[Image.Image]) -> None:
+    exact = scores(scorer, photos)
+    rounded = scores(shamisa_cli.load(device="cpu", precision="bf16"), photos)
+    assert np.ptp(exact) > 20  # they differ enough for ranks to mean something
+    assert np.abs(exact - rounded).max() < HALF_A_POINT
+    assert spearmanr(exact, rounded).statistic > 0.999
+
+
+def test_draft_mode_moves_no_score_by_half_a_point(
+    scorer: Scorer, sample_photos: list[Image.Image], tmp_path: Path
+) -> None:
+    """12-MP JPEGs with the grain of a camera, decoded in draft mode and in full."""
+    generator = np.random.default_rng(0)
+    for photo in sample_photos:
+        large = photo.resize((4000, 2668), Image.Resampling.BICUBIC)
+        grain = generator.normal(0, 5, (2668, 4000, 1))
+        noisy = np.clip(np.asarray(large) + grain, 0, 255).astype(np.uint8)
+        path = tmp_path / "large.jpg"
+        Image.fromarray(noisy).save(path, quality=92)
+        in_full = Image.open(io.BytesIO(path.read_bytes()))
+        difference = scorer.score(path).score - scorer.score(in_full).score  # type: ignore[operator]
+        assert abs(difference) < HALF_A_POINT
+
+
+def test_the_card_and_the_head_tell_the_same(scorer: Scorer) -> None:
+    info = scorer.head.info
+    assert info.n_images > 0
+    assert info.score_range[0] < info.score_range[1]
+    assert 0 < info.metrics["srcc"] < 1
