@@ -95,7 +95,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
     show_default=True,
     help="Distortions a photo, dealt out in turn.",
 )
-@click.option("--ladder-weight", type=click.FloatRange(0), default=10.0, show_default=True)
+@click.option("--ladder-weight", type=click.FloatRange(0), default=20.0, show_default=True)
 @click.option(
     "--ladder-gap",
     type=click.FloatRange(0),

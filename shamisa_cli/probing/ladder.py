@@ -109,16 +109,16 @@ def extract_ladders(
     """
     names = list(DISTORTIONS)
     count = len(names) if per_photo is None else min(per_photo, len(names))
-    features: list[Tensor] = []
+    features = torch.empty(len(photos) * count, len(LEVELS), extractor.size)
     distortions: list[str] = []
-    owners: list[Path] = []
     for i, path in enumerate(photos):
         dealt = [names[(i * count + k) % len(names)] for k in range(count)]
-        features += _photo_ladders(path, dealt, extractor, seed, cache)
+        for k, ladder in enumerate(_photo_ladders(path, dealt, extractor, seed, cache)):
+            features[i * count + k] = ladder
         distortions += dealt
-        owners += [path] * count
         progress(1)
-    return Ladders(torch.stack(features), tuple(distortions), tuple(owners))
+    owners = tuple(path for path in photos for _ in range(count))
+    return Ladders(features, tuple(distortions), owners)
 
 
 def evaluate_ladders(scores: Array, distortions: Sequence[str]) -> dict[str, LadderResult]:

@@ -127,7 +127,7 @@ class LadderOptions:
     gap : percent of the dataset's score range by which a level should lie under the milder one.
     """
 
-    weight: float = 10.0
+    weight: float = 20.0
     gap: float = 2.0
 
 
