@@ -63,7 +63,7 @@ class ShortDifferences:
         return len(self._differences)
 
     def update(self, w: Tensor) -> bool:
-        """Find those that are short with weights ``w`` (F,); True if they are others than before."""
+        """Find those that are short with weights ``w`` (F,); True if others than before."""
         short = self._differences @ w < self.term.gap
         changed = short != self._short
         rows = self._differences[changed]
