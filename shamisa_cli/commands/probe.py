@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,46 +12,13 @@ import click
 if TYPE_CHECKING:
     from shamisa_cli.probing.datasets.dataset import Dataset
     from shamisa_cli.probing.ladder import Ladders
+    from shamisa_cli.probing.options import ProbeOptions
     from shamisa_cli.probing.report import ReportRow
     from shamisa_cli.probing.run import FittedHead, Probed
     from shamisa_cli.probing.source import FeatureSource
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
-MIN_LADDER_PHOTOS = 5
-"""So that there are some to fit, to choose and to measure."""
-
-
-@dataclass(frozen=True)
-class ProbeOptions:
-    """The options of the command line, by their names there."""
-
-    datasets: tuple[str, ...]
-    root: Path | None
-    model: str
-    random: bool
-    splits: int
-    split: str
-    seed: int
-    test_on: tuple[str, ...]
-    fr: bool
-    save_head: str | None
-    with_ladder: Path | None
-    ladder_photos: int
-    ladder_per_photo: int
-    ladder_weight: float
-    ladder_gap: float
-    photos: Path | None
-    head: str | None
-    csv: Path | None
-    json: Path | None
-    markdown: Path | None
-    plot: Path | None
-    features_cache: Path | None
-    device: str
-    precision: str
-    workers: int
-    quiet: bool
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -85,9 +51,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @click.option("--save-head", metavar="NAME", help="Fit on everything; keep it beside the model.")
 @click.option("--with-ladder", type=FOLDER, help="Put severity ladders of these photos in order.")
-@click.option(
-    "--ladder-photos", type=click.IntRange(MIN_LADDER_PHOTOS), default=100, show_default=True
-)
+@click.option("--ladder-photos", type=click.IntRange(5), default=100, show_default=True)
 @click.option(
     "--ladder-per-photo",
     type=click.IntRange(1, 24),
@@ -125,31 +89,14 @@ def probe(**options: Any) -> None:
     shamisa probe --dataset mine.csv --save-head mine      then: shamisa score --head mine
     shamisa probe --dataset ladder --photos ~/photos       needs no human scores
     """
+    from shamisa_cli.probing.options import ProbeOptions, check_options
+
     asked = ProbeOptions(**options)
-    _refuse_contradictions(asked)
+    check_options(asked)
     if asked.datasets == ("ladder",):
         _probe_ladders(asked)
     else:
         _probe_datasets(asked)
-
-
-def _refuse_contradictions(asked: ProbeOptions) -> None:
-    from shamisa_cli.errors import UsageError
-    from shamisa_cli.heads.store import check_head_name
-
-    if "ladder" in asked.datasets:
-        if len(asked.datasets) > 1 or asked.test_on or asked.save_head or asked.fr or asked.random:
-            raise UsageError("--dataset ladder stands alone: it fits nothing, it tests a head")
-        if asked.photos is None:
-            raise UsageError("--dataset ladder makes ladders of photos: give --photos FOLDER")
-    if asked.fr and asked.save_head:
-        raise UsageError("--fr heads cannot be saved: scoring a photo has no reference to compare")
-    if asked.with_ladder and not asked.save_head:
-        raise UsageError("--with-ladder is a part of the fit that --save-head keeps; give both")
-    if asked.save_head:
-        check_head_name(asked.save_head)
-        if len(asked.datasets) > 1:
-            raise UsageError("--save-head fits one head on one dataset; give one --dataset")
 
 
 def _probe_datasets(asked: ProbeOptions) -> None:
@@ -241,6 +188,7 @@ def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
     """Ladders of some photos of ``folder``, by the model's features."""
     from shamisa_cli.errors import UsageError
     from shamisa_cli.imaging.folders import list_photos
+    from shamisa_cli.probing.options import MIN_LADDER_PHOTOS
     from shamisa_cli.probing.run import draw_photos
 
     photos = draw_photos(list_photos(folder), asked.ladder_photos, asked.seed)

@@ -34,16 +34,24 @@ def save_head(model_folder: Path, head: Head) -> Path:
     ------
     UsageError
         for a name that cannot be a file name.
+    WeightsError
+        if the folder cannot be written.
     """
     tensors_path, info_path = _paths(model_folder, check_head_name(head.info.name))
-    info_path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         "weight": head.weight.detach().cpu().to(torch.float32).contiguous(),
         "bias": torch.tensor(head.bias, dtype=torch.float64),
     }
-    save_file(tensors, tensors_path)
     info = json.dumps(to_mapping(head.info), indent=2, allow_nan=False)
-    info_path.write_text(info + "\n", encoding="utf-8")
+    try:
+        info_path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, tensors_path)
+        info_path.write_text(info + "\n", encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"{info_path.parent}: cannot be written ({error}); copy the model folder to a place of "
+            "your own and give it as --model"
+        ) from error
     return info_path
 
 

@@ -31,12 +31,10 @@ def plot_predictions(probed: Probed, path: Path) -> None:
     Raises
     ------
     UsageError
-        if matplotlib is not installed, or the file's ending names no picture format.
+        if the file's ending names no picture format.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("--plot needs matplotlib: pip install 'shamisa[plots]'") from error
+    from matplotlib.figure import Figure
+
     result = _median_result(probed)
     figure = Figure(figsize=(10, 11), layout="constrained")
     grid = figure.add_gridspec(4, SHOWN)

@@ -17,7 +17,8 @@ from shamisa_cli.encoders.config import ModelConfig, Protocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.encoders.store import load_encoder, save_encoder
-from shamisa_cli.heads.store import list_heads, load_head
+from shamisa_cli.heads.head import Head, HeadInfo
+from shamisa_cli.heads.store import list_heads, load_head, save_head
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.probing.source import random_encoder
 
@@ -215,10 +216,16 @@ def test_picture(model: Path, scores: Path, tmp_path: Path) -> None:
         (["--dataset", "{csv}", "--save-head", "../x"], "head name '../x'"),
         (["--dataset", "{csv},{csv}", "--save-head", "x"], "one --dataset"),
         (["--dataset", "{csv}", "--split", "official"], "no official split"),
+        (["--dataset", "{csv}", "--json", "/no/such/out.json"], "there is no folder /no/such"),
+        (["--dataset", "ladder", "--photos", "x", "--csv", "x.csv"], "--json only, not --csv"),
+        (["--dataset", "ladder", "--photos", "{empty}"], "0 photos; ladders need at least 5"),
     ],
 )
-def test_usage_errors(model: Path, scores: Path, arguments: list[str], message: str) -> None:
-    result = probe(model, *(argument.format(csv=scores) for argument in arguments))
+def test_usage_errors(
+    model: Path, scores: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    save_head(model, Head(torch.ones(192), 0.0, HeadInfo("mine", "x", (0, 1), True, 9, 192, 1.0)))
+    result = probe(model, *(each.format(csv=scores, empty=tmp_path) for each in arguments))
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output

@@ -56,6 +56,12 @@ def test_names_that_cannot_be_files_are_refused(tmp_path: Path, head: Head, name
         save_head(tmp_path, Head(head.weight, head.bias, HeadInfo(**values)))
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, head: Head) -> None:
+    (tmp_path / "heads").write_text("a file in the way")
+    with pytest.raises(WeightsError, match=r"heads: cannot be written .* --model"):
+        save_head(tmp_path, head)
+
+
 def test_damaged_files_are_named(tmp_path: Path, head: Head) -> None:
     info_path = save_head(tmp_path, head)
     tensors_path = info_path.with_suffix(".safetensors")

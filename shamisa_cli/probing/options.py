@@ -1,0 +1,90 @@
+"""What a probe is asked to do, and what cannot be meant; refused before anything is computed."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from shamisa_cli.errors import UsageError
+from shamisa_cli.heads.store import check_head_name
+
+MIN_LADDER_PHOTOS = 5
+"""So that there are some to fit, to choose and to measure."""
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """The options of ``shamisa probe``, by their names there."""
+
+    datasets: tuple[str, ...]
+    root: Path | None
+    model: str
+    random: bool
+    splits: int
+    split: str
+    seed: int
+    test_on: tuple[str, ...]
+    fr: bool
+    save_head: str | None
+    with_ladder: Path | None
+    ladder_photos: int
+    ladder_per_photo: int
+    ladder_weight: float
+    ladder_gap: float
+    photos: Path | None
+    head: str | None
+    csv: Path | None
+    json: Path | None
+    markdown: Path | None
+    plot: Path | None
+    features_cache: Path | None
+    device: str
+    precision: str
+    workers: int
+    quiet: bool
+
+
+def check_options(asked: ProbeOptions) -> None:
+    """Refuse combinations that cannot be meant.
+
+    Raises
+    ------
+    UsageError
+        which says what to give instead.
+    """
+    _check_ladder(asked)
+    _check_head(asked)
+    _check_files(asked)
+
+
+def _check_ladder(asked: ProbeOptions) -> None:
+    if "ladder" not in asked.datasets:
+        return
+    if len(asked.datasets) > 1 or asked.test_on or asked.save_head or asked.fr or asked.random:
+        raise UsageError("--dataset ladder stands alone: it fits nothing, it tests a head")
+    if asked.photos is None:
+        raise UsageError("--dataset ladder makes ladders of photos: give --photos FOLDER")
+    for option in ("csv", "markdown", "plot"):
+        if getattr(asked, option):
+            raise UsageError(f"--dataset ladder writes --json only, not --{option}")
+
+
+def _check_head(asked: ProbeOptions) -> None:
+    if asked.with_ladder and not asked.save_head:
+        raise UsageError("--with-ladder is a part of the fit that --save-head keeps; give both")
+    if not asked.save_head:
+        return
+    check_head_name(asked.save_head)
+    if asked.fr:
+        raise UsageError("--fr heads cannot be saved: scoring a photo has no reference to compare")
+    if len(asked.datasets) > 1:
+        raise UsageError("--save-head fits one head on one dataset; give one --dataset")
+
+
+def _check_files(asked: ProbeOptions) -> None:
+    for path in (asked.csv, asked.json, asked.markdown, asked.plot):
+        if path and not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
+    if asked.plot and importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib: pip install 'shamisa[plots]'")
