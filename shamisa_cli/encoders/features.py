@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from shamisa_cli.encoders.config import Protocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.fold import fold_batch_norm
+from shamisa_cli.encoders.mixed import to_mixed_precision
 from shamisa_cli.encoders.precision import choose_device, has_fast_bf16
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.crops import FIVE, CropPlan, crop_batches
@@ -147,16 +148,14 @@ class FeatureExtractor:
 def _for_inference(
     encoder: Encoder, protocol: Protocol, device: torch.device, bf16: bool
 ) -> Encoder:
-    """A copy of ``encoder``, folded, channels last, its large weights rounded once if ``bf16``."""
+    """A copy of ``encoder``: folded, channels last, and mixed in precision if ``bf16``."""
     example = torch.rand(2, 3, protocol.crop, protocol.crop, generator=torch.Generator())
     ready = copy.deepcopy(encoder).cpu().float().requires_grad_(False)
     ready = fold_batch_norm(ready, example)
     if protocol.crops == "whole":
         _check_any_size(ready, example)
     if bf16:
-        for module in ready.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                module.to(torch.bfloat16)
+        ready = to_mixed_precision(ready, example)
     return ready.to(device).to(memory_format=torch.channels_last)
 
 

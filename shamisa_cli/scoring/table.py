@@ -29,10 +29,14 @@ def describe_head(head: HeadInfo) -> str:
     """What a score of this head means, in one line."""
     low, high = head.score_range
     direction = "higher is better" if head.higher_is_better else "lower is better"
-    figures = "".join(f", {name.upper()} {value:.3f}" for name, value in head.metrics.items())
+    srcc = (
+        f", SRCC {head.metrics['srcc']:.2f} on photos it had not seen"
+        if "srcc" in head.metrics
+        else ""
+    )
     return (
         f"head {head.name}: fitted on {head.dataset} ({head.n_images} images, its scores "
-        f"{low:g} to {high:g}, {direction}{figures}), mapped to 0-100, higher is better"
+        f"{low:g} to {high:g}, {direction}{srcc}), mapped to 0-100, higher is better"
     )
 
 
