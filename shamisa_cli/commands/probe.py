@@ -101,6 +101,7 @@ def probe(**options: Any) -> None:
 
 def _probe_datasets(asked: ProbeOptions) -> None:
     from shamisa_cli.probing.datasets.registry import open_dataset
+    from shamisa_cli.probing.outputs import write_outputs
     from shamisa_cli.probing.report import text_table, with_averages
 
     opened = [open_dataset(name, asked.root) for name in asked.datasets]
@@ -116,7 +117,7 @@ def _probe_datasets(asked: ProbeOptions) -> None:
     rows = with_averages(rows)
     click.echo(text_table(rows), nl=False)
     fitted = _save_head(probed[0], asked) if asked.save_head else None
-    _write_files(rows, probed, fitted, asked)
+    write_outputs(rows, probed, fitted, asked)
 
 
 def _rows_of(
@@ -214,46 +215,6 @@ def _probe_ladders(asked: ProbeOptions) -> None:
     click.echo(ladder_table(results), nl=False)
     if asked.json:
         asked.json.write_text(json_text(results), encoding="utf-8")
-
-
-def _write_files(
-    rows: list[ReportRow], probed: list[Probed], fitted: FittedHead | None, asked: ProbeOptions
-) -> None:
-    from shamisa_cli.probing import report
-
-    if asked.csv:
-        asked.csv.write_text(report.csv_table(rows), encoding="utf-8")
-    if asked.markdown:
-        asked.markdown.write_text(report.markdown_table(rows), encoding="utf-8")
-    if asked.json:
-        asked.json.write_text(report.json_text(_everything(rows, probed, fitted)), encoding="utf-8")
-    if asked.plot:
-        from shamisa_cli.probing.plot import plot_predictions
-
-        plot_predictions(probed[0], asked.plot)
-
-
-def _everything(
-    rows: list[ReportRow], probed: list[Probed], fitted: FittedHead | None
-) -> dict[str, Any]:
-    """The table, each split of each dataset, and the head's own figures."""
-    made: dict[str, Any] = {
-        "rows": rows,
-        "splits": [
-            {
-                "model": one.model,
-                "dataset": one.dataset.info.name,
-                "alpha": result.alpha,
-                **result.measures,
-            }
-            for one in probed
-            for result in one.results
-        ],
-    }
-    if fitted is not None:
-        made["head"] = {"info": fitted.head.info, "measures": fitted.measures}
-        made["ladders"] = fitted.ladders
-    return made
 
 
 def _mention_part(dataset: Dataset) -> None:
