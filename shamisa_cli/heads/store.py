@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from shamisa_cli.errors import UsageError, WeightsError, unknown_name
 from shamisa_cli.heads.head import Head, HeadInfo
@@ -45,9 +45,9 @@ def save_head(model_folder: Path, head: Head) -> Path:
     info = json.dumps(to_mapping(head.info), indent=2, allow_nan=False)
     try:
         info_path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, tensors_path)
+        tensors_path.write_bytes(save(tensors))  # save_file makes files that others cannot read
         info_path.write_text(info + "\n", encoding="utf-8")
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise WeightsError(
             f"{info_path.parent}: cannot be written ({error}); copy the model folder to a place of "
             "your own and give it as --model"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
@@ -46,7 +46,7 @@ class FeatureCache:
         path = self._path(digest)
         path.parent.mkdir(exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}.part")
-        save_file({"features": features.contiguous()}, unfinished)
+        unfinished.write_bytes(save({"features": features.contiguous()}))
         unfinished.replace(path)
 
     def _path(self, digest: str) -> Path:

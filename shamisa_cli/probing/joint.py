@@ -30,11 +30,12 @@ HELD_OUT = 0.2
 
 @dataclass(frozen=True, eq=False)
 class LadderParts:
-    """Ladders of three disjoint sets of photos."""
+    """Ladders of three disjoint sets of photos, and the first two of these together."""
 
     fit: Ladders
     choose: Ladders
     test: Ladders
+    fit_and_choose: Ladders
 
 
 def divide_ladders(ladders: Ladders) -> LadderParts:
@@ -46,6 +47,7 @@ def divide_ladders(ladders: Ladders) -> LadderParts:
         ladders.select([p not in test and p not in choose for p in ladders.photos]),
         ladders.select([p in choose for p in ladders.photos]),
         ladders.select([p in test for p in ladders.photos]),
+        ladders.select([p not in test for p in ladders.photos]),
     )
 
 

@@ -39,6 +39,8 @@ def test_round_trip_keeps_info_and_score(tmp_path: Path, head: Head) -> None:
     assert again.info == head.info
     assert again.score(features) == head.score(features)
     assert list_heads(tmp_path) == ["clive-ladder"]
+    modes = {path.stat().st_mode for path in (tmp_path / "heads").iterdir()}
+    assert len(modes) == 1
 
 
 def test_unknown_names_get_near_matches(tmp_path: Path, head: Head) -> None:

@@ -40,6 +40,7 @@ def test_no_photo_is_in_two_parts(n_photos: int) -> None:
     assert sum(map(len, photos)) == len(set.union(*photos)) == n_photos
     assert len(photos[1]) == len(photos[2]) == round(0.2 * n_photos)
     assert len(parts.fit.features) == 2 * len(photos[0])
+    assert set(parts.fit_and_choose.photos) == photos[0] | photos[1]
 
 
 def test_with_weight_0_it_is_the_plain_protocol_of_the_same_strengths() -> None:
