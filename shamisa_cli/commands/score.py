@@ -124,6 +124,8 @@ def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool
     if len({path.resolve() for path, _ in files}) < len(files):
         raise UsageError("--csv, --json and --jsonl need a file each")
     for path, kind in files:
+        if str(path) == "-":
+            raise UsageError("rows go to files; without such an option, plain lines go to a pipe")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
         read_rows(path, kind)

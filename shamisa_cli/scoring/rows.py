@@ -50,22 +50,29 @@ class RowFile:
 
     Raises
     ------
-    ShamisaError
-        if the file cannot be written, now or later.
+    UsageError
+        if the file cannot be written.
     """
 
     def __init__(self, path: Path, kind: Kind, rows: Iterable[Score] = ()) -> None:
+        _check_ordinary(path)
         self.path = path
         self.kind = kind
         try:
             self._empty = self._replace(rows)
             self._file: BinaryIO = path.open("r+b", buffering=0)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
         self._file.seek(0, os.SEEK_END)
 
     def write(self, row: Score) -> None:
-        """Add one row; when this returns, it is in the file."""
+        """Add one row; when this returns, it is in the file.
+
+        Raises
+        ------
+        ShamisaError
+            if the disk is full or gone.
+        """
         shape = _SHAPES[self.kind]
         content = (b"" if self._empty else shape.between) + _encode(row, self.kind) + shape.end
         try:
@@ -104,6 +111,7 @@ def read_rows(path: Path, kind: Kind) -> list[Score]:
     UsageError
         if the file is there and is something else; nobody's data is taken for rows.
     """
+    _check_ordinary(path)
     try:
         content = path.read_bytes() if path.exists() else b""
         records = list(_records(content, kind))
@@ -141,10 +149,16 @@ def _records(content: bytes, kind: Kind) -> Iterator[bytes]:
             yield record
 
 
+def _check_ordinary(path: Path) -> None:
+    """A device must not be replaced by a file, nor a folder."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: is no ordinary file; rows need one, to be gone on with")
+
+
 def _unwritable(path: Path, error: OSError) -> ShamisaError:
     return ShamisaError(
-        f"{path}: cannot be written: {error.strerror or error}; mend that, or choose another "
-        "place. Finished rows are kept, and --resume goes on from there"
+        f"{path}: cannot be written any more: {error.strerror or error}. "
+        "Finished rows are kept: mend that, and go on with --resume"
     )
 
 

@@ -205,6 +205,8 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
         (["empty"], "empty: no photos in this folder"),
         (["photos", "--resume"], "--resume needs the file to go on with"),
         (["photos", "--csv", "o.csv", "--json", "o.csv"], "need a file each"),
+        (["photos", "--csv", "-"], "plain lines go to a pipe"),
+        (["photos", "--csv", os.devnull], "is no ordinary file"),
         (["photos", "--csv", "nowhere/o.csv"], "there is no folder nowhere"),
         (["photos", "--csv", "photos/p0.png"], "is no CSV file of shamisa score"),
         (["photos", "--native", "--max-side", "9"], "exclude each other"),

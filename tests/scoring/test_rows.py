@@ -127,6 +127,12 @@ def test_a_file_of_something_else_is_refused_and_kept(
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("path", ["/dev/null", "/"])
+def test_devices_and_folders_are_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="is no ordinary file"):
+        read_rows(Path(path), "csv")
+
+
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ShamisaError, match=r"none/rows\.csv: cannot be written"):
         RowFile(tmp_path / "none" / "rows.csv", "csv")
