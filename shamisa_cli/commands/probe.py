@@ -180,7 +180,7 @@ def _save_head(probed: Probed, asked: ProbeOptions) -> FittedHead:
     if made.ladders is not None:
         median = made.measures["srcc"].median
         click.echo(f"{made.head.info.note}: SRCC {median:.3f} over the splits, fitted this way")
-        click.echo("ladders of photos that took no part in the fit:")
+        click.echo("a fifth of the ladders' photos, by a head fitted on the others:")
         click.echo(ladder_table(made.ladders), nl=False)
     return made
 

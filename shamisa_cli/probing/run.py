@@ -139,7 +139,7 @@ class FittedHead:
     ----------
     head : ready to be saved.
     measures : of heads fitted in the same way on the training parts only, over the splits.
-    ladders : on ladders of photos that took no part in the fit; None without ladders.
+    ladders : of a head fitted in the same way on the ladders of other photos; None without ladders.
     """
 
     head: Head
@@ -159,9 +159,10 @@ def make_head(name: str, probed: Probed) -> FittedHead:
 def make_head_with_ladders(
     name: str, probed: Probed, ladders: Ladders, options: LadderOptions
 ) -> FittedHead:
-    """Fit on all images of a dataset, and on ladders of four fifths of the ladders' photos.
+    """Fit on all images of a dataset and on all ladders.
 
-    The strength is chosen with ladders of a quarter of these left out, as in the measures.
+    The ladder figures are, like the others, of a head fitted in the same way on a part: here on all
+    images and on the ladders of four fifths of the photos, and measured on the last fifth.
     """
     dataset = probed.dataset
     parts = divide_ladders(ladders)
@@ -172,14 +173,21 @@ def make_head_with_ladders(
         probed.features, dataset.scores, probed.splits, term, parts.choose
     )
     alpha = overall_alpha(results, JOINT_ALPHAS)
-    final = LadderTerm(parts.fit_and_choose, options.weight, gap)
-    w, b = fit_head(probed.features, dataset.scores, alpha, final)
+    w, b = fit_head(
+        probed.features,
+        dataset.scores,
+        alpha,
+        LadderTerm(parts.fit_and_choose, options.weight, gap),
+    )
     measures, on_ladders = summarise(results), score_ladders(parts.test, w)
     facts = _medians(measures)
     facts |= {"ladder_in_order": on_ladders["all"].in_order, "ladder_tau": on_ladders["all"].tau}
+    final = LadderTerm(ladders, options.weight, gap)
+    w, b = fit_head(probed.features, dataset.scores, alpha, final)
+    n_ladders, n_photos = len(ladders.distortions), len(set(ladders.photos))
     note = (
-        f"also fitted on {len(final.ladders.distortions)} severity ladders of "
-        f"{len(set(final.ladders.photos))} photos (weight {options.weight:g}, gap {options.gap:g} %)"
+        f"also fitted on {n_ladders} severity ladders of {n_photos} photos "
+        f"(weight {options.weight:g}, gap {options.gap:g} %)"
     )
     info = _head_info(name, dataset, len(w), alpha, facts, note)
     return FittedHead(_in_own_direction(w, b, info), measures, on_ladders)

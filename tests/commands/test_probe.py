@@ -185,7 +185,7 @@ def test_ladders_in_the_fit_and_on_their_own(model: Path, scores: Path, tmp_path
     made = json.loads(out.read_text())
     assert made["ladders"]["all"]["ladders"] == 2
     head = load_head(model, "mine")
-    assert "8 severity ladders of 4 photos" in head.info.note
+    assert "10 severity ladders of 5 photos" in head.info.note
     assert head.info.metrics["ladder_in_order"] == made["ladders"]["all"]["in_order"]
 
     alone = probe(model, "--dataset", "ladder", "--photos", photos, *common)
