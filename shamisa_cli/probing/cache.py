@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from shamisa_cli import __version__
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.settings import to_mapping
@@ -67,7 +66,6 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     facts = [
-        __version__,
         to_mapping(encoder.preprocessing),
         encoder.pooling,
         to_mapping(extractor.protocol),
