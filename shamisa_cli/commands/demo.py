@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PHOTOS = ("china.jpg", "flower.jpg")
-DISTORTIONS = ("gaussian_blur", "jpeg", "white_noise", "pixelate")
+DISTORTIONS = ("gaussian_blur", "motion_blur", "jpeg", "white_noise")
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 SHEET = "contact-sheet.png"
 CELL = 240
