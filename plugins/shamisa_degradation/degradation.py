@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from shamisa_cli.distortions.registry import ENTRIES
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.graphs.compositions import function_severities
 from shamisa_cli.graphs.linear import seeded_linear
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
