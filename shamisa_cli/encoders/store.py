@@ -63,7 +63,8 @@ def load_encoder(folder: Path) -> tuple[Encoder, ModelConfig]:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
-    encoder = Encoder.from_name(config.backbone, config.preprocessing, config.pooling)
+    with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
+        encoder = Encoder.from_name(config.backbone, config.preprocessing, config.pooling)
     try:
         encoder.backbone.load_state_dict(tensors)
     except RuntimeError as error:

@@ -42,6 +42,12 @@ def test_round_trip_within_half_precision(tmp_path: Path) -> None:
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
 
 
+def test_loading_leaves_the_global_generator_alone(folder: Path) -> None:
+    before = torch.get_rng_state()
+    load_encoder(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_weights_are_half_precision_on_disk(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     floats = [t for t in tensors.values() if t.is_floating_point()]
