@@ -13,13 +13,10 @@ from PIL import Image
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.colour import to_srgb
 from shamisa_cli.imaging.formats import open_photo
-from shamisa_cli.imaging.resample import viewing_size
+from shamisa_cli.imaging.resample import averaging_factor, viewing_size
 
 MAX_PIXELS = 256_000_000
 """Default cap on width × height: about 1 GB once decoded."""
-
-DRAFT_MARGIN = 2
-"""A JPEG is decoded at 1/2, 1/4 or 1/8 only where that leaves twice the size that is looked at."""
 
 LARGE_PIXELS = 64_000_000
 """Photos that take more than 256 MB are decoded one at a time, whatever the number of threads."""
@@ -84,7 +81,7 @@ def decode_photo(
     source : a path, or a seekable binary file.
     max_pixels : cap on width × height.
     short_side, max_side : px, what the caller will shrink the photo to at most. A JPEG may then be
-        decoded at a fraction of its size, never under :data:`DRAFT_MARGIN` times that.
+        decoded at a fraction of its size, as ``resample`` would first shrink it anyhow.
 
     Raises
     ------
@@ -130,12 +127,17 @@ def upright_srgb(image: Image.Image) -> Image.Image:
 def _draft(
     image: Image.Image, short_side: int | None, max_side: int | None
 ) -> tuple[int, int] | None:
-    """Set draft mode where it is allowed, and then return the size of the photo in its file."""
+    """Set draft mode where it is allowed, and then return the size of the photo in its file.
+
+    Only factors that divide both sides are used: others would stretch the photo by a pixel.
+    """
     size = image.size
-    wanted = viewing_size(size, short_side, max_side)
-    if image.format not in ("JPEG", "MPO") or wanted == size:
+    factor = averaging_factor(size, viewing_size(size, short_side, max_side))
+    while size[0] % factor or size[1] % factor:
+        factor //= 2
+    if factor == 1 or image.format not in ("JPEG", "MPO"):
         return None
-    image.draft(None, (DRAFT_MARGIN * wanted[0], DRAFT_MARGIN * wanted[1]))
+    image.draft(None, (size[0] // factor, size[1] // factor))
     return size
 
 

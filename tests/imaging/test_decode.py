@@ -131,16 +131,21 @@ def test_exif_that_cannot_be_read_turns_nothing(photo: Image.Image) -> None:
 
 
 def test_draft_mode_keeps_twice_the_asked_size_and_tells_the_true_one() -> None:
-    photo = Image.effect_noise((1203, 801), 40)
+    photo = Image.effect_noise((1200, 800), 40)
     exif = Image.Exif()
     exif[0x0112] = 6
     file = encoded(photo, "JPEG", {"exif": exif})
     decoded = decode_photo(file, short_side=100)
-    assert decoded.image.size == (201, 301)  # a quarter, on its side
-    assert (decoded.width, decoded.height) == (801, 1203)
-    assert decode_photo(file, short_side=450).image.size == (801, 1203)
-    assert decode_photo(file, max_side=150).image.size == (201, 301)
-    assert decode_photo(file).image.size == (801, 1203)
+    assert decoded.image.size == (200, 300)  # a quarter, on its side
+    assert (decoded.width, decoded.height) == (800, 1200)
+    assert decode_photo(file, short_side=450).image.size == (800, 1200)
+    assert decode_photo(file, max_side=150).image.size == (200, 300)
+    assert decode_photo(file).image.size == (800, 1200)
+
+
+def test_draft_mode_never_stretches_a_photo_by_a_pixel() -> None:
+    file = encoded(Image.effect_noise((1203, 802), 40), "JPEG", {})
+    assert decode_photo(file, short_side=100).image.size == (1203, 802)
 
 
 def test_draft_mode_hardly_changes_what_is_looked_at(sample_photos: list[Image.Image]) -> None:
