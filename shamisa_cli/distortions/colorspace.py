@@ -43,9 +43,8 @@ def rgb_to_lab(images: Tensor) -> Tensor:
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
     """CIELab (N, 3, H, W) to sRGB; colours outside the sRGB cube are clamped to [0, 1]."""
-    shifted = lab.clone()
-    shifted[:, 0] += 16
-    linear = _mix(_SCALED_XYZ_TO_RGB, _expand(_mix(_LAB_TO_F, shifted)))
+    ratios = _mix(_LAB_TO_F, lab).add_(16 / 116)  # L* + 16 is in all three
+    linear = _mix(_SCALED_XYZ_TO_RGB, _expand(ratios))
     return _gamma(linear.clamp_(0, 1))
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from shamisa_cli.distortions.kernels import gaussian, gaussian_radius
+
+LANES = 16
+"""Channels that torch's CPU convolution works on at a time."""
 
 
 def convolve(images: Tensor, kernels: Tensor) -> Tensor:
@@ -29,4 +34,31 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int | None = None) -> T
     if radius is None:
         radius = gaussian_radius(float(sigma.max()))
     taps = gaussian(sigma, radius)
-    return convolve(convolve(images, taps[:, None, :]), taps[:, :, None])
+    along_rows = _convolve_rows(images, taps)
+    return _convolve_rows(along_rows.transpose(2, 3), taps).transpose(2, 3)
+
+
+def _convolve_rows(images: Tensor, taps: Tensor) -> Tensor:
+    """Correlate the rows of image n of (N, C, H, W) with taps n of (N, k).
+
+    Rows do not touch each other, so an image is cut into strips that pass for channels: an image of
+    one or two channels would leave most lanes of the convolution empty (twice as slow, measured).
+    """
+    n, channels, height, width = images.shape
+    pad = taps.shape[1] // 2
+    padded = F.pad(images, (pad, pad, 0, 0), mode="replicate") if pad else images
+    strips = _strips(n * channels, height)
+    groups = n * channels * strips
+    weights = taps.to(images.device, images.dtype, non_blocking=True)
+    weights = weights.repeat_interleave(channels * strips, 0)[:, None, None]
+    planes = padded.reshape(1, groups, height // strips, width + 2 * pad)
+    return F.conv2d(planes, weights, groups=groups).view(n, channels, height, width)
+
+
+def _strips(planes: int, height: int) -> int:
+    """Into how many strips planes of ``height`` rows are cut: the fewest that fill ¾ of lanes."""
+    for strips in (1, 2, 4, 8, 16):
+        groups = planes * strips
+        if height % strips == 0 and groups >= 0.75 * LANES * math.ceil(groups / LANES):
+            return strips
+    return 1
