@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,23 +142,14 @@ def _rows_of(
 def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:
     """The model, and the same backbone with random weights if that is wanted."""
     from shamisa_cli.encoders.store import load_encoder, locate_model
-    from shamisa_cli.probing.source import FeatureSource, random_encoder
+    from shamisa_cli.probing.source import make_source, random_encoder
 
     encoder, config = load_encoder(locate_model(asked.model))
     encoders = {config.name: encoder}
     if asked.random:
         encoders[f"{config.name} (random weights)"] = random_encoder(config, asked.seed)
     for name, each in encoders.items():
-        yield FeatureSource(
-            name,
-            each,
-            config.protocol,
-            _progress(asked.quiet),
-            device=asked.device,
-            precision=asked.precision,
-            cache=asked.features_cache,
-            workers=asked.workers,
-        )
+        yield make_source(name, each, config.protocol, asked)
 
 
 def _save_head(probed: Probed, asked: ProbeOptions) -> FittedHead:
@@ -190,14 +180,20 @@ def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
     from shamisa_cli.errors import UsageError
     from shamisa_cli.imaging.folders import list_photos
     from shamisa_cli.probing.options import MIN_LADDER_PHOTOS
+    from shamisa_cli.probing.progress import say_skipped
     from shamisa_cli.probing.run import draw_photos
 
+    def check(count: int) -> None:
+        if count < MIN_LADDER_PHOTOS:
+            raise UsageError(f"{folder}: {count} photos; ladders need at least {MIN_LADDER_PHOTOS}")
+
     photos = draw_photos(list_photos(folder), asked.ladder_photos, asked.seed)
-    if len(photos) < MIN_LADDER_PHOTOS:
-        raise UsageError(
-            f"{folder}: {len(photos)} photos; ladders need at least {MIN_LADDER_PHOTOS}"
-        )
-    return next(_sources(asked)).ladders(photos, asked.ladder_per_photo, asked.seed)
+    check(len(photos))
+    ladders = next(_sources(asked)).ladders(
+        photos, asked.ladder_per_photo, asked.seed, unreadable=say_skipped
+    )
+    check(len(set(ladders.photos)))
+    return ladders
 
 
 def _probe_ladders(asked: ProbeOptions) -> None:
@@ -222,14 +218,3 @@ def _mention_part(dataset: Dataset) -> None:
     have, all_of_it = len(dataset.images), dataset.info.n_images
     if have != all_of_it:
         click.echo(f"{dataset.info.name}: {have} of its {all_of_it} images are listed", err=True)
-
-
-def _progress(quiet: bool) -> Any:
-    @contextmanager
-    def bar(total: int, what: str) -> Iterator[Callable[[int], object]]:
-        from tqdm import tqdm
-
-        with tqdm(total=total, desc=what, unit="photo", disable=quiet or None) as shown:
-            yield shown.update
-
-    return bar

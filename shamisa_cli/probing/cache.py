@@ -14,15 +14,22 @@ from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import PhotoError
 from shamisa_cli.settings import to_mapping
+
+FEATURES_VERSION = 1
+"""Of the code that makes features: decoding, resampling, crops, distortions, encoder.
+
+Raised by whoever changes what it computes, so that features of older code are not taken for new.
+"""
 
 
 class FeatureCache:
     """Features by what they were made from.
 
     State: a folder. A file's name is a digest of the encoder's weights, its preprocessing, the
-    protocol, the precision, and the content of the image: nothing that features depend on is left
-    out, and a path or a date is no part of it.
+    protocol, the precision, :data:`FEATURES_VERSION`, and the content of the image: nothing that
+    features depend on is left out, and a path or a date is no part of it.
 
     Parameters
     ----------
@@ -66,6 +73,7 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     facts = [
+        FEATURES_VERSION,
         to_mapping(encoder.preprocessing),
         encoder.pooling,
         to_mapping(extractor.protocol),
@@ -77,9 +85,12 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
+    """SHA-256 of a file's content; PhotoError if it cannot be read."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise PhotoError(f"{path}: {error.strerror}") from error
     return digest.hexdigest()

@@ -24,6 +24,7 @@ from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.probing.cache import FeatureCache, file_digest
+from shamisa_cli.probing.features import named_error
 from shamisa_cli.probing.measures import Array
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -97,6 +98,7 @@ def extract_ladders(
     seed: int = 0,
     cache: FeatureCache | None = None,
     progress: Callable[[int], object] = lambda done: None,
+    unreadable: Callable[[PhotoError], object],
 ) -> Ladders:
     """Ladders of photos, made at the size at which the extractor looks at them.
 
@@ -106,19 +108,26 @@ def extract_ladders(
         distortion is met equally often.
     seed : with the content of a photo it decides every draw, whatever else is in ``photos``.
     progress : called with 1 after each photo.
+    unreadable : called with the error of each photo that is left out; the message names it.
     """
     names = list(DISTORTIONS)
     count = len(names) if per_photo is None else min(per_photo, len(names))
     features = torch.empty(len(photos) * count, len(LEVELS), extractor.size)
     distortions: list[str] = []
-    for i, path in enumerate(photos):
-        dealt = [names[(i * count + k) % len(names)] for k in range(count)]
-        for k, ladder in enumerate(_photo_ladders(path, dealt, extractor, seed, cache)):
-            features[i * count + k] = ladder
-        distortions += dealt
+    owners: list[Path] = []
+    for path in photos:
+        at = len(owners)
+        dealt = [names[(at + k) % len(names)] for k in range(count)]
+        try:
+            for k, ladder in enumerate(_photo_ladders(path, dealt, extractor, seed, cache)):
+                features[at + k] = ladder
+        except PhotoError as error:
+            unreadable(named_error(path, error))
+        else:
+            distortions += dealt
+            owners += [path] * count
         progress(1)
-    owners = tuple(path for path in photos for _ in range(count))
-    return Ladders(features, tuple(distortions), owners)
+    return Ladders(features[: len(owners)], tuple(distortions), tuple(owners))
 
 
 def evaluate_ladders(scores: Array, distortions: Sequence[str]) -> dict[str, LadderResult]:
@@ -143,10 +152,7 @@ def _result(scores: Array) -> LadderResult:
 
 def _viewed(path: Path, extractor: FeatureExtractor) -> Image.Image:
     """The photo at the size at which it is looked at, which is where distortions are applied."""
-    try:
-        photo = decode(path)
-    except PhotoError as error:
-        raise PhotoError(f"{path}: {error}") from error
+    photo = decode(path)
     return resize(photo, extractor.viewing_size(photo.size))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol as Interface
 
@@ -14,19 +13,27 @@ from torch import Tensor
 from shamisa_cli.encoders.config import ModelConfig, Protocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.probing.cache import FeatureCache, features_key
 from shamisa_cli.probing.datasets.dataset import Dataset
-from shamisa_cli.probing.features import extract_features
+from shamisa_cli.probing.features import extract_features, extract_means
 from shamisa_cli.probing.ladder import Ladders, extract_ladders
+from shamisa_cli.probing.progress import Progress, progress_bar
 
 
-class Progress(Interface):
-    """Shows how far something is: ``with progress(total, "what") as advance: advance(1)``."""
+class SourceOptions(Interface):
+    """The options of a command that say how features are made, by their names there."""
 
-    def __call__(
-        self, total: int, what: str
-    ) -> AbstractContextManager[Callable[[int], object]]: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def features_cache(self) -> Path | None: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def quiet(self) -> bool: ...
 
 
 class FeatureSource:
@@ -89,31 +96,75 @@ class FeatureSource:
             features[i] = (references[at[path]] - features[i]).abs()
         return features
 
+    def means(
+        self,
+        paths: Sequence[Path],
+        unreadable: Callable[[PhotoError], object],
+        short_side: int | None = None,
+    ) -> tuple[list[int], Tensor]:
+        """Which of ``paths`` can be read, and their mean features; see :func:`extract_means`."""
+        extractor, cache = self._tools(short_side)
+        with self._progress(len(paths), "features") as advance:
+            return extract_means(
+                paths,
+                extractor,
+                cache=cache,
+                workers=self._workers,
+                progress=advance,
+                unreadable=unreadable,
+            )
+
     def ladders(
-        self, photos: Sequence[Path], per_photo: int | None = None, seed: int = 0
+        self,
+        photos: Sequence[Path],
+        per_photo: int | None,
+        seed: int,
+        unreadable: Callable[[PhotoError], object],
     ) -> Ladders:
         """Severity ladders of ``photos``; see :func:`extract_ladders`."""
-        extractor, cache = self._tools(self.protocol)
+        extractor, cache = self._tools()
         with self._progress(len(photos), "ladders") as advance:
             return extract_ladders(
-                photos, extractor, per_photo=per_photo, seed=seed, cache=cache, progress=advance
+                photos,
+                extractor,
+                per_photo=per_photo,
+                seed=seed,
+                cache=cache,
+                progress=advance,
+                unreadable=unreadable,
             )
 
     def _extracted(self, paths: Sequence[Path], dataset: Dataset) -> Tensor:
-        protocol = self.protocol
-        limits = [side for side in (protocol.short_side, dataset.info.short_side) if side]
-        protocol = dataclasses.replace(protocol, short_side=min(limits, default=None))
-        extractor, cache = self._tools(protocol)
+        extractor, cache = self._tools(dataset.info.short_side)
         with self._progress(len(paths), dataset.info.name) as advance:
             return extract_features(
                 paths, extractor, cache=cache, workers=self._workers, progress=advance
             )
 
-    def _tools(self, protocol: Protocol) -> tuple[FeatureExtractor, FeatureCache | None]:
+    def _tools(self, short_side: int | None = None) -> tuple[FeatureExtractor, FeatureCache | None]:
+        """For photos that are used at ``short_side`` px at most, whatever the model's own is."""
+        limits = [side for side in (self.protocol.short_side, short_side) if side]
+        protocol = dataclasses.replace(self.protocol, short_side=min(limits, default=None))
         extractor = FeatureExtractor(self.encoder, protocol, self._device, self._precision)
         if self._cache is None:
             return extractor, None
         return extractor, FeatureCache(self._cache, features_key(self.encoder, extractor))
+
+
+def make_source(
+    name: str, encoder: Encoder, protocol: Protocol, asked: SourceOptions
+) -> FeatureSource:
+    """What the options of a command ask for, with a progress bar."""
+    return FeatureSource(
+        name,
+        encoder,
+        protocol,
+        progress_bar(asked.quiet),
+        device=asked.device,
+        precision=asked.precision,
+        cache=asked.features_cache,
+        workers=asked.workers,
+    )
 
 
 def random_encoder(config: ModelConfig, seed: int) -> Encoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,15 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.probing.cache import FeatureCache, features_key
-from shamisa_cli.probing.ladder import LEVELS, evaluate_ladders, extract_ladders, ladder_images
+from shamisa_cli.probing.ladder import LEVELS, evaluate_ladders, ladder_images
+from shamisa_cli.probing.ladder import extract_ladders as extract_all_ladders
+
+
+def must_not_fail(error: PhotoError) -> None:
+    raise error
+
+
+extract_ladders = partial(extract_all_ladders, unreadable=must_not_fail)
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +104,23 @@ def test_the_cache_gives_the_same_ladders(
     assert not torch.equal(other.features, plain.features)
 
 
-def test_a_damaged_photo_is_named(extractor: FeatureExtractor, tmp_path: Path) -> None:
+def test_a_damaged_photo_is_named_and_left_out(
+    extractor: FeatureExtractor, photos: list[Path], tmp_path: Path
+) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"no picture")
-    with pytest.raises(PhotoError, match=r"broken\.png"):
-        extract_ladders([path], extractor, per_photo=1)
+    errors: list[PhotoError] = []
+    ladders = extract_all_ladders(
+        [photos[0], path, tmp_path / "absent.png", photos[1]],
+        extractor,
+        per_photo=1,
+        unreadable=errors.append,
+    )
+    assert ladders.photos == tuple(photos)
+    expected = extract_ladders(photos, extractor, per_photo=1)
+    assert torch.equal(ladders.features, expected.features)
+    assert [str(error).count("broken.png") for error in errors] == [1, 0]
+    assert "absent.png" in str(errors[1])
 
 
 def test_figures_of_perfect_reversed_flat_and_half_ladders() -> None:

@@ -14,8 +14,9 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.decode import decode
+from shamisa_cli.probing import cache as cache_module
 from shamisa_cli.probing.cache import FeatureCache, features_key
-from shamisa_cli.probing.features import extract_features
+from shamisa_cli.probing.features import extract_features, extract_means
 
 PROTOCOL = Protocol(short_side=64, crop=64)
 
@@ -95,6 +96,25 @@ def test_an_interrupted_run_goes_on(
     assert torch.equal(features, extract_features(paths, extractor))
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_means_leave_out_what_cannot_be_read(
+    extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, cached: bool
+) -> None:
+    expected = extract_features([paths[0], paths[2], paths[4]], extractor).mean(1)
+    paths[1].write_bytes(b"no picture")
+    paths[3].unlink()
+    errors: list[PhotoError] = []
+    kept, means = extract_means(
+        paths, extractor, cache=cache if cached else None, unreadable=errors.append
+    )
+    assert kept == [0, 2, 4]
+    torch.testing.assert_close(means, expected)
+    assert [str(error).count(".png") for error in errors] == [1, 1]
+    assert str(errors[1]) == f"{paths[3]}: no such file"
+    nothing, empty = extract_means(paths[3:4], extractor, unreadable=errors.append)
+    assert (nothing, empty.shape) == ([], (0, extractor.size))
+
+
 def test_a_damaged_cache_file_is_made_anew(
     extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, tmp_path: Path
 ) -> None:
@@ -115,7 +135,9 @@ def test_changed_content_is_not_taken_for_the_old_one(
     assert torch.equal(second[1:], first[1:])
 
 
-def test_the_key_holds_all_that_features_depend_on(encoder: Encoder) -> None:
+def test_the_key_holds_all_that_features_depend_on(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def key(encoder: Encoder, protocol: Protocol, precision: str = "fp32") -> str:
         return features_key(encoder, FeatureExtractor(encoder, protocol, "cpu", precision))
 
@@ -132,3 +154,5 @@ def test_the_key_holds_all_that_features_depend_on(encoder: Encoder) -> None:
     ]
     assert len(set(keys)) == 6
     assert key(_encoder(3), PROTOCOL) == keys[0]
+    monkeypatch.setattr(cache_module, "FEATURES_VERSION", cache_module.FEATURES_VERSION + 1)
+    assert key(encoder, PROTOCOL) not in keys
