@@ -11,7 +11,17 @@ import click
 from shamisa_cli import __version__
 from shamisa_cli.errors import ShamisaError, near_matches
 
-COMMANDS = ("score", "demo", "distort", "pretrain", "probe", "datasets", "graphs", "backbones")
+COMMANDS = (
+    "score",
+    "demo",
+    "distort",
+    "pretrain",
+    "probe",
+    "embed",
+    "datasets",
+    "graphs",
+    "backbones",
+)
 """One module of ``shamisa_cli.commands`` each, in the order of ``shamisa --help``."""
 
 

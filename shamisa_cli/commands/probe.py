@@ -181,13 +181,13 @@ def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
     from shamisa_cli.imaging.folders import list_photos
     from shamisa_cli.probing.options import MIN_LADDER_PHOTOS
     from shamisa_cli.probing.progress import say_skipped
-    from shamisa_cli.probing.run import draw_photos
+    from shamisa_cli.probing.run import draw
 
     def check(count: int) -> None:
         if count < MIN_LADDER_PHOTOS:
             raise UsageError(f"{folder}: {count} photos; ladders need at least {MIN_LADDER_PHOTOS}")
 
-    photos = draw_photos(list_photos(folder), asked.ladder_photos, asked.seed)
+    photos = draw(list_photos(folder), asked.ladder_photos, asked.seed)
     check(len(photos))
     ladders = next(_sources(asked)).ladders(
         photos, asked.ladder_per_photo, asked.seed, unreadable=say_skipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def check_options(asked: ProbeOptions) -> None:
     """
     _check_ladder(asked)
     _check_head(asked)
-    _check_files(asked)
+    check_files((asked.csv, asked.json, asked.markdown, asked.plot), asked.plot)
 
 
 def _check_ladder(asked: ProbeOptions) -> None:
@@ -82,9 +83,23 @@ def _check_head(asked: ProbeOptions) -> None:
         raise UsageError("--save-head fits one head on one dataset; give one --dataset")
 
 
-def _check_files(asked: ProbeOptions) -> None:
-    for path in (asked.csv, asked.json, asked.markdown, asked.plot):
+def check_files(paths: Iterable[Path | None], plot: Path | None) -> None:
+    """Refuse files that cannot be written, and a picture that cannot be drawn.
+
+    Raises
+    ------
+    UsageError
+        for a missing folder, a missing matplotlib, or an ending that names no picture format.
+    """
+    for path in paths:
         if path and not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
-    if asked.plot and importlib.util.find_spec("matplotlib") is None:
+    if plot is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("--plot needs matplotlib: pip install 'shamisa[plots]'")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if plot.suffix[1:].casefold() not in kinds:
+        raise UsageError(f"{plot}: its ending names no picture format; use .png, .svg or .pdf")

@@ -27,11 +27,6 @@ def plot_predictions(probed: Probed, path: Path) -> None:
 
     Above, predicted against human scores with the fitted 4-parameter logistic; below, the photos
     with the highest and the lowest predictions.
-
-    Raises
-    ------
-    UsageError
-        if the file's ending names no picture format.
     """
     from matplotlib.figure import Figure
 
@@ -42,10 +37,21 @@ def plot_predictions(probed: Probed, path: Path) -> None:
     order = np.argsort(-result.predictions, kind="stable")
     _photos(figure, grid, 2, "best", order[:SHOWN], probed, result)
     _photos(figure, grid, 3, "worst", order[::-1][:SHOWN], probed, result)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture in the format of the file's ending.
+
+    Raises
+    ------
+    UsageError
+        if it cannot be written.
+    """
     try:
         figure.savefig(path, dpi=110)
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _median_result(probed: Probed) -> SplitResult:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +34,7 @@ from shamisa_cli.probing.report import ReportRow
 from shamisa_cli.probing.source import FeatureSource
 from shamisa_cli.probing.splits import Split, official_split, random_splits
 
+T = TypeVar("T")
 SplitKind = Literal["auto", "random", "official"]
 
 
@@ -193,10 +193,10 @@ def make_head_with_ladders(
     return FittedHead(_in_own_direction(w, b, info), measures, on_ladders)
 
 
-def draw_photos(photos: Sequence[Path], count: int, seed: int) -> list[Path]:
-    """``count`` of ``photos`` (all, if there are fewer) in random order."""
-    order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(seed))
-    return [photos[i] for i in order[:count].tolist()]
+def draw(items: Sequence[T], count: int, seed: int) -> list[T]:
+    """``count`` of ``items`` (all, if there are fewer) in random order."""
+    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed))
+    return [items[i] for i in order[:count].tolist()]
 
 
 def _percent(dataset: Dataset) -> Tensor:

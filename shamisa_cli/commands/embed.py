@@ -1,0 +1,125 @@
+"""``shamisa embed``: a map on which pictures with similar features are near each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shamisa_cli.encoders.config import ModelConfig
+    from shamisa_cli.heads.head import Head
+    from shamisa_cli.probing.embed_options import EmbedOptions
+    from shamisa_cli.probing.points import Points
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+@click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
+@click.option("--dataset", help="Instead of PATHS: a name, a CSV with image,mos, or ladder.")
+@click.option("--root", type=FOLDER, help="Folder of your datasets.  [default: $SHAMISA_DATA]")
+@click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    help="So many photos at most, drawn at random.  [default: all; for ladders, 8]",
+)
+@click.option(
+    "--colour-by",
+    type=click.Choice(["distortion", "severity", "mos", "score"]),
+    help="[default: mos for a dataset, distortion for ladders, score for photos]",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["tsne", "umap"]),
+    default="tsne",
+    show_default=True,
+    help="umap needs: pip install 'shamisa[umap]'",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--model", default="default", show_default=True, help="Model name or folder.")
+@click.option("--head", help="Head for --colour-by score.  [default: the model's]")
+@click.option("--plot", type=FILE, help="Write the map as a picture.")
+@click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
+@click.option("--features-cache", type=FOLDER, help="Keep features here, to go on from.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
+@click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def embed(**options: Any) -> None:
+    """Draw a map of what the encoder sees: pictures with similar features are near each other.
+
+    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Which are near has a
+    meaning; directions and distances across the map have none.
+
+    \b
+    shamisa embed photos/ --plot map.png                              by predicted score
+    shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
+    shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
+    """
+    from shamisa_cli.encoders.store import load_encoder, locate_model
+    from shamisa_cli.errors import PhotoError, ShamisaError
+    from shamisa_cli.probing.embed import gather_points
+    from shamisa_cli.probing.embed_options import EmbedOptions, check_options
+    from shamisa_cli.probing.points import score_points
+    from shamisa_cli.probing.progress import say_skipped
+    from shamisa_cli.probing.projection import project
+    from shamisa_cli.probing.source import make_source
+    from shamisa_cli.scoring.inputs import expand_paths
+
+    asked = EmbedOptions(**options)
+    check_options(asked)
+    folder = locate_model(asked.model)
+    encoder, config = load_encoder(folder)
+    head = _head(folder, config, asked)
+    photos = [Path(path) for path in expand_paths(asked.paths, recursive=asked.recursive)]
+    skipped: list[PhotoError] = []
+
+    def skip(error: PhotoError) -> None:
+        skipped.append(error)
+        say_skipped(error)
+
+    source = make_source(config.name, encoder, config.protocol, asked)
+    points = gather_points(source, photos, asked, skip)
+    if head is not None:
+        points.values["score"] = score_points(points, head)
+    if not asked.quiet:
+        click.echo(f"{asked.method} of {len(points.photos)} pictures …", err=True)
+    places = project(points.features, asked.method, asked.seed)
+    _write(points, places, config.name, asked)
+    if skipped:
+        raise ShamisaError(f"{len(skipped)} photos could not be read; they are not on the map")
+
+
+def _head(folder: Path, config: ModelConfig, asked: EmbedOptions) -> Head | None:
+    """What colours by score, if that is wanted."""
+    if asked.colour != "score":
+        return None
+    from shamisa_cli.heads.store import default_head, load_head
+
+    return load_head(folder, asked.head or default_head(folder, config.default_head))
+
+
+def _write(points: Points, places: NDArray[np.float64], model: str, asked: EmbedOptions) -> None:
+    """The files that were asked for."""
+    from shamisa_cli.probing.embed import write_csv
+    from shamisa_cli.probing.embed_plot import plot_map
+
+    what = f"{len(points.photos)} pictures"
+    if asked.csv:
+        write_csv(asked.csv, points, places)
+        click.echo(f"{asked.csv}: the places of {what}")
+    if asked.plot:
+        of = asked.dataset or "photos"
+        if asked.kind == "ladder":
+            what += f" made of {len(set(points.photos))} photos"
+        title = f"{of}: {what} by the features of {model} ({asked.method})"
+        plot_map(points, places, asked.colour, title, asked.plot)
+        click.echo(f"{asked.plot}: a map of {what}")

@@ -1,0 +1,113 @@
+"""The picture of a map of features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shamisa_cli.distortions.registry import CATEGORIES, DISTORTIONS
+from shamisa_cli.probing.plot import save_figure
+from shamisa_cli.probing.points import Points
+
+_MARKERS = "osD^vP"
+"""Of the distortions of one category, which share a hue."""
+_HUES = ("tab:blue", "tab:pink", "tab:brown", "tab:gray", "tab:olive", "tab:green", "tab:red")
+"""Of the categories."""
+_BAR_TITLES = {
+    "severity": "severity λ",
+    "mos": "human score, higher is better",
+    "score": "score, higher is better",
+}
+_BAR_COLOURS = {"severity": "plasma_r", "mos": "viridis", "score": "viridis"}
+_SMALL, _LARGE = 10.0, 46.0
+"""Areas of the marks, points²."""
+
+
+def plot_map(
+    points: Points, places: NDArray[np.float64], colour: str, title: str, path: Path
+) -> None:
+    """Write the map.
+
+    Parameters
+    ----------
+    places : (n, 2).
+    colour : ``distortion``, or one of ``points.values``.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    axes = figure.add_subplot()
+    sizes = _sizes(points)
+    if colour == "distortion":
+        _by_distortion(axes, points.distortions, places, sizes)
+    else:
+        _by_value(axes, np.array(points.values[colour]), places, sizes, colour)
+    axes.set_title(title)
+    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.margins(0.03)
+    save_figure(figure, path)
+
+
+def _sizes(points: Points) -> NDArray[np.float64]:
+    """(n,) areas of the marks: larger with the severity, smaller where there are many."""
+    severity = np.array(points.values.get("severity", np.full(len(points.photos), 0.5)))
+    crowd = min(1.0, 40 / np.sqrt(len(severity)))
+    return (_SMALL + (_LARGE - _SMALL) * severity) * max(crowd, 0.3)
+
+
+def _by_distortion(
+    axes: Any, names: tuple[str, ...], places: NDArray[np.float64], sizes: NDArray[np.float64]
+) -> None:
+    """A hue for each category, a mark for each of its distortions; the legend tells them apart."""
+    shown = np.array(names)
+    handles: list[Any] = []
+    labels: list[str] = []
+    for category, hue in zip(CATEGORIES, _HUES, strict=True):
+        members = [d.name for d in DISTORTIONS.values() if d.category == category]
+        present = [(n, m) for n, m in zip(members, _MARKERS, strict=False) if n in names]
+        if present:
+            handles.append(axes.scatter([], [], alpha=0))
+            labels.append(f"$\\bf{{{_plain(category, ' ~and~ ')}}}$")
+        for name, marker in present:
+            here = shown == name
+            marks = axes.scatter(
+                *places[here].T, s=sizes[here], c=hue, marker=marker, alpha=0.75, linewidths=0
+            )
+            handles.append(marks)
+            labels.append(name.replace("_", " "))
+    axes.legend(
+        handles,
+        labels,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        frameon=False,
+        fontsize=9,
+        title="larger is more severe",
+    )
+
+
+def _plain(category: str, joined: str) -> str:
+    return category.replace("_", joined)
+
+
+def _by_value(
+    axes: Any,
+    values: NDArray[np.float64],
+    places: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    colour: str,
+) -> None:
+    order = np.argsort(values, kind="stable")  # high values on top, whatever the files' order
+    marks = axes.scatter(
+        *places[order].T,
+        c=values[order],
+        s=sizes[order],
+        cmap=_BAR_COLOURS[colour],
+        alpha=0.85,
+        linewidths=0,
+    )
+    bar = axes.figure.colorbar(marks, ax=axes, label=_BAR_TITLES[colour], shrink=0.8)
+    bar.solids.set_alpha(1)
