@@ -30,6 +30,10 @@ class WeightsError(ShamisaError):
     """A model or head that cannot be found, or is not what it says it is."""
 
 
+class HubError(ShamisaError):
+    """Something that a model hub refused, or that came between it and us."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownNameError:
     """Build the refusal of ``name``, with near matches among ``known`` (or all of a short list)."""
     names = list(known)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from shamisa_cli.distortions.metadata import BatchMetadata
 from shamisa_cli.encoders.backbones import create_backbone
 from shamisa_cli.encoders.encoder import Encoder, Projector
-from shamisa_cli.encoders.store import load_encoder, locate_model
+from shamisa_cli.encoders.names import locate_model
+from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shamisa_cli.encoders.config import ModelConfig, Protocol
-from shamisa_cli.encoders.store import WEIGHTS_FILE
+from shamisa_cli.encoders.weights import weight_files
 from shamisa_cli.heads.head import Head
 from shamisa_cli.settings import to_mapping
 
@@ -20,7 +20,9 @@ def fingerprint(folder: Path, config: ModelConfig, protocol: Protocol, head: Hea
 
     Device and precision are left out: they change a score by less than half a point.
     """
-    digest = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes())
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        digest.update(path.read_bytes())
     digest.update(head.weight.double().numpy().tobytes())
     what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
     facts = [to_mapping(what_counts), head.bias, head.info.knots]

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.encoders.store import load_encoder, locate_model
+from shamisa_cli.encoders.names import locate_model
+from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.errors import WeightsError
 from shamisa_cli.heads.store import default_head, load_head
 from shamisa_cli.imaging.decode import MAX_PIXELS

@@ -1,0 +1,53 @@
+"""``shamisa models``: which models there are on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from shamisa_cli.heads.head import HeadInfo
+    from shamisa_cli.sharing.models import ModelRow
+
+RUNS = Path("runs")
+"""Where `shamisa pretrain` writes unless told otherwise."""
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything known as JSON.")
+def models(folders: tuple[Path, ...], as_json: bool) -> None:
+    """List the models on this machine.
+
+    These are the bundled ones, those pulled from the Hub, and those in FOLDERS (default: runs, if
+    it is there). The name of each is what --model takes. No network is used.
+    """
+    import json
+
+    from shamisa_cli.settings import to_mapping
+    from shamisa_cli.sharing.models import list_models
+
+    rows = list_models(folders or ([RUNS] if RUNS.is_dir() else []))
+    if as_json:
+        click.echo(json.dumps(to_mapping(rows), indent=2))
+        return
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        click.echo(_model_line(row, width))
+        for head in row.heads:
+            click.echo(_head_line(head, default=head.name == row.default_head))
+
+
+def _model_line(row: ModelRow, width: int) -> str:
+    note = f"  ({row.note})" if row.note else ""
+    return f"{row.where:<8} {row.name:<{width}} {row.size / 1e6:>8.1f} MB  {row.backbone}{note}"
+
+
+def _head_line(head: HeadInfo, *, default: bool) -> str:
+    name = head.name + (" (default)" if default else "")
+    figures = ", ".join(f"{key} {value:.3f}" for key, value in head.metrics.items())
+    return (
+        f"{'':<8}   head {name}: {head.dataset}, {head.n_images} images; {figures or 'no figures'}"
+    )

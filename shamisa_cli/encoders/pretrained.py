@@ -1,0 +1,125 @@
+"""Backbones with timm's own weights, from timm's repositories on the Hub; safetensors only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+
+from shamisa_cli.encoders.backbones import check_backbone
+from shamisa_cli.encoders.config import Preprocessing
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.names import CONFIG_FILE
+from shamisa_cli.encoders.weights import WEIGHTS_FILE, read_weights
+from shamisa_cli.errors import HubError, UsageError, WeightsError
+from shamisa_cli.hub.cache import cached_file
+from shamisa_cli.hub.fetch import fetch_model
+from shamisa_cli.hub.names import HubName, parse_hub_name
+from shamisa_cli.settings import from_mapping
+
+
+def imagenet_folder(backbone: str, *, fetch: bool) -> Path:
+    """The folder of timm's default weights for ``backbone``, in the Hub's cache.
+
+    Parameters
+    ----------
+    backbone : timm name.
+    fetch : whether the network may be asked for what the cache has not.
+
+    Raises
+    ------
+    UnknownNameError
+        for a name that timm does not know.
+    WeightsError
+        if they are not to be had; the message says what to do.
+    """
+    name = imagenet_name(backbone)
+    found = cached_file(name, WEIGHTS_FILE)  # timm itself fetches nothing else
+    if found is not None:
+        return found.parent
+    if not fetch:
+        raise WeightsError(
+            f"the ImageNet weights of {backbone} are not on this machine; where there is a "
+            f"network, run: shamisa pull {name}"
+        )
+    try:
+        return fetch_model(name, timm_architecture)
+    except HubError as error:
+        raise WeightsError(
+            f"ImageNet weights of {backbone} cannot be had: {error}. Use --init random, or run "
+            f"where there is a network: shamisa pull {name}, and copy the Hub's cache here"
+        ) from error
+
+
+def imagenet_name(backbone: str) -> HubName:
+    """The repository of timm's default weights for ``backbone``."""
+    facts = timm.get_pretrained_cfg(check_backbone(backbone))
+    name = parse_hub_name(facts.hf_hub_id or "") if facts is not None else None
+    if name is None:
+        raise WeightsError(f"timm publishes no weights for {backbone}; use --init random")
+    return name
+
+
+def timm_architecture(config_file: Path) -> str | None:
+    """The architecture that a timm repository's config.json names; None if it is not timm's."""
+    return _config(config_file).get("architecture")
+
+
+def load_pretrained(folder: Path, backbone: str) -> Encoder:
+    """The encoder of a timm repository: its backbone without classifier, and its normalisation.
+
+    Raises
+    ------
+    UsageError
+        if it is another backbone than ``backbone``.
+    WeightsError
+        if its files are damaged, or ask for what we cannot store.
+    """
+    config = _facts(folder, backbone)
+    architecture = config.get("architecture")
+    if architecture != backbone:
+        raise UsageError(f"{folder} is a {architecture}, not a {backbone}: --backbone says which")
+    if config.get("model_args"):
+        raise WeightsError(
+            f"{folder}: a variant of {backbone} with other model_args; not supported"
+        )
+    tensors = read_weights(folder)
+    try:
+        with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
+            model = timm.create_model(
+                backbone,
+                pretrained=True,
+                num_classes=0,
+                pretrained_cfg_overlay={"state_dict": tensors, "file": None, "custom_load": False},
+            )
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise WeightsError(f"{folder}: does not fit backbone {backbone}: {error}") from error
+    return Encoder(model, _preprocessing(config.get("pretrained_cfg", {})))
+
+
+def _facts(folder: Path, backbone: str) -> dict[str, Any]:
+    """config.json, or where timm fetched the weights alone what it knows of its default ones."""
+    path = folder / CONFIG_FILE
+    known = timm.get_pretrained_cfg(backbone)
+    if not path.is_file() and known is not None:
+        return {"architecture": backbone, "pretrained_cfg": known.to_dict()}
+    return _config(path)
+
+
+def _preprocessing(facts: dict[str, Any]) -> Preprocessing:
+    """The normalisation that the weights were trained with; ImageNet's if they do not say."""
+    known = {key: list(facts[key]) for key in ("mean", "std") if key in facts}
+    return from_mapping(Preprocessing, known, "pretrained_cfg")
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable config.json: {error}") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"{path}: expected a JSON object")
+    return config

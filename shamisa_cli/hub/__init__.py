@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: names, its cache, transfers, and what can go wrong; nothing of models."""

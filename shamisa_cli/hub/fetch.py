@@ -1,0 +1,144 @@
+"""Models from the Hub into its cache: listed first, checked after, and visible only when whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from shamisa_cli.errors import HubError
+from shamisa_cli.hub.errors import explained
+from shamisa_cli.hub.names import HubName
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "model-*.safetensors")
+OTHERS = ("model.safetensors.index.json", "heads/*.json", "heads/*.safetensors", "README.md")
+"""With the config and the weights, all that is fetched of a model's repository."""
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository holds at one commit.
+
+    Attributes
+    ----------
+    commit : 40 hexadecimal digits.
+    private : whether only its owner sees it.
+    sizes : bytes by path.
+    digests : SHA-256 by path, of the files that the Hub keeps one of (the large ones).
+    """
+
+    commit: str
+    private: bool
+    sizes: Mapping[str, int]
+    digests: Mapping[str, str]
+
+
+def list_repository(name: HubName) -> Listing:
+    """The files of a repository, by one question to the Hub.
+
+    Raises
+    ------
+    HubError
+        if it cannot be had; the message says what to do.
+    """
+    from huggingface_hub import HfApi, constants
+
+    with explained(name):
+        ask = HfApi().model_info if name.kind == "model" else HfApi().dataset_info
+        info = ask(
+            name.repo,
+            revision=name.revision,
+            files_metadata=True,
+            timeout=constants.HF_HUB_ETAG_TIMEOUT,
+        )
+    files = info.siblings or []
+    return Listing(
+        str(info.sha),
+        bool(info.private),
+        {file.rfilename: file.size or 0 for file in files},
+        {file.rfilename: file.lfs.sha256 for file in files if file.lfs},
+    )
+
+
+def fetch_model(name: HubName, check_config: Callable[[Path], object]) -> Path:
+    """Fetch a model; returns its folder in the Hub's cache.
+
+    Nothing but safetensors, JSON and the card is fetched. Files that are there already are not
+    fetched again, and transfers that were cut go on. config.json comes last, once all other files
+    are checked against the Hub's own digests: a folder that has one is whole.
+
+    Parameters
+    ----------
+    name : the repository.
+    check_config : raises if the config.json that it is given is not that of a usable model;
+        called before anything large is fetched.
+
+    Raises
+    ------
+    HubError
+        if it cannot be had, is no model, or holds its weights only as pickles.
+    """
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    listing = list_repository(name)
+    files = model_files(name, listing)
+    with explained(name):
+        with TemporaryDirectory() as folder:
+            check_config(
+                Path(hf_hub_download(name.repo, CONFIG, revision=listing.commit, local_dir=folder))
+            )
+        fetched = snapshot_download(name.repo, revision=listing.commit, allow_patterns=files)
+        _check_digests(name, Path(fetched), listing, files)
+        config = Path(hf_hub_download(name.repo, CONFIG, revision=name.revision))
+    if config.parent.name != listing.commit:
+        raise HubError(f"{name}: changed while it was fetched; run the command again")
+    return config.parent
+
+
+def model_files(name: HubName, listing: Listing) -> list[str]:
+    """The files of a repository that belong to its model, without config.json.
+
+    Raises
+    ------
+    HubError
+        if it is no model, or has pickles for weights.
+    """
+    if not any(_any_match(path, WEIGHTS) for path in listing.sizes):
+        pickles = [path for path in listing.sizes if path.endswith(PICKLES)]
+        if pickles:
+            raise HubError(
+                f"{name}: holds its weights only as pickles ({', '.join(sorted(pickles)[:3])}). A "
+                "pickle can run any code, so none is ever read: ask its owner for model.safetensors"
+            )
+        raise HubError(f"{name}: holds no model: there is no model.safetensors")
+    if CONFIG not in listing.sizes:
+        raise HubError(f"{name}: holds no model of ours or timm's: there is no {CONFIG}")
+    return [path for path in listing.sizes if _any_match(path, (*WEIGHTS, *OTHERS))]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hexadecimal) of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_digests(name: HubName, folder: Path, listing: Listing, files: list[str]) -> None:
+    """Compare with the Hub's digests; a file that differs is removed from the cache."""
+    for file in files:
+        path = folder / file
+        if file in listing.digests and file_digest(path) != listing.digests[file]:
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
+            raise HubError(f"{name}: {file} arrived damaged, and was removed; pull it again")
+
+
+def _any_match(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(path, pattern) for pattern in patterns)

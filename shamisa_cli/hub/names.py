@@ -1,0 +1,73 @@
+"""Names on the Hub: ``hf://owner/name[@revision]``, or ``owner/name[@revision]`` for short."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from shamisa_cli.errors import UsageError
+
+SCHEME = "hf://"
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?P<owner>{_PART})/(?P<name>{_PART})(?:@(?P<revision>[^\s@]+))?")
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A repository on the Hub.
+
+    Attributes
+    ----------
+    owner, name : as in its address, https://huggingface.co/owner/name.
+    revision : branch, tag or commit; None is the main branch.
+    kind : what the repository holds; datasets have addresses of their own.
+    """
+
+    owner: str
+    name: str
+    revision: str | None = None
+    kind: Literal["model", "dataset"] = "model"
+
+    @property
+    def repo(self) -> str:
+        """``owner/name``."""
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def path(self) -> str:
+        """What follows the Hub's address: ``owner/name`` or ``datasets/owner/name``."""
+        return self.repo if self.kind == "model" else f"datasets/{self.repo}"
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.path}" + (f"@{self.revision}" if self.revision else "")
+
+
+def parse_hub_name(text: str) -> HubName | None:
+    """The repository that ``text`` names; None if it has not the form of one.
+
+    Raises
+    ------
+    UsageError
+        for a text that begins with ``hf://``, and goes on wrongly.
+    """
+    match = _NAME.fullmatch(text.removeprefix(SCHEME))
+    if match and "--" not in match["owner"] + "/" + match["name"] and ".." not in match[0]:
+        return HubName(match["owner"], match["name"], match["revision"])
+    if text.startswith(SCHEME):
+        raise UsageError(f"{text}: a name on the Hub is {SCHEME}owner/name or with @revision")
+    return None
+
+
+def require_hub_name(text: str) -> HubName:
+    """:func:`parse_hub_name` for a text that has to be one.
+
+    Raises
+    ------
+    UsageError
+        if it is none.
+    """
+    name = parse_hub_name(text)
+    if name is None:
+        raise UsageError(f"{text!r}: expected a name on the Hub, {SCHEME}owner/name[@revision]")
+    return name

@@ -1,0 +1,88 @@
+"""Folders to the Hub, in one commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shamisa_cli.errors import HubError, UsageError
+from shamisa_cli.hub.errors import LOG_IN, explained
+from shamisa_cli.hub.fetch import OTHERS, WEIGHTS, Listing, list_repository
+from shamisa_cli.hub.names import HubName
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """Where an upload went.
+
+    Attributes
+    ----------
+    address : of the repository, for a browser.
+    commit : 40 hexadecimal digits.
+    pull_request : address of the pull request that was opened, if any.
+    """
+
+    address: str
+    commit: str
+    pull_request: str | None
+
+
+def prepare_repository(name: HubName, *, private: bool) -> Listing:
+    """Make the repository if there is none yet; returns what it holds.
+
+    Raises
+    ------
+    HubError
+        if there is no token, or it may not do this, or ``private`` is asked for and the
+        repository is there already and public.
+    UsageError
+        for the name of another kind of repository.
+    """
+    from huggingface_hub import HfApi, get_token
+
+    if name.kind != "model":
+        raise UsageError(f"{name}: models go to repositories of models")
+    if get_token() is None:
+        raise HubError(f"{name}: to push, {LOG_IN} (a token with write access)")
+    with explained(name, "write"):
+        HfApi().create_repo(name.repo, private=private or None, exist_ok=True)
+    listing = list_repository(name)
+    if private and not listing.private:
+        raise HubError(
+            f"{name}: is there already, and public; make it private in its settings, or push "
+            "without --private"
+        )
+    return listing
+
+
+def read_text(name: HubName, file: str, listing: Listing) -> str | None:
+    """A text file of the repository; None if it has none of that name."""
+    from huggingface_hub import hf_hub_download
+
+    if file not in listing.sizes:
+        return None
+    with explained(name):
+        path = Path(hf_hub_download(name.repo, file, revision=listing.commit))
+    return path.read_text(encoding="utf-8")
+
+
+def upload_model(folder: Path, name: HubName, message: str, *, create_pr: bool) -> Uploaded:
+    """Make the repository's model that of ``folder``; heads and shards it lacks are removed there.
+
+    Raises
+    ------
+    HubError
+        if it cannot be done; nothing has changed then, for it is one commit.
+    """
+    from huggingface_hub import HfApi, constants
+
+    with explained(name, "write"):
+        commit = HfApi().upload_folder(
+            repo_id=name.repo,
+            folder_path=folder,
+            revision=name.revision,
+            commit_message=message,
+            create_pr=create_pr,
+            delete_patterns=[p for p in (*WEIGHTS, *OTHERS) if p != "README.md"],
+        )
+    return Uploaded(f"{constants.ENDPOINT}/{name.path}", commit.oid, commit.pr_url)

@@ -1,0 +1,58 @@
+"""From a repository on the Hub to a model that is known to load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.encoders.names import CONFIG_FILE
+from shamisa_cli.encoders.pretrained import load_pretrained, timm_architecture
+from shamisa_cli.encoders.store import load_encoder
+from shamisa_cli.heads.store import list_heads, load_head
+from shamisa_cli.hub.fetch import fetch_model
+from shamisa_cli.hub.names import HubName
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A model that is in the cache, whole and checked.
+
+    Attributes
+    ----------
+    folder : where it is; the name of the folder is the commit.
+    backbone : timm name.
+    heads : names of its heads.
+    is_timm : whether it is a backbone of timm's, for ``pretrain --init``, and no scorer.
+    """
+
+    folder: Path
+    backbone: str
+    heads: tuple[str, ...] = ()
+    is_timm: bool = False
+
+
+def pull_model(name: HubName) -> Pulled:
+    """Fetch a model, and load it once, so that what is wrong with it is told here.
+
+    Raises
+    ------
+    HubError
+        if it cannot be had.
+    WeightsError
+        if it is not what it says it is.
+    """
+    folder = fetch_model(name, check_config)
+    architecture = timm_architecture(folder / CONFIG_FILE)
+    if architecture is not None:
+        load_pretrained(folder, architecture)
+        return Pulled(folder, architecture, is_timm=True)
+    _, config = load_encoder(folder)
+    heads = tuple(load_head(folder, head).info.name for head in list_heads(folder))
+    return Pulled(folder, config.backbone, heads)
+
+
+def check_config(path: Path) -> None:
+    """Refuse a config.json that is neither ours, in a format that we read, nor timm's."""
+    if timm_architecture(path) is None:
+        ModelConfig.load(path)

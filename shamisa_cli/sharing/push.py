@@ -1,0 +1,96 @@
+"""From a model folder to a repository on the Hub."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.encoders.names import CONFIG_FILE
+from shamisa_cli.encoders.store import load_encoder
+from shamisa_cli.encoders.weights import INDEX_FILE, weight_files
+from shamisa_cli.errors import WeightsError
+from shamisa_cli.heads.head import HeadInfo
+from shamisa_cli.heads.store import HEADS_FOLDER, list_heads, load_head
+from shamisa_cli.hub.names import HubName
+from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
+from shamisa_cli.sharing.card import CARD_FILE, updated_card
+
+
+def push_model(
+    folder: Path,
+    name: HubName,
+    *,
+    message: str,
+    private: bool = False,
+    create_pr: bool = False,
+    license: str | None = None,
+) -> Uploaded:
+    """Check a model, bring its card up to date, and upload both; ``folder`` itself is not changed.
+
+    The card is that of the folder, or else that of the repository, or else a new one.
+
+    Parameters
+    ----------
+    folder : model folder.
+    name : where to; its revision is the branch.
+    message : of the commit.
+    private : make the repository private, if it has to be made.
+    create_pr : open a pull request, rather than change the branch.
+    license : for the card; see :func:`~shamisa_cli.sharing.card.updated_card`.
+
+    Raises
+    ------
+    WeightsError
+        if the model is not whole; nothing is sent then.
+    HubError
+        if the Hub refuses, or cannot be reached.
+    """
+    config, heads = check_model(folder)
+    own = folder / CARD_FILE
+    card = own.read_text(encoding="utf-8") if own.is_file() else None
+    if card is not None:
+        card = updated_card(card, config, heads, name, license)  # refused before anything is made
+    listing = prepare_repository(name, private=private)
+    if card is None:
+        card = updated_card(read_text(name, CARD_FILE, listing), config, heads, name, license)
+    with TemporaryDirectory() as staging:
+        stage(folder, Path(staging), card)
+        return upload_model(Path(staging), name, message, create_pr=create_pr)
+
+
+def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
+    """The config and the heads of a model that is whole, the default head first.
+
+    Raises
+    ------
+    WeightsError
+        if a file is missing or damaged, or does not fit the others.
+    """
+    _, config = load_encoder(folder)
+    heads = [load_head(folder, name).info for name in list_heads(folder)]
+    features = config.feature_size * len(config.protocol.scales)
+    for head in heads:
+        if head.features != features:
+            raise WeightsError(
+                f"{folder}: head {head.name} takes {head.features} features, the model gives "
+                f"{features}"
+            )
+    if config.default_head and config.default_head not in list_heads(folder):
+        raise WeightsError(f"{folder}: its default head {config.default_head!r} is missing")
+    return config, sorted(heads, key=lambda head: head.name != config.default_head)
+
+
+def stage(folder: Path, staging: Path, card: str) -> None:
+    """Copy what travels into ``staging``: config, weights, heads, and the card."""
+    files = [folder / CONFIG_FILE, *weight_files(folder)]
+    if len(files) > 2:
+        files.append(folder / INDEX_FILE)
+    for name in list_heads(folder):
+        files += [folder / HEADS_FOLDER / f"{name}{end}" for end in (".json", ".safetensors")]
+    for file in files:
+        to = staging / file.relative_to(folder)
+        to.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, to)
+    (staging / CARD_FILE).write_text(card, encoding="utf-8", newline="")
