@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shamisa_cli.probing.points import Points
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -38,7 +39,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option(
     "--method",
-    type=click.Choice(["tsne", "umap"]),
+    type=click.Choice(list(METHODS)),
     default="tsne",
     show_default=True,
     help="umap needs: pip install 'shamisa[umap]'",
@@ -91,7 +92,7 @@ def embed(**options: Any) -> None:
     if head is not None:
         points.values["score"] = score_points(points, head)
     if not asked.quiet:
-        click.echo(f"{asked.method} of {len(points.photos)} pictures …", err=True)
+        click.echo(f"{METHODS[asked.method]} of {len(points.photos)} pictures …", err=True)
     places = project(points.features, asked.method, asked.seed)
     _write(points, places, config.name, asked)
     if skipped:
@@ -120,6 +121,6 @@ def _write(points: Points, places: NDArray[np.float64], model: str, asked: Embed
         of = asked.dataset or "photos"
         if asked.kind == "ladder":
             what += f" made of {len(set(points.photos))} photos"
-        title = f"{of}: {what} by the features of {model} ({asked.method})"
+        title = f"{of}: {what} by the features of {model} ({METHODS[asked.method]})"
         plot_map(points, places, asked.colour, title, asked.plot)
         click.echo(f"{asked.plot}: a map of {what}")

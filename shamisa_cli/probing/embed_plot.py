@@ -14,7 +14,7 @@ from shamisa_cli.probing.points import Points
 
 _MARKERS = "osD^vP"
 """Of the distortions of one category, which share a hue."""
-_HUES = ("tab:blue", "tab:pink", "tab:brown", "tab:gray", "tab:olive", "tab:green", "tab:red")
+_HUES = ("tab:blue", "tab:pink", "tab:brown", "tab:orange", "tab:gray", "tab:green", "tab:red")
 """Of the categories."""
 _BAR_TITLES = {
     "severity": "severity λ",
@@ -46,7 +46,8 @@ def plot_map(
     else:
         _by_value(axes, np.array(points.values[colour]), places, sizes, colour)
     axes.set_title(title)
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.03)
     save_figure(figure, path)
 
@@ -70,7 +71,7 @@ def _by_distortion(
         present = [(n, m) for n, m in zip(members, _MARKERS, strict=False) if n in names]
         if present:
             handles.append(axes.scatter([], [], alpha=0))
-            labels.append(f"$\\bf{{{_plain(category, ' ~and~ ')}}}$")
+            labels.append(category.replace("_", " and ").upper())
         for name, marker in present:
             here = shown == name
             marks = axes.scatter(
@@ -78,19 +79,14 @@ def _by_distortion(
             )
             handles.append(marks)
             labels.append(name.replace("_", " "))
-    axes.legend(
+    axes.figure.legend(
         handles,
         labels,
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
+        loc="outside right center",
         frameon=False,
         fontsize=9,
         title="larger is more severe",
     )
-
-
-def _plain(category: str, joined: str) -> str:
-    return category.replace("_", joined)
 
 
 def _by_value(

@@ -49,8 +49,8 @@ def project(features: Tensor, method: Method = "tsne", seed: int = 0) -> NDArray
     rows = features.double().numpy()
     with threadpool_limits(limits=1):
         reduced = PCA(min(_COMPONENTS, *rows.shape), random_state=seed).fit_transform(rows)
-        make = _tsne if method == "tsne" else _umap
-        return np.asarray(make(reduced, seed), dtype=np.float64)
+        places = (_tsne if method == "tsne" else _umap)(reduced, seed).astype(np.float64)
+        return PCA(2).fit_transform(places)  # a map has no directions: its longest lies across
 
 
 def check_method(method: Method) -> None:

@@ -1,0 +1,154 @@
+"""`shamisa embed` from the command line: pictures in, a map out, whatever is wrong with one."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from shamisa_cli.cli import app
+from shamisa_cli.distortions.registry import DISTORTIONS
+from shamisa_cli.scoring import load
+
+pytest.importorskip("matplotlib", reason="maps are drawn by matplotlib")
+
+
+@pytest.fixture
+def photos(tmp_path: Path, sample_photos: list[Image.Image]) -> Path:
+    """Six photos, and a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(6):
+        place = (40 * i, 20 * i, 40 * i + 200, 20 * i + 150)
+        sample_photos[i % 2].crop(place).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def scores(photos: Path) -> Path:
+    rows = [f"{i}.png,{60 - i}" for i in range(6)]
+    path = photos / "mine.csv"
+    path.write_text("\n".join(["image,mos", *rows]) + "\n")
+    return path
+
+
+def embed(model: Path, *arguments: object) -> Result:
+    options = ["embed", "--model", model, "--precision", "fp32", "--quiet", *arguments]
+    return CliRunner().invoke(app, [str(option) for option in options])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_photos_by_score(tiny_model: Path, photos: Path, tmp_path: Path) -> None:
+    plot, places = tmp_path / "map.png", tmp_path / "map.csv"
+    result = embed(tiny_model, photos, "--plot", plot, "--csv", places)
+    assert result.exit_code == 0, result.output
+    with Image.open(plot) as picture:
+        assert min(picture.size) > 500
+    rows = table(places)
+    assert list(rows[0]) == ["path", "score", "x", "y"]
+    assert [row["path"] for row in rows] == [str(photos / f"{i}.png") for i in range(6)]
+    scorer = load(tiny_model, precision="fp32")
+    for row in rows:
+        assert float(row["score"]) == pytest.approx(scorer.score(row["path"]).score, abs=1e-3)
+
+
+def test_same_seed_same_places_whatever_the_cache(
+    tiny_model: Path, photos: Path, tmp_path: Path
+) -> None:
+    made = []
+    for name, more in (
+        ("a", []),
+        ("b", ["--features-cache", tmp_path / "c"]),
+        ("c", ["--seed", 1]),
+    ):
+        path = tmp_path / f"{name}.csv"
+        assert embed(tiny_model, photos, "--csv", path, *more).exit_code == 0
+        made.append(path.read_text())
+    assert made[0] == made[1]
+    assert [line.split(",")[0] for line in made[2].splitlines()][1:] == [
+        str(photos / f"{i}.png") for i in range(6)
+    ]
+
+
+def test_one_bad_file_never_stops_it(tiny_model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "2.png").write_bytes(b"no picture")
+    result = embed(tiny_model, photos, tmp_path / "absent.jpg", "--csv", tmp_path / "map.csv")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert f"skipped {photos / '2.png'}: " in result.stderr
+    assert f"skipped {tmp_path / 'absent.jpg'}: no such file" in result.stderr
+    assert "2 photos could not be read" in result.stderr
+    assert len(table(tmp_path / "map.csv")) == 5
+
+
+def test_a_dataset_by_human_score(tiny_model: Path, scores: Path, tmp_path: Path) -> None:
+    (scores.parent / "3.png").write_bytes(b"no picture")
+    arguments = ["--dataset", scores, "--plot", tmp_path / "m.png", "--csv", tmp_path / "m.csv"]
+    assert embed(tiny_model, *arguments).exit_code == 1
+    rows = table(tmp_path / "m.csv")
+    assert {Path(row["path"]).name: float(row["mos"]) for row in rows} == {
+        f"{i}.png": 60.0 - i for i in range(6) if i != 3
+    }
+    assert (tmp_path / "m.png").is_file()
+    assert embed(tiny_model, *arguments, "--sample", 5).exit_code in (0, 1)
+    some = table(tmp_path / "m.csv")
+    assert len(some) in (4, 5)
+    assert all(float(row["mos"]) == 60 - int(Path(row["path"]).stem) for row in some)
+
+
+@pytest.mark.parametrize("colour", ["distortion", "severity", "score"])
+def test_ladders(tiny_model: Path, photos: Path, tmp_path: Path, colour: str) -> None:
+    arguments = ["--dataset", "ladder", "--photos", photos, "--sample", 1, "--colour-by", colour]
+    arguments += ["--features-cache", tmp_path.parent / "ladders"]
+    result = embed(
+        tiny_model, *arguments, "--plot", tmp_path / "m.svg", "--csv", tmp_path / "m.csv"
+    )
+    assert result.exit_code == 0, result.output
+    rows = table(tmp_path / "m.csv")
+    assert len(rows) == 24 * 5
+    assert [row["distortion"] for row in rows[::5]] == list(DISTORTIONS)
+    assert [float(row["severity"]) for row in rows[:5]] == [0, 0.25, 0.5, 0.75, 1]
+    assert ("score" in rows[0]) == (colour == "score")
+    drawn = (tmp_path / "m.svg").read_text()
+    assert ("<!-- gaussian blur -->" in drawn) == (colour == "distortion")
+    assert ("<!-- severity λ -->" in drawn) == (colour == "severity")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--plot", "m.png"], "which pictures?"),
+        (["{photos}", "--dataset", "clive", "--plot", "m.png"], "one of these"),
+        (["{photos}"], "nothing to make"),
+        (["{photos}", "--photos", "x", "--plot", "m.png"], "go together"),
+        (["--dataset", "ladder", "--plot", "m.png"], "go together"),
+        (["{photos}", "--colour-by", "mos", "--plot", "m.png"], "can be coloured by score"),
+        (["--dataset", "x", "--colour-by", "severity", "--plot", "m.png"], "by mos or score"),
+        (["--dataset", "clve", "--plot", "m.png"], "Did you mean clive"),
+        (["--dataset", "ladder", "--photos", "{photos}", "--head", "x", "--csv", "m"], "--head is"),
+        (["{photos}", "--plot", "m.xyz"], "names no picture format"),
+        (["{photos}", "--plot", "/no/such/m.png"], "there is no folder /no/such"),
+        (["{photos}", "--head", "toyy", "--csv", "m.csv"], "Did you mean toy"),
+        (["{photos}/0.png", "--csv", "m.csv"], "1 pictures; a map needs at least 4"),
+    ],
+)
+def test_usage_errors(
+    tiny_model: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = embed(tiny_model, *(each.format(photos=photos) for each in arguments))
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
