@@ -111,7 +111,7 @@ def _facts(folder: Path, backbone: str) -> dict[str, Any]:
 
 def _preprocessing(facts: dict[str, Any]) -> Preprocessing:
     """The normalisation that the weights were trained with; ImageNet's if they do not say."""
-    known = {key: list(facts[key]) for key in ("mean", "std") if key in facts}
+    known: dict[str, Any] = {key: list(facts[key]) for key in ("mean", "std") if key in facts}
     return from_mapping(Preprocessing, known, "pretrained_cfg")
 
 
