@@ -27,6 +27,7 @@ from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.loop import Trainer
 from shamisa_cli.pretraining.objective import objective
 from shamisa_cli.pretraining.parallel import Ranks
+from shamisa_cli.pretraining.presets import resolve
 
 
 def per_second(work: Callable[[], object], seconds: float, device: torch.device) -> float:
@@ -126,12 +127,14 @@ def main() -> None:
     given = parser.parse_args()
     device = choose_device(given.device)
     pool = PhotoPool(given.photos)
-    config = PretrainConfig(
-        backbone=given.backbone,
-        init="random",
-        crop=given.crop,
-        precision=given.precision,
-        steps=1,
+    config = resolve(
+        "scratch",
+        options={
+            "backbone": given.backbone,
+            "crop": given.crop,
+            "precision": given.precision,
+            "steps": 1,
+        },
     )
     print(
         f"{given.backbone}, {given.crop} px, {device.type}, {torch.get_num_threads()} threads, "

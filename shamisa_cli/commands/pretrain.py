@@ -23,9 +23,8 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 @click.option("--init", help="auto, imagenet, random, or a model to go on from.  [default: auto]")
 @click.option(
     "--preset",
-    default="shamisa",
-    show_default=True,
-    help="scratch, arniqa, reiqa, contrique, vicreg.",
+    help="shamisa (as published), scratch, arniqa, reiqa, contrique or vicreg.  "
+    "[default: shamisa; scratch from random weights]",
 )
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
@@ -56,7 +55,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def pretrain(
     photos: Path | None,
-    preset: str,
+    preset: str | None,
     config_file: Path | None,
     out: Path,
     resume: bool,
@@ -72,11 +71,15 @@ def pretrain(
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     """
-    from shamisa_cli.pretraining.presets import resolve
+    from shamisa_cli.pretraining.checkpoint import newest_config
     from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
+    from shamisa_cli.pretraining.start import resolve_start
 
-    config = resolve(preset, config_file, _as_mapping(**given))
     options = RunOptions(find_photos(photos), out, resume, save_every)
+    resumed = newest_config(out / "checkpoints") if resume else None
+    config = resolve_start(
+        preset, config_file, _as_mapping(**given), resumed, lambda text: click.echo(text, err=True)
+    )
     with _Progress(config, quiet) as progress:
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
         folder = pretrain_to(config, options, progress.say, progress.step, probe)

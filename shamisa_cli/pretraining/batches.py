@@ -7,7 +7,7 @@ functions, so that any number of worker processes or of ranks makes the same cro
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,8 +120,12 @@ def distorted(batch: MiniBatch, config: PretrainConfig, number: int) -> MiniBatc
 
 def mini_batches(
     dataset: ReferenceBatches, keys: Iterator[tuple[int, int]], workers: int
-) -> Iterator[MiniBatch]:
-    """The mini-batches of ``keys`` in order, made ahead by ``workers`` processes (0: here)."""
+) -> Generator[MiniBatch, None, None]:
+    """The mini-batches of ``keys`` in order, made ahead by ``workers`` processes (0: here).
+
+    Close it when done, however that comes about: workers that ignore signals outlive a process
+    that ends while something, such as an exception's traceback, still holds their iterator.
+    """
     loader = DataLoader(
         dataset,
         sampler=_Keys(keys),
@@ -132,7 +136,7 @@ def mini_batches(
         collate_fn=_itself,
         worker_init_fn=_leave_signals_to_the_parent,
     )
-    return iter(loader)
+    yield from loader  # the iterator, and with it the workers, ends when this generator does
 
 
 class _Keys:

@@ -81,13 +81,11 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read one checkpoint; a damaged one is a WeightsError that says which file."""
+    state = _read_state(path)
     try:
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
         tensors = load_file(path / TENSORS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path}: damaged checkpoint ({error}); remove it to resume from an older one"
-        ) from error
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, error) from error
     entries: dict[int, dict[str, Any]] = {
         int(index): dict(values) for index, values in state["optimiser_scalars"].items()
     }
@@ -101,6 +99,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
             entries.setdefault(int(index), {})[name] = value
     optimiser = {"state": entries, "param_groups": state["optimiser_groups"]}
     return Checkpoint(state["step"], state["elapsed"], state["config"], model, optimiser)
+
+
+def newest_config(folder: Path) -> dict[str, Any] | None:
+    """The config of the newest checkpoint in ``folder``; None where there is none."""
+    found = checkpoints(folder)
+    return _read_state(found[-1])["config"] if found else None
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((path / STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"{path}: damaged checkpoint ({error}); remove it to resume from an older one"
+    )
 
 
 def _fsync(path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -132,10 +133,9 @@ class Trainer:
         ``on_step`` gets each step's log record. The feed, when it uses processes, starts here.
         """
         log = RunLog(self.out / "log.jsonl", self.step) if self.ranks.is_first else None
-        feed = self._feed()
         self.model.train()
         last_saved = self.step
-        with StopRequest() as stop:
+        with closing(self._feed()) as feed, StopRequest() as stop:
             while not self._is_over():
                 if agree(float(stop.requested), self.ranks):
                     self.save()
@@ -172,7 +172,7 @@ class Trainer:
         progress = self.position(self.step).progress
         return {"progress": progress, "total_steps": self.total_steps}
 
-    def _feed(self) -> Iterator[MiniBatch]:
+    def _feed(self) -> Generator[MiniBatch, None, None]:
         """Mini-batches from the current step on; on CUDA the engine runs there, else here."""
         dataset = ReferenceBatches(
             self.pool,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shamisa_cli.encoders.backbones import create_backbone
 from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.encoders.store import save_encoder
-from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.errors import UsageError
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.checkpoint import Checkpoint, checkpoints, load_checkpoint
 from shamisa_cli.pretraining.config import PretrainConfig
@@ -21,6 +20,7 @@ from shamisa_cli.pretraining.log import read_log
 from shamisa_cli.pretraining.loop import Finished, Trainer
 from shamisa_cli.pretraining.parallel import join_ranks, leave_ranks
 from shamisa_cli.pretraining.plots import batch_sheet, plot_run
+from shamisa_cli.pretraining.start import decide_init
 from shamisa_cli.pretraining.tensorboard import tensorboard_writer
 from shamisa_cli.settings import to_mapping
 
@@ -58,7 +58,7 @@ def pretrain_to(
     ranks = join_ranks(device.type)
     try:
         checkpoint = _checkpoint(config, options)
-        config = decide_start(config, checkpoint, say)
+        config = decide_init(config, checkpoint.config if checkpoint else None, say)
         pool = PhotoPool(options.photos)
         trainer = Trainer(config, pool, options.out, device, ranks, options.save_every)
         if checkpoint is not None:
@@ -81,23 +81,6 @@ def pretrain_to(
     finally:
         leave_ranks()
     return options.out / "model" if ranks.is_first else None
-
-
-def decide_start(
-    config: PretrainConfig, checkpoint: Checkpoint | None, say: Callable[[str], None]
-) -> PretrainConfig:
-    """``config`` with ``init = "auto"`` decided: as the checkpoint did, else by what can be had."""
-    if config.init != "auto":
-        return config
-    if checkpoint is not None:
-        return replace(config, init=checkpoint.config["init"])
-    try:
-        create_backbone(config.backbone, "imagenet")
-    except WeightsError as error:
-        say(f"starting from random weights: {error}")
-        say("random weights need another recipe than the published one: --preset scratch has it")
-        return replace(config, init="random")
-    return replace(config, init="imagenet")
 
 
 def _checkpoint(config: PretrainConfig, options: RunOptions) -> Checkpoint | None:

@@ -240,3 +240,12 @@ def test_presets_train(tmp_path: Path, photos: Path) -> None:
         sources = resolve(preset).graphs
         train(config(steps=1, graphs=sources), RunOptions(photos, tmp_path / preset))
         assert list(read_log(tmp_path / preset / "log.jsonl")[0]["alpha"]) == list(sources.sources)
+
+
+def test_a_run_that_fails_ends_with_its_workers(tmp_path: Path, photos: Path) -> None:
+    command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--photos", str(photos)]
+    command += ["--backbone", "test_resnet", "--init", "random", "--crop", "32", "--workers", "1"]
+    command += ["--preset", "shamisa", "--lr", "1e30", "--steps", "50", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "not finite at step" in done.stderr
