@@ -68,8 +68,9 @@ def _not_found(name: str, folder: Path, on_hub: HubName | None) -> WeightsError:
     if not name.startswith(SCHEME):
         tried.append("no folder")
     if on_hub is not None:
-        tried.append(f"not in the Hub's cache ({cache_folder()})")
-        cached = cached_names()
+        cached = [name for name in cached_names() if name != f"{SCHEME}{on_hub.repo}"]
+        part = " at this revision, or not all of it," if len(cached) < len(cached_names()) else ""
+        tried.append(f"not{part} in the Hub's cache ({cache_folder()})")
         known += cached if name.startswith(SCHEME) else [c.removeprefix(SCHEME) for c in cached]
     message = f"unknown model {name!r}: {', '.join(tried)}."
     near = near_matches(name, known)
