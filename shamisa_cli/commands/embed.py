@@ -65,7 +65,8 @@ def embed(**options: Any) -> None:
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
-    from shamisa_cli.encoders.store import load_encoder, locate_model
+    from shamisa_cli.encoders.names import locate_model
+    from shamisa_cli.encoders.store import load_encoder
     from shamisa_cli.errors import PhotoError, ShamisaError
     from shamisa_cli.probing.embed import gather_points
     from shamisa_cli.probing.embed_options import EmbedOptions, check_options

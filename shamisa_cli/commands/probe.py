@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from shamisa_cli.probing.datasets.dataset import Dataset
     from shamisa_cli.probing.ladder import Ladders
     from shamisa_cli.probing.options import ProbeOptions
@@ -47,6 +50,11 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of splits and draws.")
 @click.option("--test-on", multiple=True, callback=_names, help="Fit on all, test on all of these.")
+@click.option(
+    "--crops",
+    type=click.Choice(["five", "whole"]),
+    help="Five crops, or the photo as one.  [default: the model's own]",
+)
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @click.option("--save-head", metavar="NAME", help="Fit on everything; keep it beside the model.")
 @click.option("--with-ladder", type=FOLDER, help="Put severity ladders of these photos in order.")
@@ -100,79 +108,117 @@ def probe(**options: Any) -> None:
 
 def _probe_datasets(asked: ProbeOptions) -> None:
     from shamisa_cli.probing.datasets.registry import open_dataset
-    from shamisa_cli.probing.outputs import write_outputs
-    from shamisa_cli.probing.report import text_table, with_averages
+    from shamisa_cli.probing.options import check_datasets
+    from shamisa_cli.probing.outputs import print_tables, write_outputs
 
     opened = [open_dataset(name, asked.root) for name in asked.datasets]
     others = [open_dataset(name, asked.root) for name in asked.test_on]
+    check_datasets([*opened, *others])
     for dataset in (*opened, *others):
         _mention_part(dataset)
     rows: list[ReportRow] = []
     probed: list[Probed] = []
+    fitted: FittedHead | None = None
     for source in _sources(asked):
-        some = _rows_of(source, opened, others, asked)
-        rows += [row for _, each in some for row in each]
-        probed += [one for one, _ in some]
-    rows = with_averages(rows)
-    click.echo(text_table(rows), nl=False)
-    fitted = _save_head(probed[0], asked) if asked.save_head else None
+        some, head = _probe_source(source, opened, others, rows, asked)
+        probed += some
+        fitted = fitted or head
+    print_tables(rows)
+    if fitted is not None:
+        _save_head(fitted, asked)
     write_outputs(rows, probed, fitted, asked)
 
 
-def _rows_of(
-    source: FeatureSource, opened: list[Dataset], others: list[Dataset], asked: ProbeOptions
-) -> list[tuple[Probed, list[ReportRow]]]:
-    """For each dataset its own row, and one for each dataset that its fit is tested on."""
-    from shamisa_cli.probing.run import choose_splits, cross_dataset, probe_dataset
+def _probe_source(
+    source: FeatureSource,
+    opened: list[Dataset],
+    others: list[Dataset],
+    rows: list[ReportRow],
+    asked: ProbeOptions,
+) -> tuple[list[Probed], FittedHead | None]:
+    """The protocol on each of ``opened``, and its fit on all of each tested on each of ``others``.
 
-    made = []
-    for dataset in opened:
-        splits = choose_splits(dataset, asked.splits, asked.seed, asked.split)  # type: ignore[arg-type]
-        probed = probe_dataset(source, dataset, splits, asked.fr)
-        rows = [probed.row("full reference" if asked.fr else "")]
-        rows += [
-            cross_dataset(source, probed, other, asked.fr)
-            for other in others
-            if other.info.title != dataset.info.title
-        ]
-        made.append((probed, rows))
-    return made
+    Features of one dataset at a time are in memory; of the others only the means over crops.
+    """
+    from shamisa_cli.probing.cross import CrossFit, fit_on_all
+    from shamisa_cli.probing.protocol import image_features
+    from shamisa_cli.probing.run import choose_splits, probe_features
+
+    note = "full reference" if asked.fr else ""
+    probed: list[Probed] = []
+    fits: list[CrossFit] = []
+    means: dict[str, Tensor] = {}
+    head: FittedHead | None = None
+    fitted_on = {dataset.info.title for dataset in opened}
+    for dataset in {each.info.title: each for each in (*opened, *others)}.values():
+        features = source.dataset(dataset, asked.fr)
+        if others:
+            means[dataset.info.title] = image_features(features)
+        if dataset.info.title not in fitted_on:
+            continue
+        splits = choose_splits(dataset, asked.splits, asked.seed, asked.split)
+        probed.append(probe_features(source.name, dataset, features, splits))
+        rows.append(probed[-1].row(note))
+        if others:
+            fits.append(fit_on_all(probed[-1], features))
+        if asked.save_head:
+            head = _make_head(probed[-1], features, asked)
+    rows += [
+        fit.test(dataset, means[dataset.info.title], note)
+        for fit in fits
+        for dataset in others
+        if dataset.info.title != fit.probed.dataset.info.title
+    ]
+    return probed, head
 
 
 def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:
     """The model, and the same backbone with random weights if that is wanted."""
-    from shamisa_cli.encoders.store import load_encoder, locate_model
+    from shamisa_cli.encoders.names import locate_model
+    from shamisa_cli.encoders.store import load_encoder
+    from shamisa_cli.errors import UsageError
     from shamisa_cli.probing.source import make_source, random_encoder
 
     encoder, config = load_encoder(locate_model(asked.model))
+    protocol = config.protocol
+    if asked.crops:
+        protocol = dataclasses.replace(protocol, crops=asked.crops)
+    if asked.save_head and protocol != config.protocol:
+        raise UsageError(
+            f"--save-head fits a head for the model's own crops, {config.protocol.crops}; "
+            "leave --crops out"
+        )
     encoders = {config.name: encoder}
     if asked.random:
         encoders[f"{config.name} (random weights)"] = random_encoder(config, asked.seed)
     for name, each in encoders.items():
-        yield make_source(name, each, config.protocol, asked)
+        yield make_source(name, each, protocol, asked)
 
 
-def _save_head(probed: Probed, asked: ProbeOptions) -> FittedHead:
-    from shamisa_cli.encoders.store import locate_model
-    from shamisa_cli.heads.store import save_head
-    from shamisa_cli.probing.report import ladder_table
+def _make_head(probed: Probed, features: Tensor, asked: ProbeOptions) -> FittedHead:
     from shamisa_cli.probing.run import LadderOptions, make_head, make_head_with_ladders
 
     name = asked.save_head or ""
-    if asked.with_ladder:
-        ladders = _ladders(asked.with_ladder, asked)
-        options = LadderOptions(asked.ladder_weight, asked.ladder_gap)
-        made = make_head_with_ladders(name, probed, ladders, options)
-    else:
-        made = make_head(name, probed)
+    if not asked.with_ladder:
+        return make_head(name, probed, features)
+    ladders = _ladders(asked.with_ladder, asked)
+    options = LadderOptions(asked.ladder_weight, asked.ladder_gap)
+    return make_head_with_ladders(name, probed, features, ladders, options)
+
+
+def _save_head(made: FittedHead, asked: ProbeOptions) -> None:
+    from shamisa_cli.encoders.names import locate_model
+    from shamisa_cli.heads.store import save_head
+    from shamisa_cli.probing.report import ladder_table
+
+    info = made.head.info
     path = save_head(locate_model(asked.model), made.head)
-    click.echo(f"\nhead {name} on {made.head.info.n_images} images: {path}")
+    click.echo(f"\nhead {info.name} on {info.n_images} images: {path}")
     if made.ladders is not None:
         median = made.measures["srcc"].median
-        click.echo(f"{made.head.info.note}: SRCC {median:.3f} over the splits, fitted this way")
+        click.echo(f"{info.note}: SRCC {median:.3f} over the splits, fitted this way")
         click.echo("a fifth of the ladders' photos, by a head fitted on the others:")
         click.echo(ladder_table(made.ladders), nl=False)
-    return made
 
 
 def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
@@ -197,10 +243,12 @@ def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
 
 
 def _probe_ladders(asked: ProbeOptions) -> None:
-    from shamisa_cli.encoders.store import load_encoder, locate_model
+    from shamisa_cli.encoders.names import locate_model
+    from shamisa_cli.encoders.store import load_encoder
     from shamisa_cli.heads.store import default_head, load_head
     from shamisa_cli.probing.joint import score_ladders
-    from shamisa_cli.probing.report import json_text, ladder_table
+    from shamisa_cli.probing.outputs import write_ladder_outputs
+    from shamisa_cli.probing.report import ladder_table
 
     folder = locate_model(asked.model)
     head = load_head(
@@ -209,8 +257,7 @@ def _probe_ladders(asked: ProbeOptions) -> None:
     ladders = _ladders(asked.photos or Path(), asked)
     results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)
     click.echo(ladder_table(results), nl=False)
-    if asked.json:
-        asked.json.write_text(json_text(results), encoding="utf-8")
+    write_ladder_outputs(results, asked)
 
 
 def _mention_part(dataset: Dataset) -> None:

@@ -6,9 +6,12 @@ import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.heads.store import check_head_name
+from shamisa_cli.probing.datasets.dataset import Dataset
+from shamisa_cli.probing.splits import SplitKind
 
 MIN_LADDER_PHOTOS = 5
 """So that there are some to fit, to choose and to measure."""
@@ -23,9 +26,10 @@ class ProbeOptions:
     model: str
     random: bool
     splits: int
-    split: str
+    split: SplitKind
     seed: int
     test_on: tuple[str, ...]
+    crops: Literal["five", "whole"] | None
     fr: bool
     save_head: str | None
     with_ladder: Path | None
@@ -56,7 +60,30 @@ def check_options(asked: ProbeOptions) -> None:
     """
     _check_ladder(asked)
     _check_head(asked)
+    _check_names(asked)
     check_files((asked.csv, asked.json, asked.markdown, asked.plot), asked.plot)
+
+
+def check_datasets(datasets: Iterable[Dataset]) -> None:
+    """Refuse different datasets of one name, which no table could tell apart.
+
+    Raises
+    ------
+    UsageError
+        which names both files.
+    """
+    titles: dict[str, str] = {}
+    for dataset in datasets:
+        name, title = dataset.info.name, dataset.info.title
+        if titles.setdefault(name, title) != title:
+            raise UsageError(f"{titles[name]} and {title} are both called {name}; rename one")
+
+
+def _check_names(asked: ProbeOptions) -> None:
+    for option, names in (("--dataset", asked.datasets), ("--test-on", asked.test_on)):
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise UsageError(f"{option} has {twice[0]} twice")
 
 
 def _check_ladder(asked: ProbeOptions) -> None:
@@ -66,9 +93,8 @@ def _check_ladder(asked: ProbeOptions) -> None:
         raise UsageError("--dataset ladder stands alone: it fits nothing, it tests a head")
     if asked.photos is None:
         raise UsageError("--dataset ladder makes ladders of photos: give --photos FOLDER")
-    for option in ("csv", "markdown", "plot"):
-        if getattr(asked, option):
-            raise UsageError(f"--dataset ladder writes --json only, not --{option}")
+    if asked.plot:
+        raise UsageError("--dataset ladder has no --plot; a map of ladders: shamisa embed")
 
 
 def _check_head(asked: ProbeOptions) -> None:

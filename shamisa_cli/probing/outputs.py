@@ -5,10 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import click
+
+from shamisa_cli.probing.ladder import LadderResult
 from shamisa_cli.probing.options import ProbeOptions
+from shamisa_cli.probing.paper_table import paper_lines, paper_markdown, paper_text
 from shamisa_cli.probing.plot import plot_predictions
-from shamisa_cli.probing.report import ReportRow, csv_table, json_text, markdown_table
+from shamisa_cli.probing.report import (
+    ReportRow,
+    csv_table,
+    json_text,
+    ladder_csv,
+    ladder_markdown,
+    markdown_table,
+    text_table,
+    with_averages,
+)
 from shamisa_cli.probing.run import FittedHead, Probed
+
+
+def print_tables(rows: Sequence[ReportRow]) -> None:
+    """Everything measured; with several datasets also the table of papers."""
+    click.echo(text_table(with_averages(rows)), nl=False)
+    if table := paper_text(paper_lines(rows)):
+        click.echo(f"\n{table}", nl=False)
 
 
 def write_outputs(
@@ -19,13 +39,24 @@ def write_outputs(
 ) -> None:
     """Write the files that were asked for; the picture is of the first of ``probed``."""
     if asked.csv:
-        asked.csv.write_text(csv_table(rows), encoding="utf-8")
+        asked.csv.write_text(csv_table(with_averages(rows)), encoding="utf-8")
     if asked.markdown:
-        asked.markdown.write_text(markdown_table(rows), encoding="utf-8")
+        tables = [markdown_table(with_averages(rows)), paper_markdown(paper_lines(rows))]
+        asked.markdown.write_text("\n".join(filter(None, tables)), encoding="utf-8")
     if asked.json:
         asked.json.write_text(json_text(everything(rows, probed, fitted)), encoding="utf-8")
     if asked.plot:
         plot_predictions(probed[0], asked.plot)
+
+
+def write_ladder_outputs(results: dict[str, LadderResult], asked: ProbeOptions) -> None:
+    """Write the files that were asked for of the figures of ladders."""
+    if asked.csv:
+        asked.csv.write_text(ladder_csv(results), encoding="utf-8")
+    if asked.markdown:
+        asked.markdown.write_text(ladder_markdown(results), encoding="utf-8")
+    if asked.json:
+        asked.json.write_text(json_text(results), encoding="utf-8")
 
 
 def everything(
@@ -33,7 +64,8 @@ def everything(
 ) -> dict[str, Any]:
     """The table, each split of each dataset, and the head's own figures, for JSON."""
     made: dict[str, Any] = {
-        "rows": rows,
+        "rows": with_averages(rows),
+        "table": paper_lines(rows),
         "splits": [
             {
                 "model": one.model,

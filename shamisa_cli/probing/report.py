@@ -7,12 +7,15 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any
 
 from shamisa_cli.probing.ladder import LadderResult
 from shamisa_cli.probing.measures import MEASURES
 from shamisa_cli.probing.protocol import Summary
+
+ITSELF = "itself"
+"""What each of several datasets was fitted on, where each has splits of its own."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,21 @@ class ReportRow:
     measures: dict[str, Summary] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def group(self) -> tuple[str, str, str]:
+        """Model, fit and note: of rows that share them an average has a meaning."""
+        fitted_on = ITSELF if self.fitted_on == self.tested_on else self.fitted_on
+        return self.model, fitted_on, self.note
+
 
 def text_table(rows: Sequence[ReportRow]) -> str:
     """For the terminal: medians, and the standard deviation of SRCC and PLCC over the splits."""
-    return _aligned(_cells(rows))
+    return aligned(_cells(rows))
 
 
 def markdown_table(rows: Sequence[ReportRow]) -> str:
     """The same as a Markdown table."""
-    header, *body = _cells(rows)
-    lines = [header, ["---"] * len(header), *body]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown(_cells(rows))
 
 
 def csv_table(rows: Sequence[ReportRow]) -> str:
@@ -73,12 +80,21 @@ def json_text(content: Any) -> str:
 
 def ladder_table(results: dict[str, LadderResult]) -> str:
     """Per distortion: ladders, share of adjacent levels in the right order, Kendall's τ."""
-    lines = [["distortion", "ladders", "in order", "Kendall τ"]]
-    for name, result in results.items():
-        lines.append(
-            [name, str(result.ladders), f"{result.in_order:.3f}", f"{result.tau:+.3f}"],
-        )
-    return _aligned(lines)
+    return aligned(_ladder_cells(results))
+
+
+def ladder_markdown(results: dict[str, LadderResult]) -> str:
+    """The same as a Markdown table."""
+    return markdown(_ladder_cells(results))
+
+
+def ladder_csv(results: dict[str, LadderResult]) -> str:
+    """The same as CSV, with all decimals."""
+    made = io.StringIO()
+    writer = csv.writer(made, lineterminator="\n")
+    writer.writerow(["distortion", *(each.name for each in fields(LadderResult))])
+    writer.writerows([name, *astuple(result)] for name, result in results.items())
+    return made.getvalue()
 
 
 def with_averages(rows: Sequence[ReportRow]) -> list[ReportRow]:
@@ -86,8 +102,7 @@ def with_averages(rows: Sequence[ReportRow]) -> list[ReportRow]:
     made = list(rows)
     groups: dict[tuple[str, str, str], list[ReportRow]] = {}
     for row in rows:
-        fitted_on = "itself" if row.fitted_on == row.tested_on else row.fitted_on
-        groups.setdefault((row.model, fitted_on, row.note), []).append(row)
+        groups.setdefault(row.group, []).append(row)
     for (model, fitted_on, note), members in groups.items():
         if len(members) > 1:
             made.append(_average(model, fitted_on, note, members))
@@ -119,6 +134,14 @@ def _cells(rows: Sequence[ReportRow]) -> list[list[str]]:
     return lines
 
 
+def _ladder_cells(results: dict[str, LadderResult]) -> list[list[str]]:
+    header = ["distortion", "ladders", "in order", "Kendall τ"]
+    return [header] + [
+        [name, str(result.ladders), f"{result.in_order:.3f}", f"{result.tau:+.3f}"]
+        for name, result in results.items()
+    ]
+
+
 def _title(name: str) -> str:
     return "PLCC logistic" if name == "plcc_logistic" else name.upper()
 
@@ -130,11 +153,18 @@ def _value(summary: Summary | None, splits: int) -> str:
     return f"{summary.median:.3f}{spread}"
 
 
-def _aligned(lines: list[list[str]]) -> str:
+def aligned(lines: list[list[str]]) -> str:
     """Lines with the columns of equal width."""
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     rows = ("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines)
     return "".join(row.rstrip() + "\n" for row in rows)
+
+
+def markdown(lines: list[list[str]]) -> str:
+    """The first of ``lines`` as the header of a Markdown table."""
+    header, *body = lines
+    ruled = [header, ["---"] * len(header), *body]
+    return "".join(f"| {' | '.join(line)} |\n" for line in ruled)
 
 
 def _plain(value: Any) -> Any:

@@ -1,10 +1,10 @@
-"""What ``shamisa probe`` does: within datasets, across them, and heads that are kept."""
+"""What ``shamisa probe`` does: the protocol on a dataset, and heads that are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,21 +21,18 @@ from shamisa_cli.probing.joint import (
     score_ladders,
 )
 from shamisa_cli.probing.ladder import LadderResult, Ladders
-from shamisa_cli.probing.measures import measure_all
 from shamisa_cli.probing.protocol import (
     SplitResult,
     Summary,
     evaluate,
-    image_features,
     overall_alpha,
     summarise,
 )
 from shamisa_cli.probing.report import ReportRow
 from shamisa_cli.probing.source import FeatureSource
-from shamisa_cli.probing.splits import Split, official_split, random_splits
+from shamisa_cli.probing.splits import Split, SplitKind, official_split, random_splits
 
 T = TypeVar("T")
-SplitKind = Literal["auto", "random", "official"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +42,12 @@ class Probed:
     Attributes
     ----------
     model : its name.
-    features : (n, K, F) float32.
     splits, results : one of each per split.
     alpha : the strength for a fit on all images.
     """
 
     model: str
     dataset: Dataset
-    features: Tensor
     splits: list[Split]
     results: list[SplitResult]
     alpha: float
@@ -90,31 +85,13 @@ def probe_dataset(
     source: FeatureSource, dataset: Dataset, splits: list[Split], full_reference: bool = False
 ) -> Probed:
     """Features, and the protocol over ``splits``."""
-    features = source.dataset(dataset, full_reference)
+    return probe_features(source.name, dataset, source.dataset(dataset, full_reference), splits)
+
+
+def probe_features(model: str, dataset: Dataset, features: Tensor, splits: list[Split]) -> Probed:
+    """The protocol over ``splits`` on the features (n, K, F) of a dataset's images."""
     results = evaluate(features, dataset.scores, splits)
-    return Probed(source.name, dataset, features, splits, results, overall_alpha(results))
-
-
-def cross_dataset(
-    source: FeatureSource, fitted: Probed, dataset: Dataset, full_reference: bool = False
-) -> ReportRow:
-    """Fit on all of one dataset, test on all of another.
-
-    Both sides' scores are put on 0-100 first, so that RMSE means something.
-    """
-    features = source.dataset(dataset, full_reference)
-    w, b = fit_head(fitted.features, _percent(fitted.dataset), fitted.alpha)
-    predictions = (image_features(features) @ w + b).numpy()
-    measures = measure_all(predictions, _percent(dataset).numpy())
-    return ReportRow(
-        source.name,
-        dataset.info.name,
-        fitted.dataset.info.name,
-        len(dataset.images),
-        1,
-        fitted.alpha,
-        {name: Summary(value, 0.0, value, value) for name, value in measures.items()},
-    )
+    return Probed(model, dataset, splits, results, overall_alpha(results))
 
 
 @dataclass(frozen=True)
@@ -147,19 +124,19 @@ class FittedHead:
     ladders: dict[str, LadderResult] | None = None
 
 
-def make_head(name: str, probed: Probed) -> FittedHead:
-    """Fit on all images of a dataset; the measures are the protocol's own."""
+def make_head(name: str, probed: Probed, features: Tensor) -> FittedHead:
+    """Fit on all images (n, K, F) of a dataset; the measures are the protocol's own."""
     dataset = probed.dataset
-    w, b = fit_head(probed.features, dataset.scores, probed.alpha)
+    w, b = fit_head(features, dataset.scores, probed.alpha)
     measures = summarise(probed.results)
     info = _head_info(name, dataset, len(w), probed.alpha, _medians(measures))
     return FittedHead(_in_own_direction(w, b, info), measures)
 
 
 def make_head_with_ladders(
-    name: str, probed: Probed, ladders: Ladders, options: LadderOptions
+    name: str, probed: Probed, features: Tensor, ladders: Ladders, options: LadderOptions
 ) -> FittedHead:
-    """Fit on all images of a dataset and on all ladders.
+    """Fit on all images (n, K, F) of a dataset and on all ladders.
 
     The ladder figures are, like the others, of a head fitted in the same way on a part: here on all
     images and on the ladders of four fifths of the photos, and measured on the last fifth.
@@ -169,12 +146,10 @@ def make_head_with_ladders(
     low, high = dataset.info.score_range
     gap = options.gap / 100 * (high - low)
     term = LadderTerm(parts.fit, options.weight, gap)
-    results = evaluate_with_ladders(
-        probed.features, dataset.scores, probed.splits, term, parts.choose
-    )
+    results = evaluate_with_ladders(features, dataset.scores, probed.splits, term, parts.choose)
     alpha = overall_alpha(results, JOINT_ALPHAS)
     w, b = fit_head(
-        probed.features,
+        features,
         dataset.scores,
         alpha,
         LadderTerm(parts.fit_and_choose, options.weight, gap),
@@ -183,7 +158,7 @@ def make_head_with_ladders(
     facts = _medians(measures)
     facts |= {"ladder_in_order": on_ladders["all"].in_order, "ladder_tau": on_ladders["all"].tau}
     final = LadderTerm(ladders, options.weight, gap)
-    w, b = fit_head(probed.features, dataset.scores, alpha, final)
+    w, b = fit_head(features, dataset.scores, alpha, final)
     n_ladders, n_photos = len(ladders.distortions), len(set(ladders.photos))
     note = (
         f"also fitted on {n_ladders} severity ladders of {n_photos} photos "
@@ -197,12 +172,6 @@ def draw(items: Sequence[T], count: int, seed: int) -> list[T]:
     """``count`` of ``items`` (all, if there are fewer) in random order."""
     order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed))
     return [items[i] for i in order[:count].tolist()]
-
-
-def _percent(dataset: Dataset) -> Tensor:
-    """Scores on 0-100, higher is better."""
-    low, high = dataset.info.score_range
-    return (dataset.scores - low) * (100 / (high - low))
 
 
 def _medians(measures: dict[str, Summary]) -> dict[str, float]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
+
+SplitKind = Literal["auto", "random", "official"]
+"""``auto``: the official split where the field uses it."""
 
 FRACTIONS = (0.7, 0.1, 0.2)
 MIN_PART = 3

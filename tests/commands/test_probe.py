@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image, ImageFilter
+from torch import Tensor
 
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.config import ModelConfig, Protocol
@@ -20,7 +21,8 @@ from shamisa_cli.encoders.store import load_encoder, save_encoder
 from shamisa_cli.heads.head import Head, HeadInfo
 from shamisa_cli.heads.store import list_heads, load_head, save_head
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.probing.source import random_encoder
+from shamisa_cli.probing.datasets.dataset import Dataset
+from shamisa_cli.probing.source import FeatureSource, random_encoder
 
 N_PHOTOS, N_LEVELS = 10, 3
 
@@ -105,23 +107,83 @@ def test_random_weights_are_a_row_of_their_own(model: Path, scores: Path) -> Non
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_cross_dataset_and_averages(model: Path, scores: Path, tmp_path: Path) -> None:
-    other = scores.parent / "other.csv"
-    other.write_text(scores.read_text().replace("mos", "score"))
-    out = tmp_path / "out.json"
-    result = probe(
-        model, "--dataset", f"{scores},{other}", "--test-on", other, "--splits", 2, "--json", out
-    )
+def test_cross_dataset_table_with_averages(model: Path, scores: Path, tmp_path: Path) -> None:
+    tables = [scores]
+    for name, factor in (("half", 0.5), ("tenth", 0.1)):
+        rows = list(csv.reader(scores.open()))
+        scaled = [[row[0], str(factor * float(row[1]))] for row in rows[1:]]
+        tables.append(scores.parent / f"{name}.csv")
+        with tables[-1].open("w", newline="") as file:
+            csv.writer(file).writerows([["image", "mos"], *scaled])
+    out = {ending: tmp_path / f"out.{ending}" for ending in ("csv", "json", "md")}
+    arguments = ["--dataset", f"{tables[0]},{tables[1]}", "--test-on", f"{tables[1]},{tables[2]}"]
+    files = ["--csv", out["csv"], "--json", out["json"], "--markdown", out["md"]]
+    result = probe(model, *arguments, "--splits", 2, *files)
     assert result.exit_code == 0, result.output
-    rows = json.loads(out.read_text())["rows"]
-    pairs = [(row["fitted_on"], row["tested_on"]) for row in rows]
-    assert ("mine", "other") in pairs
-    assert pairs.count(("other", "other")) == 1
-    assert ("itself", "average of 2") in pairs
-    both = [row["measures"]["srcc"]["median"] for row in rows if row["splits"] == 2][:2]
-    average = next(row for row in rows if row["tested_on"] == "average of 2")
-    assert average["measures"]["srcc"]["median"] == pytest.approx(np.mean(both))
-    assert "rmse" not in average["measures"]
+
+    made = json.loads(out["json"].read_text())
+    table = {line["fitted_on"]: line for line in made["table"]}
+    tested = {fit: list(line["datasets"]) for fit, line in table.items()}
+    assert tested == {"itself": ["mine", "half"], "mine": ["half", "tenth"], "half": ["tenth"]}
+    for line in table.values():
+        values = [each["srcc"] for each in line["datasets"].values()]
+        assert line["average"]["srcc"] == pytest.approx(np.mean(values))
+    # the same photos with the same order of scores: each fit predicts all of them equally well
+    assert table["mine"]["datasets"]["half"] == table["mine"]["datasets"]["tenth"]
+
+    pairs = [(row["fitted_on"], row["tested_on"]) for row in made["rows"]]
+    assert pairs[2:] == [
+        ("mine", "half"),
+        ("mine", "tenth"),
+        ("half", "tenth"),
+        ("itself", "average of 2"),
+        ("mine", "average of 2"),
+    ]
+    assert "rmse" not in made["rows"][-1]["measures"]
+    lines = [line.split() for line in result.stdout.split("\n\n")[1].splitlines()]
+    assert lines[0][-4:] == ["mine", "half", "tenth", "average"]
+    assert lines[3][:4] == ["tiny", "half", "–", "–"]
+    assert out["md"].read_text().count("| average |") == 1
+    averages = [r for r in csv.DictReader(out["csv"].open()) if r["tested_on"] == "average of 2"]
+    assert float(averages[0]["median"]) == table["itself"]["average"]["srcc"]
+
+
+def test_features_are_extracted_once_for_all_pairs(
+    model: Path, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(scores.read_text())
+    seen: list[str] = []
+    extract = FeatureSource.dataset
+
+    def counted(self: FeatureSource, dataset: Dataset, full_reference: bool = False) -> Tensor:
+        seen.append(dataset.info.name)
+        return extract(self, dataset, full_reference)
+
+    monkeypatch.setattr(FeatureSource, "dataset", counted)
+    both = f"{scores},{other}"
+    arguments = ["--dataset", both, "--test-on", both, "--splits", 2, "--root", scores.parent]
+    result = probe(model, *arguments)
+    assert result.exit_code == 0, result.output
+    assert seen == ["mine", "other"]
+
+
+def test_two_tables_of_one_name_are_refused(model: Path, scores: Path, tmp_path: Path) -> None:
+    same = tmp_path / "mine.csv"
+    same.write_text(scores.read_text())
+    result = probe(model, "--dataset", scores, "--test-on", same, "--root", scores.parent)
+    assert result.exit_code == 2
+    assert f"{scores} and {same} are both called mine" in result.output
+
+
+def test_whole_photos(model: Path, scores: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    made = []
+    for crops in ("five", "whole"):
+        arguments = ["--dataset", scores, "--splits", 2, "--json", out, "--crops", crops]
+        assert probe(model, *arguments).exit_code == 0
+        made.append(json.loads(out.read_text())["splits"])
+    assert made[0] != made[1]
 
 
 def test_full_reference(model: Path, scores: Path) -> None:
@@ -177,7 +239,8 @@ def test_ladders_in_the_fit_and_on_their_own(model: Path, scores: Path, tmp_path
     photos.mkdir()
     for i in range(5):
         decode(scores.parent / f"r{i}.png").save(photos / f"{i}.png")
-    common = ["--ladder-photos", 5, "--ladder-per-photo", 2, "--features-cache", tmp_path / "c"]
+    common = ["--ladder-photos", 6, "--ladder-per-photo", 2, "--features-cache", tmp_path / "c"]
+    (photos / "broken.png").write_bytes(b"no picture")
     arguments = ["--dataset", scores, "--splits", 2, "--save-head", "mine", *common]
     out = tmp_path / "out.json"
     result = probe(model, *arguments, "--with-ladder", photos, "--json", out)
@@ -188,8 +251,12 @@ def test_ladders_in_the_fit_and_on_their_own(model: Path, scores: Path, tmp_path
     assert "10 severity ladders of 5 photos" in head.info.note
     assert head.info.metrics["ladder_in_order"] == made["ladders"]["all"]["in_order"]
 
-    alone = probe(model, "--dataset", "ladder", "--photos", photos, *common)
+    files = ["--csv", tmp_path / "ladder.csv", "--markdown", tmp_path / "ladder.md"]
+    alone = probe(model, "--dataset", "ladder", "--photos", photos, *common, *files)
     assert alone.exit_code == 0, alone.output
+    assert "skipped" in alone.stderr
+    assert len(list(csv.DictReader((tmp_path / "ladder.csv").open()))) == 1 + 10
+    assert (tmp_path / "ladder.md").read_text().count("\n") == 2 + 1 + 10
     assert len(alone.stdout.splitlines()) == 1 + 1 + 10
     assert alone.stdout.splitlines()[1].split()[:2] == ["all", "10"]
 
@@ -217,7 +284,10 @@ def test_picture(model: Path, scores: Path, tmp_path: Path) -> None:
         (["--dataset", "{csv},{csv}", "--save-head", "x"], "one --dataset"),
         (["--dataset", "{csv}", "--split", "official"], "no official split"),
         (["--dataset", "{csv}", "--json", "/no/such/out.json"], "there is no folder /no/such"),
-        (["--dataset", "ladder", "--photos", "x", "--csv", "x.csv"], "--json only, not --csv"),
+        (["--dataset", "ladder", "--photos", "x", "--plot", "x.png"], "has no --plot"),
+        (["--dataset", "{csv}", "--plot", "x.xyz"], "x.xyz: its ending names no picture format"),
+        (["--dataset", "{csv}", "--crops", "whole", "--save-head", "x"], "leave --crops out"),
+        (["--dataset", "{csv},{csv}"], "--dataset has {csv} twice"),
         (["--dataset", "ladder", "--photos", "{empty}"], "0 photos; ladders need at least 5"),
     ],
 )
@@ -227,7 +297,7 @@ def test_usage_errors(
     save_head(model, Head(torch.ones(192), 0.0, HeadInfo("mine", "x", (0, 1), True, 9, 192, 1.0)))
     result = probe(model, *(each.format(csv=scores, empty=tmp_path) for each in arguments))
     assert result.exit_code == 2
-    assert message in " ".join(result.output.split())
+    assert message.format(csv=scores) in " ".join(result.output.split())
     assert "Traceback" not in result.output
 
 
