@@ -131,13 +131,19 @@ def file_digest(path: Path) -> str:
 
 
 def _check_digests(name: HubName, folder: Path, listing: Listing, files: list[str]) -> None:
-    """Compare with the Hub's digests; a file that differs is removed from the cache."""
-    for file in files:
-        path = folder / file
-        if file in listing.digests and file_digest(path) != listing.digests[file]:
-            path.resolve().unlink()
-            path.unlink(missing_ok=True)
-            raise HubError(f"{name}: {file} arrived damaged, and was removed; pull it again")
+    """Compare with the Hub's digests; files that differ are removed from the cache."""
+    damaged = [
+        file
+        for file in files
+        if file in listing.digests and file_digest(folder / file) != listing.digests[file]
+    ]
+    for file in damaged:
+        (folder / file).resolve().unlink(missing_ok=True)
+        (folder / file).unlink(missing_ok=True)
+    if damaged:
+        raise HubError(
+            f"{name}: {', '.join(damaged)} arrived damaged, and was removed; run the command again"
+        )
 
 
 def _any_match(path: str, patterns: tuple[str, ...]) -> bool:

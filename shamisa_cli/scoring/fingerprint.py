@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shamisa_cli.encoders.config import ModelConfig, Protocol
-from shamisa_cli.encoders.weights import weight_files
+from shamisa_cli.encoders.weights import read_weights, weights_digest
 from shamisa_cli.heads.head import Head
 from shamisa_cli.settings import to_mapping
 
@@ -20,9 +20,7 @@ def fingerprint(folder: Path, config: ModelConfig, protocol: Protocol, head: Hea
 
     Device and precision are left out: they change a score by less than half a point.
     """
-    digest = hashlib.sha256()
-    for path in weight_files(folder):
-        digest.update(path.read_bytes())
+    digest = hashlib.sha256(weights_digest(read_weights(folder)).encode())
     digest.update(head.weight.double().numpy().tobytes())
     what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
     facts = [to_mapping(what_counts), head.bias, head.info.knots]

@@ -56,8 +56,11 @@ def updated_card(
     """
     from huggingface_hub import ModelCard
 
+    text = card if card is not None else _text(config, heads, name)
+    if not text.lstrip().startswith("---"):
+        text = f"---\nlicense: {license or DEFAULT_LICENSE}\n---\n{text}"
     try:
-        made = ModelCard(card if card is not None else f"---\n---\n{_text(config, heads, name)}")
+        made = ModelCard(text)
     except Exception as error:  # PyYAML's own, and huggingface_hub's ValueError
         raise ShamisaError(f"{CARD_FILE}: its metadata cannot be read: {error}") from error
     _update(made, config, heads, license)

@@ -231,9 +231,9 @@ class Api:
         return as_json({**facts, "pullRequestUrl": f"{address}/discussions/1" if request else None})
 
     def lfs_batch(self, name: str) -> Answer:
-        _, _, refusal = self._find("model", name, "main", write=True)
-        if refusal:
-            return refusal
+        _, _, refusal = self._find("model", name, "main")
+        if refusal or not self.user:
+            return refusal or refuse(401)
         objects = []
         for wanted in json.loads(self.body)["objects"]:
             entry = {"oid": wanted["oid"], "size": wanted["size"]}

@@ -1,0 +1,117 @@
+"""Only pull, push and their kin use the network: with sockets blocked, all else works or says so."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from click.testing import CliRunner
+from hub_server import HubServer
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from shamisa_cli import load
+from shamisa_cli.cli import app
+
+
+def block_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("the network was asked")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    block_sockets(monkeypatch)
+
+
+@pytest.mark.usefixtures("hub", "no_sockets")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "PHOTO", "--model", "hf://me/tiny"],
+        ["demo", "--model", "hf://me/tiny@v1"],
+        ["probe", "--dataset", "CSV", "--model", "me/tiny"],
+        ["pretrain", "--photos", "FOLDER", "--init", "hf://me/tiny"],
+        ["push", "hf://me/tiny", "hf://me/other"],
+    ],
+)
+def test_a_model_that_is_not_here_is_not_fetched(command: list[str], tmp_path: Path) -> None:
+    for i, name in enumerate(("a", "b", "c", "d", "e")):
+        Image.new("RGB", (64, 64), (40 * i, 90, 10)).save(tmp_path / f"{name}.png")
+    scores = "".join(f"{name}.png,{i}\n" for i, name in enumerate("abcde"))
+    (tmp_path / "scores.csv").write_text(f"image,mos\n{scores}")
+    places = {"PHOTO": tmp_path / "a.png", "CSV": tmp_path / "scores.csv", "FOLDER": tmp_path}
+    result = CliRunner().invoke(app, [str(places.get(word, word)) for word in command])
+    assert result.exit_code in (1, 2)
+    assert "run: shamisa pull hf://me/tiny" in result.output
+
+
+def test_a_model_that_is_here_needs_no_network(
+    hub: HubServer, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert CliRunner().invoke(app, ["push", str(tiny_model), "me/tiny"]).exit_code == 0
+    assert CliRunner().invoke(app, ["pull", "me/tiny"]).exit_code == 0
+    asked = len(hub.requests)
+    block_sockets(monkeypatch)
+    Image.fromarray(load_sample_image("china.jpg")).save(tmp_path / "china.png")
+    scored = CliRunner().invoke(app, ["score", str(tmp_path), "--model", "hf://me/tiny"])
+    assert scored.exit_code == 0, scored.output
+    listed = CliRunner().invoke(app, ["models"])
+    assert "hf://me/tiny" in listed.output
+    assert len(hub.requests) == asked
+
+
+SCORE = """
+import socket, sys
+from click.testing import CliRunner
+from shamisa_cli.cli import app
+
+def run(*args):
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+if sys.argv[1] == "push":
+    print(run("push", sys.argv[2], "hf://me/tiny"))
+else:
+    run("pull", "hf://me/tiny")
+    def refuse(*_, **__):
+        raise AssertionError("the network was asked")
+    socket.socket.connect = refuse
+    print(run("score", sys.argv[2], "--model", "hf://me/tiny"))
+"""
+
+
+def test_the_environment_variables_of_the_client_are_what_counts(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """Processes of their own: HF_ENDPOINT, HF_TOKEN and HF_HOME are read on import."""
+    Image.fromarray(load_sample_image("flower.jpg")).save(tmp_path / "flower.png")
+    with HubServer() as server:
+        server.state.tokens = {"hf_mine": ("me", True)}
+        mine = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_XET": "1"}
+
+        def run(task: str, what: Path) -> str:
+            home = {"HF_HOME": str(tmp_path / f"home of {task}")}
+            done = subprocess.run(
+                [sys.executable, "-c", SCORE, task, str(what)],
+                env={**os.environ, **mine, **home},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        assert f"{server.url}/me/tiny" in run("push", tiny_model)
+        scored = run("score", tmp_path / "flower.png")
+    here = load(tiny_model).score(tmp_path / "flower.png").score
+    assert scored.split("\t")[0] == f"{here:.4f}"
