@@ -67,7 +67,7 @@ def embed(**options: Any) -> None:
     """
     from shamisa_cli.encoders.names import locate_model
     from shamisa_cli.encoders.store import load_encoder
-    from shamisa_cli.errors import PhotoError, ShamisaError
+    from shamisa_cli.errors import PhotoError, ShamisaError, UsageError
     from shamisa_cli.probing.embed import gather_points
     from shamisa_cli.probing.embed_options import EmbedOptions, check_options
     from shamisa_cli.probing.points import score_points
@@ -82,6 +82,8 @@ def embed(**options: Any) -> None:
     encoder, config = load_encoder(folder)
     head = _head(folder, config, asked)
     photos = [Path(path) for path in expand_paths(asked.paths, recursive=asked.recursive)]
+    if asked.kind == "photos" and not photos:
+        raise UsageError(f"no photos in {', '.join(asked.paths)}")
     skipped: list[PhotoError] = []
 
     def skip(error: PhotoError) -> None:

@@ -72,13 +72,17 @@ def choose_splits(dataset: Dataset, n_splits: int, seed: int, kind: SplitKind) -
     Raises
     ------
     UsageError
-        if an official split is asked for that the dataset's files do not have.
+        if an official split is asked for that the dataset's files do not have, or there are too few
+        images; the message names the dataset.
     """
     if kind == "official" and not dataset.parts:
         raise UsageError(f"{dataset.info.name}: no official split among its files")
-    if kind == "official" or (kind == "auto" and dataset.info.official_split):
-        return [official_split(dataset.parts, dataset.references, seed)]
-    return random_splits(dataset.references, n_splits, seed)
+    try:
+        if kind == "official" or (kind == "auto" and dataset.info.official_split):
+            return [official_split(dataset.parts, dataset.references, seed)]
+        return random_splits(dataset.references, n_splits, seed)
+    except UsageError as error:
+        raise UsageError(f"{dataset.info.name}: {error}") from error
 
 
 def probe_dataset(

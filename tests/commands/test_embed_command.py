@@ -136,6 +136,7 @@ def test_ladders(tiny_model: Path, photos: Path, tmp_path: Path, colour: str) ->
         (["{photos}", "--plot", "m.xyz"], "names no picture format"),
         (["{photos}", "--plot", "/no/such/m.png"], "there is no folder /no/such"),
         (["{photos}", "--head", "toyy", "--csv", "m.csv"], "Did you mean toy"),
+        (["{photos}/none", "--csv", "m.csv"], "no photos in"),
         (["{photos}/0.png", "--csv", "m.csv"], "1 pictures; a map needs at least 4"),
     ],
 )
@@ -148,6 +149,7 @@ def test_usage_errors(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (photos / "none").mkdir()
     result = embed(tiny_model, *(each.format(photos=photos) for each in arguments))
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())

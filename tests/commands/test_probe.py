@@ -306,6 +306,7 @@ def test_too_few_images_for_splits(model: Path, scores: Path) -> None:
     few.write_text("\n".join(scores.read_text().splitlines()[:6]) + "\n")
     result = probe(model, "--dataset", few)
     assert result.exit_code == 2
+    assert "Error: few: " in result.output
     assert "needed" in result.output
 
 
