@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import timm
 import torch
 from torch import nn
 
-from shamisa_cli.errors import UsageError, WeightsError, unknown_name
+from shamisa_cli.errors import UsageError, unknown_name
 
 DEFAULT_BACKBONE = "resnet50"
 
@@ -32,33 +31,20 @@ def check_backbone(name: str) -> str:
     return name
 
 
-def create_backbone(name: str, init: Literal["imagenet", "random"] = "random") -> nn.Module:
+def create_backbone(name: str) -> nn.Module:
     """A timm backbone without classifier, (N, 3, H, W) → (N, d) pooled features.
 
     Parameters
     ----------
-    name : timm name, such as ``resnet50``.
-    init : ``imagenet`` fetches timm's pre-trained weights (network, or Hugging Face's cache);
-        ``random`` draws them from torch's generator.
+    name : timm name, such as ``resnet50``. Its weights are drawn from torch's generator; for
+        timm's own see :func:`~shamisa_cli.encoders.pretrained.load_pretrained`.
 
     Raises
     ------
     UnknownNameError
         for a name that timm does not know.
-    WeightsError
-        when pre-trained weights were asked for and cannot be had; the message says what to do.
     """
-    check_backbone(name)
-    if init == "random":
-        return timm.create_model(name, pretrained=False, num_classes=0)
-    try:
-        return timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # timm and the hub raise many kinds; each means "not to be had"
-        raise WeightsError(
-            f"ImageNet weights of {name} cannot be had ({_first_line(error)}). Use --init random, "
-            f'or run once where there is a network: python -c "import timm; '
-            f"timm.create_model('{name}', pretrained=True)\" and copy the Hugging Face cache here."
-        ) from error
+    return timm.create_model(check_backbone(name), pretrained=False, num_classes=0)
 
 
 def describe_backbone(name: str) -> BackboneInfo:
@@ -85,7 +71,3 @@ def earlier_channels(backbone: nn.Module) -> list[int]:
         name = type(backbone).__name__
         raise UsageError(f"{name} does not give its stages' maps: use pooling = last with it")
     return [int(stage["num_chs"]) for stage in backbone.feature_info][:-1]  # type: ignore[union-attr]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

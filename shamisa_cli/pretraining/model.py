@@ -9,16 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from shamisa_cli.distortions.metadata import BatchMetadata
-from shamisa_cli.encoders.backbones import create_backbone
 from shamisa_cli.encoders.encoder import Encoder, Projector
-from shamisa_cli.encoders.names import locate_model
-from shamisa_cli.encoders.store import load_encoder
-from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
 from shamisa_cli.graphs.source import GraphInputs
 from shamisa_cli.pretraining.batches import global_order
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
+from shamisa_cli.pretraining.initial import initial_encoder
 from shamisa_cli.pretraining.objective import LossTerms, objective
 from shamisa_cli.pretraining.parallel import Ranks, gather_rows
 from shamisa_cli.seeds import derived_seed, generator
@@ -61,21 +58,7 @@ def make_model(config: PretrainConfig) -> PretrainModel:
     """The model to train, on the CPU; random weights are a pure function of the config's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed))
-        return PretrainModel(_make_encoder(config), config)
-
-
-def _make_encoder(config: PretrainConfig) -> Encoder:
-    if config.init == "imagenet":
-        return Encoder(create_backbone(config.backbone, "imagenet"))
-    if config.init == "random":
-        return Encoder(create_backbone(config.backbone, "random"))
-    encoder, model_config = load_encoder(locate_model(config.init))
-    if model_config.backbone != config.backbone:
-        raise UsageError(
-            f"init: {config.init} is a {model_config.backbone}, not a {config.backbone}; "
-            f"say --backbone {model_config.backbone}"
-        )
-    return encoder
+        return PretrainModel(initial_encoder(config), config)
 
 
 def make_combination(config: GraphsConfig) -> GraphCombination:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shamisa_cli.encoders.backbones import create_backbone
+from shamisa_cli.encoders.pretrained import imagenet_folder
 from shamisa_cli.errors import WeightsError
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.presets import resolve
@@ -53,13 +53,13 @@ def resolve_start(
 def decide_init(
     config: PretrainConfig, resumed: Mapping[str, Any] | None, say: Callable[[str], None]
 ) -> PretrainConfig:
-    """``config`` with ``init = "auto"`` decided: as the resumed run did, else by what there is."""
+    """``config`` with ``init = "auto"`` decided: as the resumed run did, else by what is here."""
     if config.init != "auto":
         return config
     if resumed is not None:
         return replace(config, init=resumed["init"])
     try:
-        create_backbone(config.backbone, "imagenet")
+        imagenet_folder(config.backbone, fetch=False)
     except WeightsError as error:
         say(f"starting from random weights: {error}")
         return replace(config, init="random")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import timm
 import torch
 from click.testing import CliRunner
 
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.backbones import create_backbone, describe_backbone, feature_size
 from shamisa_cli.encoders.encoder import Encoder, Projector
-from shamisa_cli.errors import UnknownNameError, WeightsError
+from shamisa_cli.errors import UnknownNameError
 
 FAMILIES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "test_byobnet")
 
@@ -71,15 +70,6 @@ def test_the_projector_is_two_layers_with_relu_between() -> None:
 def test_an_unknown_backbone_is_refused_with_near_matches() -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean.*resnet50"):
         create_backbone("resnet5O")
-
-
-def test_imagenet_weights_without_network_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(*args: object, **options: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(WeightsError, match=r"no network.*--init random"):
-        create_backbone("resnet50", "imagenet")
 
 
 def test_the_command_lists_by_pattern() -> None:

@@ -1,4 +1,4 @@
-"""Only pull, push and their kin use the network: with sockets blocked, all else works or says so."""
+"""With sockets blocked, all but pull, push and their kin work, or say what to pull."""
 
 from __future__ import annotations
 

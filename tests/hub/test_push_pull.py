@@ -1,4 +1,4 @@
-"""Models to a Hub and back, over HTTP, by the real client: nothing is lost, nothing else travels."""
+"""Models to a Hub and back, by the real client: nothing is lost, nothing else travels."""
 
 from __future__ import annotations
 

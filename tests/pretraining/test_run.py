@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import timm
 import torch
 from click.testing import CliRunner
+from huggingface_hub import constants
 from PIL import Image
 
 from shamisa_cli.cli import app
@@ -189,24 +189,16 @@ def test_without_photos_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     assert "SHAMISA_DATA" in result.output
 
 
-def offline(name: str, **options: Any) -> None:
-    raise OSError("no network")
-
-
 def test_without_imagenet_weights_the_run_says_so_before_it_starts(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = timm.create_model
-    monkeypatch.setattr(
-        timm,
-        "create_model",
-        lambda name, pretrained=False, **rest: (offline if pretrained else real)(name, **rest),
-    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     said: list[str] = []
     options = RunOptions(photos, tmp_path / "auto")
     pretrain_to(config(init="auto", steps=1), options, said.append, lambda record: None)
     assert "starting from random weights" in said[0]
-    assert "no network" in said[0]
+    assert "run: shamisa pull hf://timm/test_resnet.r160_in1k" in said[0]
     assert json.loads((tmp_path / "auto" / "config.json").read_text())["init"] == "random"
     resumed = replace(options, resume=True)
     pretrain_to(config(init="auto", steps=2), resumed, said.append, lambda record: None)

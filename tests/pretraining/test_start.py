@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import timm
 
+from shamisa_cli.errors import WeightsError
+from shamisa_cli.pretraining import start
 from shamisa_cli.pretraining.checkpoint import newest_config
 from shamisa_cli.pretraining.presets import resolve
 from shamisa_cli.pretraining.start import resolve_start
 
-REAL = timm.create_model
 OPTIONS = {"backbone": "test_resnet"}
 
 
@@ -21,14 +21,15 @@ def said() -> list[str]:
 
 
 def imagenet(monkeypatch: pytest.MonkeyPatch, *, at_hand: bool) -> None:
-    """Let timm have ImageNet's weights (any weights do), or no network."""
+    """Have timm's weights in the cache, or not."""
 
-    def create(name: str, pretrained: bool = False, **rest: object) -> object:
-        if pretrained and not at_hand:
-            raise OSError("no network")
-        return REAL(name, **rest)
+    def folder(backbone: str, *, fetch: bool) -> Path:
+        assert not fetch
+        if not at_hand:
+            raise WeightsError("not on this machine")
+        return Path()
 
-    monkeypatch.setattr(timm, "create_model", create)
+    monkeypatch.setattr(start, "imagenet_folder", folder)
 
 
 def test_imagenet_weights_take_the_published_recipe(
