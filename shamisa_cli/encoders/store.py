@@ -8,12 +8,10 @@ import torch
 
 from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.names import CONFIG_FILE, bundled_models, locate_model
+from shamisa_cli.encoders.names import CONFIG_FILE
 from shamisa_cli.encoders.pretrained import timm_architecture
 from shamisa_cli.encoders.weights import SHARD_SIZE, WEIGHTS_FILE, read_weights, write_weights
 from shamisa_cli.errors import WeightsError
-
-__all__ = ["bundled_models", "load_encoder", "locate_model", "save_encoder"]
 
 
 def load_encoder(folder: Path) -> tuple[Encoder, ModelConfig]:

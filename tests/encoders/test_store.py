@@ -11,12 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from shamisa_cli.encoders.config import FORMAT, ModelConfig, Protocol
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.store import (
-    bundled_models,
-    load_encoder,
-    locate_model,
-    save_encoder,
-)
+from shamisa_cli.encoders.names import bundled_models, locate_model
+from shamisa_cli.encoders.store import load_encoder, save_encoder
 from shamisa_cli.errors import WeightsError
 
 
