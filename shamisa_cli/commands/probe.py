@@ -177,9 +177,13 @@ def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:
     from shamisa_cli.encoders.names import locate_model
     from shamisa_cli.encoders.store import load_encoder
     from shamisa_cli.errors import UsageError
+    from shamisa_cli.heads.store import check_own_folder
     from shamisa_cli.probing.source import make_source, random_encoder
 
-    encoder, config = load_encoder(locate_model(asked.model))
+    folder = locate_model(asked.model)
+    if asked.save_head:
+        check_own_folder(folder)
+    encoder, config = load_encoder(folder)
     protocol = config.protocol
     if asked.crops:
         protocol = dataclasses.replace(protocol, crops=asked.crops)

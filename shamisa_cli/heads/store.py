@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save
 
 from shamisa_cli.errors import UsageError, WeightsError, unknown_name
 from shamisa_cli.heads.head import Head, HeadInfo
+from shamisa_cli.hub.cache import cache_folder
 from shamisa_cli.settings import from_mapping, to_mapping
 
 HEADS_FOLDER = "heads"
@@ -37,6 +38,7 @@ def save_head(model_folder: Path, head: Head) -> Path:
     WeightsError
         if the folder cannot be written.
     """
+    check_own_folder(model_folder)
     tensors_path, info_path = _paths(model_folder, check_head_name(head.info.name))
     tensors = {
         "weight": head.weight.detach().cpu().to(torch.float32).contiguous(),
@@ -53,6 +55,21 @@ def save_head(model_folder: Path, head: Head) -> Path:
             "your own and give it as --model"
         ) from error
     return info_path
+
+
+def check_own_folder(model_folder: Path) -> None:
+    """Refuse a folder of the Hub's cache: its files are links to content that others share.
+
+    Raises
+    ------
+    WeightsError
+        if it is one.
+    """
+    if cache_folder().resolve() in model_folder.resolve().parents:
+        raise WeightsError(
+            f"{model_folder} is of the Hub's cache, which only shamisa pull writes: copy it, with "
+            f"cp -rL {model_folder} my-model, and say --model my-model"
+        )
 
 
 def load_head(model_folder: Path, name: str) -> Head:

@@ -12,13 +12,13 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from hub_server import HubServer
-from huggingface_hub import constants
 from PIL import Image
 
 from shamisa_cli import load
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.names import locate_model
 from shamisa_cli.encoders.store import load_encoder, save_encoder
+from shamisa_cli.errors import WeightsError
 from shamisa_cli.heads.store import load_head, save_head
 
 MODEL = "model.safetensors"
@@ -41,8 +41,14 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def use_fresh_cache(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+@pytest.fixture
+def few_scores(tmp_path: Path) -> Path:
+    """A dataset of twelve small pictures."""
+    for i in range(12):
+        Image.new("RGB", (48, 48), (20 * i, 90, 10)).save(tmp_path / f"{i}.png")
+    table = tmp_path / "scores.csv"
+    table.write_text("image,mos\n" + "".join(f"{i}.png,{i}\n" for i in range(12)))
+    return table
 
 
 def test_a_pushed_model_scores_the_same_from_a_fresh_cache(
@@ -185,6 +191,21 @@ def test_pushing_needs_a_token_that_may_write(
         assert message in refused.output
         assert "hf://me/tiny" in refused.output
     assert hub.state.repositories == {}
+
+
+def test_a_pulled_model_is_not_written_to(
+    hub: HubServer, folder: Path, run: Run, few_scores: Path
+) -> None:
+    assert run("push", folder, "me/tiny").exit_code == 0
+    assert run("pull", "me/tiny").exit_code == 0
+    found = locate_model("me/tiny")
+    whole = (found / "heads" / "toy.safetensors").read_bytes()
+    with pytest.raises(WeightsError, match="cp -rL"):
+        save_head(found, load_head(folder, "toy"))
+    probed = run("probe", "--dataset", few_scores, "--model", "me/tiny", "--save-head", "toy")
+    assert probed.exit_code == 1
+    assert "cp -rL" in probed.output
+    assert (found / "heads" / "toy.safetensors").read_bytes() == whole
 
 
 def test_revisions(hub: HubServer, folder: Path, run: Run) -> None:
