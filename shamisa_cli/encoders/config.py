@@ -15,6 +15,7 @@ FORMAT = 1
 
 
 Pooling = Literal["last", "stages"]
+Statistics = Literal["none", "brisque"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class ModelConfig:
     ----------
     name : what the model calls itself in the ``model`` column.
     backbone : timm name.
-    feature_size : d, the length of h.
+    feature_size : d, the length of the features of one crop.
     pooling : how the backbone's maps become h; see :class:`~shamisa_cli.encoders.encoder.Encoder`.
+    statistics : hand-made features beside h: ``none``, or ``brisque``, those of
+        :mod:`~shamisa_cli.encoders.scene_statistics`.
     default_head : the head that is used when none is asked for.
     training : facts about the pre-training, for people; nothing reads them.
     """
@@ -65,6 +68,7 @@ class ModelConfig:
     backbone: str
     feature_size: int
     pooling: Pooling = "last"
+    statistics: Statistics = "none"
     default_head: str = ""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     protocol: Protocol = field(default_factory=Protocol)

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.backbones import create_backbone, earlier_channels, feature_size
-from shamisa_cli.encoders.config import Pooling, Preprocessing
+from shamisa_cli.encoders.config import ModelConfig, Pooling, Preprocessing, Statistics
+from shamisa_cli.encoders.scene_statistics import SCENE_STATISTICS, scene_statistics
 
 
 class Encoder(nn.Module):
-    """A timm backbone from RGB in [0, 1] to unit-length features.
+    """A timm backbone from RGB in [0, 1] to unit-length features, and statistics if wanted.
 
     State: the backbone's weights, and the preprocessing that belongs to them.
 
@@ -25,6 +26,8 @@ class Encoder(nn.Module):
         those, mean and standard deviation over the picture of every channel of every earlier stage,
         each of these vectors of unit length. Early stages see noise, blur and blocks, which a
         short training leaves out of the last one.
+    statistics : ``none``, as published; or ``brisque``, ours: after h, natural scene statistics of
+        luminance, which are not part of the unit length.
     """
 
     mean: Tensor
@@ -35,13 +38,17 @@ class Encoder(nn.Module):
         backbone: nn.Module,
         preprocessing: Preprocessing | None = None,
         pooling: Pooling = "last",
+        statistics: Statistics = "none",
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
+        self.statistics = statistics
         self.feature_size = feature_size(backbone)
         if pooling == "stages":
             self.feature_size += 2 * sum(earlier_channels(backbone))
+        if statistics == "brisque":
+            self.feature_size += SCENE_STATISTICS
         self.preprocessing = preprocessing or Preprocessing()
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.preprocessing, name)).reshape(1, 3, 1, 1)
@@ -53,12 +60,26 @@ class Encoder(nn.Module):
         backbone: str,
         preprocessing: Preprocessing | None = None,
         pooling: Pooling = "last",
+        statistics: Statistics = "none",
     ) -> Encoder:
         """An encoder with random weights (drawn from torch's generator)."""
-        return cls(create_backbone(backbone), preprocessing, pooling)
+        return cls(create_backbone(backbone), preprocessing, pooling, statistics)
+
+    @classmethod
+    def from_config(cls, config: ModelConfig) -> Encoder:
+        """The encoder that ``config`` describes, with random weights."""
+        return cls.from_name(
+            config.backbone, config.preprocessing, config.pooling, config.statistics
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """h (N, d) of unit length, float32, from crops x (N, 3, H, W), RGB in [0, 1]."""
+        """Features (N, d) float32 from crops x (N, 3, H, W), RGB in [0, 1]: h, then statistics."""
+        if self.statistics == "none":
+            return self.represent(x)
+        return torch.cat([self.represent(x), scene_statistics(x)], dim=1)
+
+    def represent(self, x: Tensor) -> Tensor:
+        """h of unit length, float32, from crops x (N, 3, H, W), RGB in [0, 1]."""
         x = (x - self.mean) / self.std
         if self.pooling == "last":
             return F.normalize(self.backbone(x).float(), dim=1)
@@ -66,11 +87,11 @@ class Encoder(nn.Module):
         last, maps = backbone.forward_intermediates(x)
         parts = [backbone.forward_head(last).float()]
         for stage in maps[:-1]:
-            parts += statistics(stage)
+            parts += moments(stage)
         return F.normalize(torch.cat([F.normalize(part, dim=1) for part in parts], dim=1), dim=1)
 
 
-def statistics(maps: Tensor) -> tuple[Tensor, Tensor]:
+def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (over N, not N-1) of each channel: two (N, C) of (N, C, H, W)."""
     maps = maps.float()
     mean = maps.mean((2, 3))

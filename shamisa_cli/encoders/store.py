@@ -32,7 +32,7 @@ def load_encoder(folder: Path) -> tuple[Encoder, ModelConfig]:
     path = folder / WEIGHTS_FILE
     tensors = read_weights(folder)
     with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
-        encoder = Encoder.from_name(config.backbone, config.preprocessing, config.pooling)
+        encoder = Encoder.from_config(config)
     try:
         encoder.backbone.load_state_dict(tensors)
     except RuntimeError as error:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.backbones import DEFAULT_BACKBONE
-from shamisa_cli.encoders.config import Pooling
+from shamisa_cli.encoders.config import Pooling, Statistics
 from shamisa_cli.pretraining.objective import ObjectiveWeights
 from shamisa_cli.pretraining.schedule import parse_crop, parse_duration
 
@@ -77,7 +77,7 @@ class PretrainConfig:
     backbone : timm name.
     init : ``imagenet``, ``random``, or the name of a model to go on from; ``auto`` is ImageNet's
         where its weights can be had, and else random.
-    pooling : how the finished model reads its features, see
+    pooling, statistics : how the finished model reads its features, see
         :class:`~shamisa_cli.encoders.encoder.Encoder`; training itself sees the last stage only.
     crop : crop side, px; or several with the share of the run at which each ends: ``112:0.6,224``.
     steps, epochs, budget : the run ends at whichever is given (``budget`` is wall-clock: ``25m``);
@@ -88,6 +88,7 @@ class PretrainConfig:
     backbone: str = DEFAULT_BACKBONE
     init: str = "auto"
     pooling: Pooling = "last"
+    statistics: Statistics = "none"
     seed: int = 0
     crop: str = "224"
     steps: int | None = None

@@ -24,7 +24,17 @@ from shamisa_cli.pretraining.start import decide_init
 from shamisa_cli.pretraining.tensorboard import tensorboard_writer
 from shamisa_cli.settings import to_mapping
 
-RESUMABLE = ("steps", "epochs", "budget", "workers", "device", "precision", "compile", "pooling")
+RESUMABLE = (
+    "steps",
+    "epochs",
+    "budget",
+    "workers",
+    "device",
+    "precision",
+    "compile",
+    "pooling",
+    "statistics",
+)
 """Keys that a resumed run may change, beside the optimiser's ``lr`` and ``clip_norm``."""
 
 
@@ -153,7 +163,7 @@ def _end(
 def save_model(trainer: Trainer, out: Path) -> Path:
     """Write the encoder so far as a model folder, ``out``/model."""
     config, trained = trainer.config, trainer.model.encoder
-    encoder = Encoder(trained.backbone, trained.preprocessing, config.pooling)
+    encoder = Encoder(trained.backbone, trained.preprocessing, config.pooling, config.statistics)
     facts = {
         "method": "SHAMISA pre-training (arXiv 2603.13669), no human scores",
         "steps": trainer.step,
@@ -168,6 +178,7 @@ def save_model(trainer: Trainer, out: Path) -> Path:
         backbone=config.backbone,
         feature_size=encoder.feature_size,
         pooling=config.pooling,
+        statistics=config.statistics,
         preprocessing=encoder.preprocessing,
         training=facts,
     )

@@ -76,6 +76,7 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
         FEATURES_VERSION,
         to_mapping(encoder.preprocessing),
         encoder.pooling,
+        encoder.statistics,
         to_mapping(extractor.protocol),
         extractor.device.type,
         extractor.bf16,

@@ -174,4 +174,4 @@ def random_encoder(config: ModelConfig, seed: int) -> Encoder:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Encoder.from_name(config.backbone, config.preprocessing, config.pooling).eval()
+        return Encoder.from_config(config).eval()
