@@ -61,3 +61,32 @@ def check(name: str, root: Path | None, workers: int) -> None:
     if len(dataset.images) != info.n_images:
         raise ShamisaError(f"{name}: only a part is here; the whole is at {info.url}")
     click.echo("complete, every picture can be read")
+
+
+@datasets.command()
+@click.argument("name")
+@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@click.option("--from", "repository", help="Repository of datasets on the Hub.  [default: pyiqa's]")
+def pull(name: str, root: Path | None, repository: str | None) -> None:
+    """Fetch dataset NAME from the Hugging Face Hub into --root.
+
+    Archives are those that the authors of pyiqa publish, or those of --from
+    hf://datasets/owner/name. A fetch that was interrupted goes on when run again.
+    """
+    from tqdm import tqdm
+
+    from shamisa_cli.errors import UsageError
+    from shamisa_cli.hub.names import require_dataset_name
+    from shamisa_cli.probing.datasets.check import state
+    from shamisa_cli.probing.datasets.pull import REPOSITORY, pull_dataset
+    from shamisa_cli.probing.datasets.registry import data_root, dataset_info
+
+    info = dataset_info(name)
+    where = data_root(root)
+    if where is None:
+        raise UsageError("where to? Give --root, or set SHAMISA_DATA, to the folder of datasets")
+    on_hub = require_dataset_name(repository or REPOSITORY)
+    click.echo(f"{info.title}: terms of use at {info.url}\ncite: {info.citation}", err=True)
+    with tqdm(unit="file", desc="unpacked", disable=None) as shown:
+        pull_dataset(info, where, on_hub, shown.update)
+    click.echo(state(info, where))

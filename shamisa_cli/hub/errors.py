@@ -16,27 +16,28 @@ LOG_IN = "set HF_TOKEN, or run: hf auth login"
 
 
 @contextmanager
-def explained(name: HubName, access: str = "read") -> Iterator[None]:
+def explained(name: HubName, access: str = "read", place: str = "HF_HOME") -> Iterator[None]:
     """Turn whatever a transfer raises into one :class:`HubError`; ours pass through.
 
     Parameters
     ----------
     name : the repository.
     access : ``read`` or ``write``, what the transfer needs.
+    place : the setting that says where files go.
     """
     try:
         yield
     except ShamisaError:
         raise
     except Exception as error:  # of httpx, requests, hf_xet, the system: it differs by version
-        raise HubError(f"{name}: {_explain(error, name, access)}") from error
+        raise HubError(f"{name}: {_explain(error, name, access, place)}") from error
 
 
-def _explain(error: BaseException, name: HubName, access: str) -> str:
+def _explain(error: BaseException, name: HubName, access: str, place: str) -> str:
     """The first cause of ``error`` that is known, or else its own first line."""
     cause: BaseException | None = error
     while cause is not None:
-        known = _of_the_hub(cause, name, access) or _of_the_way(cause)
+        known = _of_the_hub(cause, name, access) or _of_the_way(cause, place)
         if known:
             return known
         cause = cause.__cause__ or cause.__context__
@@ -73,7 +74,7 @@ def _of_the_hub(error: BaseException, name: HubName, access: str) -> str | None:
     return f"the Hub refuses this (status {status}): {error.server_message or error}"
 
 
-def _of_the_way(error: BaseException) -> str | None:
+def _of_the_way(error: BaseException, place: str) -> str | None:
     """What came between the Hub and us, if ``error`` tells."""
     from huggingface_hub import constants
 
@@ -81,11 +82,11 @@ def _of_the_way(error: BaseException) -> str | None:
         return f"{constants.ENDPOINT} did not answer in time; run the command again"
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return (
-            f"no room on the disk ({error.strerror}): free some, or set HF_HOME to a folder with "
-            f"room (now {constants.HF_HOME}), and run the command again"
+            f"no room on the disk ({error.strerror}): free some, or let {place} be a folder with "
+            "room, and run the command again"
         )
     if isinstance(error, PermissionError):
-        return f"{error.filename}: may not be written; set HF_HOME to a folder of your own"
+        return f"{error.filename}: may not be written; let {place} be a folder of your own"
     if isinstance(error, OSError) and "Consistency check failed" in str(error):
         return "the connection was cut before the end; run the command again, and it goes on"
     if isinstance(error, ConnectionError) or type(error).__module__.startswith(HTTP_LIBRARIES):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from shamisa_cli.errors import UsageError
@@ -71,3 +71,15 @@ def require_hub_name(text: str) -> HubName:
     if name is None:
         raise UsageError(f"{text!r}: expected a name on the Hub, {SCHEME}owner/name[@revision]")
     return name
+
+
+def require_dataset_name(text: str) -> HubName:
+    """The repository of datasets ``[hf://][datasets/]owner/name[@revision]``.
+
+    Raises
+    ------
+    UsageError
+        for any other text.
+    """
+    short = text.removeprefix(SCHEME).removeprefix("datasets/")
+    return replace(require_hub_name(short), kind="dataset")

@@ -19,11 +19,13 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @dataclass
 class Faults:
-    """What goes wrong: ``cuts`` large downloads break off after ``cut_after`` bytes each; ``spoil``
-    turns a bit of each; answers wait ``delay`` seconds, or have ``status``."""
+    """What goes wrong: ``cuts`` large downloads break off after ``cut_after`` bytes each, and with
+    ``cut_for_good`` all that follow get nothing; ``spoil`` turns a bit of each; answers wait
+    ``delay`` seconds, or have ``status``."""
 
     cuts: int = 0
     cut_after: int = 0
+    cut_for_good: bool = False
     spoil: bool = False
     delay: float = 0.0
     status: int = 0
@@ -103,8 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
             if faults.spoil:
                 rest = rest[:-1] + bytes([rest[-1] ^ 1])
             if faults.cuts > 0:
-                faults.cuts -= 1
                 self.wfile.write(rest[: faults.cut_after])
+                faults.cuts -= 0 if faults.cut_for_good else 1
+                faults.cut_after = 0 if faults.cut_for_good else faults.cut_after
                 self.close_connection = True
                 return
         self.wfile.write(rest)

@@ -1,0 +1,64 @@
+"""Archives into folders; nothing that an archive says can land outside."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from shamisa_cli.errors import ShamisaError
+
+ENDINGS = (".tgz", ".tar.gz", ".tar", ".zip")
+
+
+def unpack(archive: Path, into: Path, progress: Callable[[int], object]) -> None:
+    """Unpack a tar or zip archive.
+
+    Parameters
+    ----------
+    archive : its name ends in one of :data:`ENDINGS`.
+    into : folder; made if missing.
+    progress : called after each file.
+
+    Raises
+    ------
+    ShamisaError
+        if the archive is damaged, or would write outside ``into``, or there is no room.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    try:
+        if archive.name.endswith(".zip"):
+            _unpack_zip(archive, into, progress)
+        else:
+            _unpack_tar(archive, into, progress)
+    except (tarfile.FilterError, _OutsideError) as error:
+        raise ShamisaError(f"{archive}: refused, for it would write outside: {error}") from error
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ShamisaError(f"{archive}: damaged: {error}; remove it, and fetch it again") from error
+    except OSError as error:
+        raise ShamisaError(f"{archive}: cannot be unpacked into {into}: {error}") from error
+
+
+class _OutsideError(Exception):
+    """A member of a zip archive that would land outside."""
+
+
+def _unpack_tar(archive: Path, into: Path, progress: Callable[[int], object]) -> None:
+    if not hasattr(tarfile, "data_filter"):
+        raise ShamisaError("this Python cannot unpack safely: 3.10.12, 3.11.4 and later can")
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            tar.extract(member, into, filter="data")
+            progress(1)
+
+
+def _unpack_zip(archive: Path, into: Path, progress: Callable[[int], object]) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            path = PurePosixPath(member.filename.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+                raise _OutsideError(repr(member.filename))
+            opened.extract(member, into)
+            progress(1)
