@@ -34,7 +34,7 @@ def fetch_large_file(name: HubName, file: str, listing: Listing, folder: Path, p
     """
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     size, digest = listing.sizes[file], listing.digests.get(file, "")
     whole = folder / PurePosixPath(file).name

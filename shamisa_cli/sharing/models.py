@@ -13,6 +13,7 @@ from shamisa_cli.encoders.names import CONFIG_FILE, bundled_folder, bundled_mode
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.heads.head import HeadInfo
 from shamisa_cli.heads.store import list_heads, load_head
+from shamisa_cli.hub.cache import cache_folder
 from shamisa_cli.hub.names import HubName
 
 Where = Literal["bundled", "cached", "local"]
@@ -79,7 +80,7 @@ def _cached() -> list[tuple[HubName, Path]]:
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repositories = scan_cache_dir().repos
+        repositories = scan_cache_dir(cache_folder()).repos
     except CacheNotFound:
         return []
     found = []

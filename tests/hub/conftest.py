@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import HubServer
-from huggingface_hub import close_session, constants
+from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
 TOKEN = "hf_of_me"
@@ -30,4 +30,3 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
         disable_progress_bars()
         yield server
         enable_progress_bars()
-        close_session()

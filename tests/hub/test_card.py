@@ -1,0 +1,103 @@
+"""Model cards: the figures are the heads', what a person wrote stays."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.errors import ShamisaError
+from shamisa_cli.heads.head import HeadInfo
+from shamisa_cli.hub.names import HubName
+from shamisa_cli.sharing.card import updated_card
+
+NAME = HubName("me", "tiny")
+CONFIG = ModelConfig("tiny", "test_resnet", 8, default_head="koniq")
+HEADS = [
+    HeadInfo("koniq", "koniq", (0, 100), True, 10073, 16, 1.0, {"srcc": 0.912345, "plcc": 0.93}),
+    HeadInfo("own", "my own photos", (1, 5), True, 40, 16, 1.0, {"srcc": 0.5}),
+]
+
+
+def parts(card: str) -> tuple[dict, str]:
+    """The metadata and the text, split by hand."""
+    match = re.fullmatch(r"---\n(.*?)\n---\n(.*)", card, re.DOTALL)
+    assert match is not None
+    return yaml.safe_load(match[1]), match[2]
+
+
+def figures(data: dict) -> dict[tuple[str, str], float]:
+    return {
+        (result["dataset"].get("config", ""), metric["type"]): metric["value"]
+        for model in data["model-index"]
+        for result in model["results"]
+        for metric in result["metrics"]
+    }
+
+
+def test_a_new_card_says_what_is_known() -> None:
+    data, text = parts(updated_card(None, CONFIG, HEADS, NAME))
+    assert data["license"] == "apache-2.0"
+    assert data["library_name"] == "shamisa"
+    assert data["pipeline_tag"] == "image-classification"
+    assert "image-quality-assessment" in data["tags"]
+    assert data["datasets"] == ["koniq"]
+    assert figures(data) == {
+        ("head koniq", "srcc"): 0.9123,
+        ("head koniq", "plcc"): 0.93,
+        ("head own", "srcc"): 0.5,
+    }
+    for words in ("# tiny", "shamisa pull hf://me/tiny", "| `koniq` (default) |", "my own photos"):
+        assert words in text
+
+
+def test_the_metadata_of_a_person_stays() -> None:
+    mine = (
+        "---\nlicense: mit\ntags: [photos, shamisa]\ndatasets: me/photos\nfunny: {a: 1}\n"
+        "model-index:\n- name: Mine\n  results:\n  - task: {type: x}\n"
+        "    dataset: {type: kadid, name: KADID-10k}\n    metrics: [{type: srcc, value: 0.7}]\n"
+        "  - task: {type: x}\n    dataset: {type: koniq, name: koniq, config: head gone}\n"
+        "    metrics: [{type: srcc, value: 0.1}]\n---\n\n# Mine\n"
+    )
+    data, text = parts(updated_card(mine, CONFIG, HEADS, NAME))
+    assert data["license"] == "mit"
+    assert data["tags"][:2] == ["photos", "shamisa"]
+    assert data["tags"].count("shamisa") == 1
+    assert data["datasets"] == ["me/photos", "koniq"]
+    assert data["funny"] == {"a": 1}
+    assert figures(data)["", "srcc"] == 0.7
+    assert ("head gone", "srcc") not in figures(data)
+    assert data["model-index"][0]["name"] == "Mine"
+    assert text == "\n# Mine\n"
+    assert parts(updated_card(mine, CONFIG, HEADS, NAME, "cc0-1.0"))[0]["license"] == "cc0-1.0"
+
+
+def test_bringing_a_card_up_to_date_twice_changes_nothing() -> None:
+    once = updated_card(None, CONFIG, HEADS, NAME)
+    assert updated_card(once, CONFIG, HEADS, NAME) == once
+
+
+bodies = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=80)
+
+
+@given(bodies.filter(lambda text: not text.lstrip().startswith("---")), st.booleans())
+def test_the_text_stays_as_it_is(body: str, with_metadata: bool) -> None:
+    card = f"---\nlicense: mit\n---\n{body}" if with_metadata else body
+    made = updated_card(card, CONFIG, HEADS, NAME)
+    assert made.endswith(f"\n---\n{body}")
+
+
+def test_a_model_without_heads_or_figures_has_no_model_index() -> None:
+    assert "model-index" not in parts(updated_card(None, CONFIG, [], NAME))[0]
+
+
+@pytest.mark.parametrize(
+    "card", ["---\nlicense: [\n---\n", "---\n- a\n---\n", "---\nmodel-index: [{}]\n---\n"]
+)
+def test_metadata_that_cannot_be_read_is_told(card: str) -> None:
+    with pytest.raises(ShamisaError, match=r"README\.md: its metadata cannot be read"):
+        updated_card(card, CONFIG, HEADS, NAME)
