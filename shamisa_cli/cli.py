@@ -24,6 +24,7 @@ COMMANDS = (
     "datasets",
     "graphs",
     "backbones",
+    "export",
 )
 """One module of ``shamisa_cli.commands`` each, in the order of ``shamisa --help``."""
 

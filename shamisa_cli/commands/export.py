@@ -1,0 +1,59 @@
+"""``shamisa export``: a model and a head as one graph, for onnxruntime or torch.export."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--onnx", type=FILE, help="Write an ONNX file; needs: pip install 'shamisa[export]'")
+@click.option("--torch-export", type=FILE, help="Write a torch.export file (.pt2).")
+@click.option("--head", help="Which head of the model.  [default: the model's own]")
+def export(model: str, onnx: Path | None, torch_export: Path | None, head: str | None) -> None:
+    """Write encoder and head of MODEL as one graph: crops in, scores from 0 to 100 out.
+
+    The graph takes any number of photos, normalises their crops itself, and is checked after
+    writing: its scores must be torch's to within 0.001. See docs/export.md.
+
+    \b
+    shamisa export default --onnx fast.onnx
+    shamisa export ./runs/mine --head koniq --onnx mine.onnx --torch-export mine.pt2
+    """
+    from shamisa_cli.exporting.describe import describe
+    from shamisa_cli.exporting.files import place_verified, save_onnx, save_torch_export, trace
+    from shamisa_cli.exporting.graph import make_graph, sample_crops
+    from shamisa_cli.scoring import load
+
+    _check_files(onnx, torch_export)
+    scorer = load(model, head, device="cpu", precision="fp32")
+    graph = make_graph(scorer.extractor, scorer.head)
+    crops = sample_crops(scorer.extractor)
+    program = trace(graph, crops[:2])
+    facts = describe(scorer.model, scorer.head.info, scorer.extractor.protocol)
+    click.echo(f"model {scorer.model}, head {scorer.head.info.name}")
+    for path, save in ((onnx, save_onnx), (torch_export, save_torch_export)):
+        if path is not None:
+            difference = place_verified(path, partial(save, program, facts), graph, crops)
+            click.echo(f"{path}: written; differs from torch by at most {difference:.1g}")
+
+
+def _check_files(onnx: Path | None, torch_export: Path | None) -> None:
+    """Refuse what cannot be written, before anything is computed."""
+    from shamisa_cli.errors import UsageError
+    from shamisa_cli.exporting.files import check_onnx_installed
+
+    if onnx is None and torch_export is None:
+        raise UsageError("nothing to make: give --onnx FILE, --torch-export FILE, or both")
+    for path in (onnx, torch_export):
+        if path and not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
+    if torch_export and torch_export.suffix != ".pt2":
+        raise UsageError(f"{torch_export}: torch.export files end in .pt2")
+    if onnx:
+        check_onnx_installed()

@@ -1,0 +1,123 @@
+"""The graph as a file, ONNX or torch.export: written, read back, compared, and only then in place.
+
+Sources: https://onnx.ai/onnx, https://docs.pytorch.org/docs/stable/export.html.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.exporting.graph import INPUT, OUTPUTS, ScoreGraph
+
+TOLERANCE = 1e-3
+"""The largest difference of a score (0-100) or raw prediction between the graph and torch."""
+
+EXTERNAL_BYTES = 1_900_000_000
+"""Weights above this lie in a file beside the ONNX file, which can hold 2 GB."""
+
+FACTS = "shamisa"
+"""Key under which a file says what it is, as JSON."""
+
+Run = Callable[[Tensor], Sequence[Any]]
+"""Crops to (score, raw)."""
+
+
+def trace(graph: ScoreGraph, example: Tensor) -> ExportedProgram:
+    """The graph as torch.export sees it, for any number of photos and places.
+
+    Parameters
+    ----------
+    example : crops of at least two photos at two places (one of either would be taken for fixed).
+
+    Raises
+    ------
+    ShamisaError
+        for a backbone that torch.export cannot follow.
+    """
+    dynamic = {0: Dim("photos"), 1: Dim("places")}
+    try:
+        return torch.export.export(graph, (example,), dynamic_shapes=(dynamic,))
+    except Exception as error:  # the compiler raises dozens of kinds
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ShamisaError(f"torch.export cannot follow this backbone: {first}") from error
+
+
+def check_onnx_installed() -> None:
+    """Refuse to export to ONNX without its packages."""
+    needed = ("onnx", "onnxscript", "onnxruntime")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f'--onnx needs {", ".join(missing)}: pip install "shamisa[export]"')
+
+
+def save_onnx(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:
+    """Write an ONNX file, weights inside unless they are too large, and open it in onnxruntime."""
+    import onnxruntime
+
+    made = torch.onnx.export(
+        program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
+    )
+    assert made is not None
+    made.model.metadata_props[FACTS] = json.dumps(facts)
+    size = sum(value.numel() * value.element_size() for value in program.state_dict.values())
+    made.save(str(path), external_data=size > EXTERNAL_BYTES)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda crops: session.run(list(OUTPUTS), {INPUT: crops.numpy()})
+
+
+def save_torch_export(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:
+    """Write a .pt2 file, and load it back."""
+    torch.export.save(program, path, extra_files={f"{FACTS}.json": json.dumps(facts)})
+    return torch.export.load(path).module()
+
+
+def place_verified(
+    path: Path, save: Callable[[Path], Run], graph: ScoreGraph, crops: Tensor
+) -> float:
+    """Write ``path`` by ``save``, if what was written computes what ``graph`` does.
+
+    Parameters
+    ----------
+    crops : (N, K, S, 3, side, side) uint8, what is compared; all of them, and the first place of
+        the first photo alone.
+
+    Returns
+    -------
+    The largest difference of any output, at most :data:`TOLERANCE`.
+
+    Raises
+    ------
+    ShamisaError
+        if it differs by more, or cannot be written; then no file is there, nor half of one.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".shamisa-", dir=path.parent) as folder:
+            run = save(Path(folder) / path.name)
+            difference = max(_difference(run, graph, some) for some in (crops, crops[:1, :1]))
+            if not difference <= TOLERANCE:
+                raise ShamisaError(
+                    f"{path}: not written, since it differs from torch by {difference:.2g}, more "
+                    f"than {TOLERANCE:g}"
+                )
+            for file in Path(folder).iterdir():
+                file.replace(path.parent / file.name)
+    except OSError as error:
+        raise ShamisaError(f"{path}: cannot be written: {error.strerror}") from error
+    return difference
+
+
+@torch.inference_mode()
+def _difference(run: Run, graph: ScoreGraph, crops: Tensor) -> float:
+    """The largest over the outputs and photos."""
+    pairs = zip(run(crops), graph(crops), strict=True)
+    return max(float((torch.as_tensor(got) - wanted).abs().max()) for got, wanted in pairs)

@@ -1,0 +1,168 @@
+"""`shamisa export` from the command line, and what others can do with its files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from shamisa_cli.cli import app
+from shamisa_cli.encoders.names import bundled_folder, bundled_models
+from shamisa_cli.exporting import files
+from shamisa_cli.exporting.graph import photo_crops
+from shamisa_cli.heads.store import list_heads
+from shamisa_cli.scoring import load
+
+DOCS = Path(__file__).parents[2] / "docs" / "export.md"
+needs_onnx = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
+    reason='needs pip install "shamisa[export]"',
+)
+
+
+def export(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny model as fast.onnx and fast.pt2."""
+    folder = tmp_path_factory.mktemp("exported")
+    result = export(
+        tiny_model, "--onnx", folder / "fast.onnx", "--torch-export", folder / "fast.pt2"
+    )
+    assert result.exit_code == 0, result.output
+    differences = re.findall(r"differs from torch by at most (\S+)", result.stdout)
+    assert len(differences) == 2
+    assert all(0 <= float(difference) <= 1e-3 for difference in differences)
+    assert sorted(path.name for path in folder.iterdir()) == ["fast.onnx", "fast.pt2"]
+    return folder
+
+
+@needs_onnx
+def test_any_number_of_photos_and_places(
+    made: Path, tiny_model: Path, sample_photos: list[Image.Image]
+) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(made / "fast.onnx"))
+    program = torch.export.load(made / "fast.pt2").module()
+    scorer = load(tiny_model, precision="fp32")
+    crops = torch.cat([photo_crops(scorer.extractor, photo) for photo in sample_photos])
+    wanted = [scorer.score(photo).score for photo in sample_photos]
+    for n in (1, 2):
+        (scores,) = session.run(["score"], {"crops": crops[:n].numpy()})
+        np.testing.assert_allclose(scores, wanted[:n], atol=2e-3)
+        np.testing.assert_allclose(program(crops[:n])[0].detach(), wanted[:n], atol=2e-3)
+    (one_place,) = session.run(["raw"], {"crops": crops[:, :1].numpy()})
+    assert one_place.shape == (2,)
+
+
+@needs_onnx
+def test_the_file_says_what_it_is(made: Path, tiny_model: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(made / "fast.onnx"))
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["shamisa"])
+    assert facts["model"] == load(tiny_model).model
+    assert (facts["head"]["name"], facts["protocol"]["crop"]) == ("toy", 224)
+    extra = {"shamisa.json": ""}
+    torch.export.load(made / "fast.pt2", extra_files=extra)
+    assert json.loads(extra["shamisa.json"]) == facts
+
+
+@needs_onnx
+@pytest.mark.parametrize("size", [(640, 427), (1500, 1000), (300, 500), (100, 70)])
+def test_the_recipe_of_the_docs(
+    made: Path,
+    tiny_model: Path,
+    sample_photos: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+) -> None:
+    monkeypatch.chdir(made)
+    sample_photos[0].resize(size).save("photo.jpg")
+    recipe = re.search(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert recipe is not None
+    names: dict[str, np.ndarray] = {}
+    exec(compile(recipe[1], str(DOCS), "exec"), names)
+    wanted = load(tiny_model, precision="fp32").score("photo.jpg")
+    assert float(names["score"][0]) == pytest.approx(wanted.score, abs=2e-3)
+    Path("photo.jpg").unlink()
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("model", "head"),
+    [(m, h) for m in bundled_models() for h in list_heads(bundled_folder() / m)],
+)
+def test_every_bundled_head(model: str, head: str, tmp_path: Path) -> None:
+    result = export(model, "--head", head, "--onnx", tmp_path / "made.onnx")
+    assert result.exit_code == 0, result.output
+
+
+@needs_onnx
+def test_large_weights_lie_beside(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "EXTERNAL_BYTES", 0)
+    result = export(tiny_model, "--onnx", tmp_path / "made.onnx")
+    assert result.exit_code == 0, result.output
+    assert len(list(tmp_path.iterdir())) == 2
+    assert (tmp_path / "made.onnx").stat().st_size < 1_500_000
+
+
+def test_a_file_that_differs_is_not_written(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(program: object, facts: object, path: Path) -> files.Run:
+        path.write_text("half a file")
+        return lambda crops: [torch.full((len(crops),), 50.0), torch.zeros(len(crops))]
+
+    monkeypatch.setattr(files, "save_torch_export", wrong)
+    (tmp_path / "made.pt2").write_text("earlier")
+    result = export(tiny_model, "--torch-export", tmp_path / "made.pt2")
+    assert result.exit_code == 1
+    assert "not written, since it differs from torch by" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["made.pt2"]
+    assert (tmp_path / "made.pt2").read_text() == "earlier"
+
+
+def test_missing_packages_are_named(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    result = export(tiny_model, "--onnx", tmp_path / "made.onnx")
+    assert result.exit_code == 2
+    assert 'pip install "shamisa[export]"' in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{model}"], "nothing to make"),
+        (["{model}", "--torch-export", "/no/such/x.pt2"], "there is no folder /no/such"),
+        (["{model}", "--torch-export", "x.onnx"], "end in .pt2"),
+        (["{model}", "--head", "toyy", "--torch-export", "x.pt2"], "Did you mean toy"),
+        ([], "Missing argument"),
+    ],
+)
+def test_usage_errors(tiny_model: Path, arguments: list[str], message: str) -> None:
+    result = export(*(each.format(model=tiny_model) for each in arguments))
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_model(tmp_path: Path) -> None:
+    result = export("fasst", "--torch-export", tmp_path / "x.pt2")
+    assert result.exit_code == 1
+    assert "fast" in result.output
+    assert list(tmp_path.iterdir()) == []
