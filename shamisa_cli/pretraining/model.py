@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
 from shamisa_cli.encoders.encoder import Encoder, Projector
 from shamisa_cli.graphs.combine import Combined, GraphCombination
@@ -91,14 +92,12 @@ def forward_loss(
     layout = config.batch
     with torch.autocast(crops.device.type, autocast, enabled=autocast is not None):
         own = model.encoder(crops)
-    h = gather_rows(own, ranks)
-    if ranks.world > 1:
-        order = global_order(layout, ranks.shares(layout.tiny_batches)).to(h.device)
-        h = torch.zeros_like(h).index_copy(0, order, h)
+    h = all_crops(own, layout, ranks)
     if not bool(torch.isfinite(h).all()):
         raise FloatingPointError("the representations are not finite")
     z = model.projector(h)
-    inputs = GraphInputs(layout, metadata.to(h.device), h.detach(), z.detach())
+    pixels = all_crops(crops, layout, ranks) if model.graphs.uses_crops else None
+    inputs = GraphInputs(layout, metadata.to(h.device), h.detach(), z.detach(), pixels)
     combined = model.graphs(inputs)
     auxiliary = model.graphs.auxiliary_losses(h, inputs)
     views = layout.view.to(h.device)
@@ -106,3 +105,12 @@ def forward_loss(
     if not bool(torch.isfinite(loss.total)):
         raise FloatingPointError("the loss is not finite")
     return Step(loss, combined, h, z)
+
+
+def all_crops(own: Tensor, layout: BatchLayout, ranks: Ranks) -> Tensor:
+    """(N, …) in the order of ``layout`` from what each rank has of its own crops (n, …)."""
+    if ranks.world == 1:
+        return own
+    rows = gather_rows(own, ranks)
+    order = global_order(layout, ranks.shares(layout.tiny_batches)).to(rows.device)
+    return torch.zeros_like(rows).index_copy(0, order, rows)

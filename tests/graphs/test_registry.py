@@ -55,7 +55,7 @@ def third_party(tmp_path, monkeypatch):
 
 
 OURS = {
-    "arniqa", "contrique", "degradation", "dist_dist", "knn", "paired_view", "ref_dist", "ref_ref",
+    "arniqa", "contrique", "degradation", "dist_dist", "fidelity", "knn", "paired_view", "ref_dist", "ref_ref",
     "reiqa", "transport", "vicreg",
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ import torch.multiprocessing as mp
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.errors import UsageError
 from shamisa_cli.pretraining.batches import global_order, step_metadata
-from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
+from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig, ProjectorConfig
 from shamisa_cli.pretraining.model import forward_loss, make_model
 from shamisa_cli.pretraining.parallel import Ranks, join_ranks, leave_ranks, sum_gradients
 
@@ -23,6 +23,8 @@ CONFIG = PretrainConfig(
     init="random",
     batch=LAYOUT,
     projector=ProjectorConfig(hidden=32, out=16),
+    # Beside the published sources one that looks at the pixels of all processes.
+    graphs=GraphsConfig(sources={**GraphsConfig().sources, "fidelity": {}}),
 )
 
 
