@@ -45,7 +45,7 @@ class HubServer:
         class Handler(_Handler):
             server_of = hub
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{port}"
@@ -60,6 +60,11 @@ class HubServer:
     def ranges(self) -> list[str]:
         """The Range headers of the downloads so far."""
         return [headers["range"] for _, _, headers in self.requests if "range" in headers]
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is none."""
 
 
 class _Handler(BaseHTTPRequestHandler):

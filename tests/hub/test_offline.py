@@ -70,7 +70,7 @@ def test_a_model_that_is_here_needs_no_network(
     assert len(hub.requests) == asked
 
 
-SCORE = """
+ALL = """
 import socket, sys
 from click.testing import CliRunner
 from shamisa_cli.cli import app
@@ -80,38 +80,30 @@ def run(*args):
     assert result.exit_code == 0, result.output
     return result.stdout
 
-if sys.argv[1] == "push":
-    print(run("push", sys.argv[2], "hf://me/tiny"))
-else:
-    run("pull", "hf://me/tiny")
-    def refuse(*_, **__):
-        raise AssertionError("the network was asked")
-    socket.socket.connect = refuse
-    print(run("score", sys.argv[2], "--model", "hf://me/tiny"))
+run("push", sys.argv[1], "hf://me/tiny")
+run("pull", "hf://me/tiny")
+def refuse(*_, **__):
+    raise AssertionError("the network was asked")
+socket.socket.connect = refuse
+print(run("score", sys.argv[2], "--model", "hf://me/tiny"))
 """
 
 
 def test_the_environment_variables_of_the_client_are_what_counts(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    """Processes of their own: HF_ENDPOINT, HF_TOKEN and HF_HOME are read on import."""
-    Image.fromarray(load_sample_image("flower.jpg")).save(tmp_path / "flower.png")
+    """A process of its own: HF_ENDPOINT, HF_TOKEN and HF_HOME are read on import."""
+    photo = tmp_path / "flower.png"
+    Image.fromarray(load_sample_image("flower.jpg")).save(photo)
     with HubServer() as server:
         server.state.tokens = {"hf_mine": ("me", True)}
         mine = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_XET": "1"}
-
-        def run(task: str, what: Path) -> str:
-            home = {"HF_HOME": str(tmp_path / f"home of {task}")}
-            done = subprocess.run(
-                [sys.executable, "-c", SCORE, task, str(what)],
-                env={**os.environ, **mine, **home},
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, done.stderr
-            return done.stdout
-
-        assert f"{server.url}/me/tiny" in run("push", tiny_model)
-        scored = run("score", tmp_path / "flower.png")
-    here = load(tiny_model).score(tmp_path / "flower.png").score
-    assert scored.split("\t")[0] == f"{here:.4f}"
+        done = subprocess.run(
+            [sys.executable, "-c", ALL, str(tiny_model), str(photo)],
+            env={**os.environ, **mine, "HF_HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "model.safetensors" in server.state.repositories["model", "me/tiny"].files()
+    assert done.stdout.split("\t")[0] == f"{load(tiny_model).score(photo).score:.4f}"

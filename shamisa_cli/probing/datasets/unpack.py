@@ -58,7 +58,7 @@ def _unpack_zip(archive: Path, into: Path, progress: Callable[[int], object]) ->
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
             path = PurePosixPath(member.filename.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            if path.is_absolute() or any(part == ".." or ":" in part for part in path.parts):
                 raise _OutsideError(repr(member.filename))
             opened.extract(member, into)
             progress(1)
