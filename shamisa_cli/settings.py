@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
-from shamisa_cli.errors import UsageError, unknown_name
+from shamisa_cli.errors import UsageError, WeightsError, unknown_name
 
 T = TypeVar("T")
 
@@ -47,6 +49,28 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         return cls(**made)
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
+
+
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in a file of a model.
+
+    Parameters
+    ----------
+    path : UTF-8.
+    what : what the message calls it, such as ``head``.
+
+    Raises
+    ------
+    WeightsError
+        if there is none.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable {what}: {error}") from error
+    if not isinstance(values, dict):
+        raise WeightsError(f"{path}: expected a JSON object")
+    return values
 
 
 def to_mapping(value: Any) -> Any:

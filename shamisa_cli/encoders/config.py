@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shamisa_cli.errors import UsageError, WeightsError
-from shamisa_cli.settings import from_mapping, to_mapping
+from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
 
 FORMAT = 1
 """Version of the folder format; raised when an older shamisa could no longer read it rightly."""
@@ -82,12 +82,7 @@ class ModelConfig:
     @classmethod
     def load(cls, path: Path) -> ModelConfig:
         """Read ``config.json``; a newer format is refused, and so is a key we do not know."""
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise WeightsError(f"{path}: not a readable config.json: {error}") from error
-        if not isinstance(values, dict):
-            raise WeightsError(f"{path}: expected a JSON object")
+        values = read_json_object(path, "config.json")
         if isinstance(values.get("format"), int) and values["format"] > FORMAT:
             raise WeightsError(
                 f"{path}: format {values['format']} is newer than this shamisa reads ({FORMAT}); "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from shamisa_cli.errors import HubError, UsageError, WeightsError
 from shamisa_cli.hub.cache import cached_file
 from shamisa_cli.hub.fetch import fetch_model
 from shamisa_cli.hub.names import HubName, parse_hub_name
-from shamisa_cli.settings import from_mapping
+from shamisa_cli.settings import from_mapping, read_json_object
 
 
 def imagenet_folder(backbone: str, *, fetch: bool) -> Path:
@@ -65,7 +64,7 @@ def imagenet_name(backbone: str) -> HubName:
 
 def timm_architecture(config_file: Path) -> str | None:
     """The architecture that a timm repository's config.json names; None if it is not timm's."""
-    return _config(config_file).get("architecture")
+    return read_json_object(config_file, CONFIG_FILE).get("architecture")
 
 
 def load_pretrained(folder: Path, backbone: str) -> Encoder:
@@ -106,20 +105,10 @@ def _facts(folder: Path, backbone: str) -> dict[str, Any]:
     known = timm.get_pretrained_cfg(backbone)
     if not path.is_file() and known is not None:
         return {"architecture": backbone, "pretrained_cfg": known.to_dict()}
-    return _config(path)
+    return read_json_object(path, CONFIG_FILE)
 
 
 def _preprocessing(facts: dict[str, Any]) -> Preprocessing:
     """The normalisation that the weights were trained with; ImageNet's if they do not say."""
     known: dict[str, Any] = {key: list(facts[key]) for key in ("mean", "std") if key in facts}
     return from_mapping(Preprocessing, known, "pretrained_cfg")
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable config.json: {error}") from error
-    if not isinstance(config, dict):
-        raise WeightsError(f"{path}: expected a JSON object")
-    return config

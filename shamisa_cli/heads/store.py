@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from shamisa_cli.errors import UsageError, WeightsError, unknown_name
 from shamisa_cli.heads.head import Head, HeadInfo
 from shamisa_cli.hub.cache import cache_folder
-from shamisa_cli.settings import from_mapping, to_mapping
+from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
 
 HEADS_FOLDER = "heads"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -121,13 +121,7 @@ def _paths(model_folder: Path, name: str) -> tuple[Path, Path]:
 
 def _read_info(path: Path) -> HeadInfo:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable head: {error}") from error
-    if not isinstance(values, dict):
-        raise WeightsError(f"{path}: expected a JSON object")
-    try:
-        return from_mapping(HeadInfo, values, str(path))
+        return from_mapping(HeadInfo, read_json_object(path, "head"), str(path))
     except UsageError as error:
         raise WeightsError(str(error)) from error
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from shamisa_cli.digests import file_digest
 from shamisa_cli.errors import HubError
+from shamisa_cli.hub.cache import cached_file
 from shamisa_cli.hub.errors import explained
 from shamisa_cli.hub.names import HubName
 
@@ -85,7 +86,7 @@ def fetch_model(name: HubName, check_config: Callable[[Path], object]) -> Path:
     """
     from huggingface_hub import hf_hub_download, snapshot_download
 
-    listing = list_repository(name)
+    listing = _listing_or_what_is_here(name)
     files = model_files(name, listing)
     with explained(name):
         with TemporaryDirectory() as folder:
@@ -98,6 +99,19 @@ def fetch_model(name: HubName, check_config: Callable[[Path], object]) -> Path:
     if config.parent.name != listing.commit:
         raise HubError(f"{name}: changed while it was fetched; run the command again")
     return config.parent
+
+
+def _listing_or_what_is_here(name: HubName) -> Listing:
+    """:func:`list_repository`; its error says so if there is an earlier copy that can be used."""
+    try:
+        return list_repository(name)
+    except HubError as error:
+        here = cached_file(name, CONFIG)
+        if here is None:
+            raise
+        raise HubError(
+            f"{error} (as pulled before it is here, and of use: {here.parent})"
+        ) from error
 
 
 def model_files(name: HubName, listing: Listing) -> list[str]:
@@ -119,15 +133,6 @@ def model_files(name: HubName, listing: Listing) -> list[str]:
     if CONFIG not in listing.sizes:
         raise HubError(f"{name}: holds no model of ours or timm's: there is no {CONFIG}")
     return [path for path in listing.sizes if _any_match(path, (*WEIGHTS, *OTHERS))]
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 (hexadecimal) of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _check_digests(name: HubName, folder: Path, listing: Listing, files: list[str]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path, PurePosixPath
 
+from shamisa_cli.digests import file_digest
 from shamisa_cli.errors import HubError
 from shamisa_cli.hub.errors import explained
-from shamisa_cli.hub.fetch import Listing, file_digest
+from shamisa_cli.hub.fetch import Listing
 from shamisa_cli.hub.names import HubName
 
 
@@ -69,6 +70,6 @@ def _check_room(name: HubName, folder: Path, size: int, place: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise HubError(
-            f"{name}: {size / 1e9:.1f} GB to fetch, and {free / 1e9:.1f} GB free in {folder}; free "
-            f"some, or let {place} be a folder with room"
+            f"{name}: {size / 1e6:,.0f} MB to fetch, and {free / 1e6:,.0f} MB free in {folder}; "
+            f"free some, or let {place} be a folder with room"
         )

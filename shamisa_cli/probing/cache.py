@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from shamisa_cli import digests
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
@@ -87,11 +88,7 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content; PhotoError if it cannot be read."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        return digests.file_digest(path)
     except OSError as error:
         raise PhotoError(f"{path}: {error.strerror}") from error
-    return digest.hexdigest()

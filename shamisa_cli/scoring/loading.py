@@ -34,7 +34,8 @@ def load(
 
     Parameters
     ----------
-    model : ``default``, the name of a bundled model, or the path of a model folder.
+    model : ``default``, the name of a bundled model, the path of a model folder, or the name of a
+        repository on the Hub that was pulled, ``hf://owner/name[@revision]``.
     head : one of the model's heads; None takes its default.
     device : ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision : ``auto`` (bf16 where the device has it), ``fp32`` or ``bf16``.

@@ -142,6 +142,12 @@ def test_offline_mode_is_honoured(published: HubServer, monkeypatch: pytest.Monk
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     refused(pull(), "HF_HUB_OFFLINE")
     assert published.requests == []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    assert pull().exit_code == 0
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    again = pull()
+    assert again.exit_code == 1
+    assert f"of use: {locate_model(NAME)}" in again.output
 
 
 @contextmanager
