@@ -59,7 +59,7 @@ def normalised(y: Tensor) -> Tensor:
     ``y`` is (N, 1, H, W) in [0, 1]; at the border its edge is repeated. Values are about ±1.
     """
     both = F.pad(torch.cat([y, y.square()]), (_TAPS // 2,) * 4, mode="replicate")
-    mean, mean_square = _smoothed(_smoothed(both, 3), 2).chunk(2)
+    mean, mean_square = _smoothed(_smoothed(both, 3), 2).unflatten(0, (2, -1))
     deviation = (mean_square - mean.square()).clamp_min(0).sqrt()
     return (y - mean) / (deviation + _CONTRAST)
 
@@ -94,8 +94,7 @@ def asymmetric_fit(v: Tensor) -> Tensor:
     gamma = below_spread / above_spread.clamp_min(_tiny(v) ** 0.25)
     skew = (gamma**3 + 1) * (gamma + 1) / (gamma.square() + 1).square()
     ratio = absolute.square() / (total_square / size).clamp_min(_tiny(v)) * skew
-    low, high = (float(end) for end in _ratios()[[0, -1]])
-    mean = (above_spread - below_spread) * ratio.clamp(low, high).sqrt()
+    mean = (above_spread - below_spread) * ratio.clamp(*_ratio_range()).sqrt()
     spreads = [(spread + _FLOOR).log() for spread in (below_spread, above_spread)]
     return torch.stack([log_shape(ratio), mean, *spreads], dim=1)
 
@@ -113,7 +112,7 @@ def log_shape(ratio: Tensor) -> Tensor:
     Looked up with linear interpolation, by comparisons alone, which every exporter knows.
     """
     ratios, shapes = _ratios().to(ratio), _log_shapes().to(ratio)
-    ratio = ratio.clamp(float(ratios[0]), float(ratios[-1]))
+    ratio = ratio.clamp(*_ratio_range())
     below = ((ratio.unsqueeze(-1) >= ratios).sum(-1) - 1).clamp(0, _KNOTS - 2)
     start, end = ratios[below], ratios[below + 1]
     return torch.lerp(shapes[below], shapes[below + 1], (ratio - start) / (end - start))
@@ -167,3 +166,10 @@ def _log_shapes() -> Tensor:
 def _ratios() -> Tensor:
     """(knots,) float64: ρ at :func:`_log_shapes`."""
     return moment_ratio(_log_shapes().exp())
+
+
+@lru_cache(maxsize=1)
+def _ratio_range() -> tuple[float, float]:
+    """The smallest and the largest ρ, as numbers: an exporter cannot follow those of tensors."""
+    low, *_, high = _ratios().tolist()
+    return low, high

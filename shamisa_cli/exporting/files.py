@@ -42,14 +42,15 @@ def trace(graph: ScoreGraph, example: Tensor) -> ExportedProgram:
     Raises
     ------
     ShamisaError
-        for a backbone that torch.export cannot follow.
+        for a model that torch.export cannot follow.
     """
     dynamic = {0: Dim("photos"), 1: Dim("places")}
     try:
+        with torch.no_grad():
+            graph(example)  # what is computed once and kept becomes a constant of the graph
         return torch.export.export(graph, (example,), dynamic_shapes=(dynamic,))
     except Exception as error:  # the compiler raises dozens of kinds
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ShamisaError(f"torch.export cannot follow this backbone: {first}") from error
+        raise _not_possible("torch.export cannot follow this model", error) from error
 
 
 def check_onnx_installed() -> None:
@@ -64,15 +65,29 @@ def save_onnx(program: ExportedProgram, facts: Mapping[str, Any], path: Path) ->
     """Write an ONNX file, weights inside unless they are too large, and open it in onnxruntime."""
     import onnxruntime
 
-    made = torch.onnx.export(
-        program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
-    )
-    assert made is not None
+    made = _to_onnx(program)
     made.model.metadata_props[FACTS] = json.dumps(facts)
     size = sum(value.numel() * value.element_size() for value in program.state_dict.values())
     made.save(str(path), external_data=size > EXTERNAL_BYTES)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda crops: session.run(list(OUTPUTS), {INPUT: crops.numpy()})
+
+
+def _to_onnx(program: ExportedProgram) -> torch.onnx.ONNXProgram:
+    try:
+        made = torch.onnx.export(
+            program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
+        )
+    except Exception as error:  # so does the converter
+        raise _not_possible("this model cannot be told in ONNX", error) from error
+    if made is None:
+        raise ShamisaError("torch.onnx made no program of this model")
+    return made
+
+
+def _not_possible(what: str, error: Exception) -> ShamisaError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ShamisaError(f"{what}: {first}")
 
 
 def save_torch_export(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:

@@ -14,6 +14,7 @@ from shamisa_cli.encoders.config import Protocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import UsageError
+from shamisa_cli.exporting.files import trace
 from shamisa_cli.exporting.graph import make_graph, photo_crops, sample_crops
 from shamisa_cli.heads.head import Head, HeadInfo, to_score
 from shamisa_cli.scoring import Scorer, load
@@ -76,6 +77,20 @@ def test_stages_and_tiles(sample_photos: list[Image.Image]) -> None:
     with torch.inference_mode():
         scores, _ = make_graph(extractor, head)(crops)
     assert float(scores) == pytest.approx(head.score(extractor.features(photo)).score, abs=1e-3)
+
+
+def test_scene_statistics_and_any_number_of_photos_can_be_traced() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        encoder = Encoder.from_name("test_resnet", statistics="brisque").eval()
+    extractor = FeatureExtractor(encoder, Protocol(short_side=256, crop=64), "cpu", "fp32")
+    weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
+    head = Head(weight, 1.0, HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0))
+    graph, crops = make_graph(extractor, head), sample_crops(extractor)
+    traced = trace(graph, crops[:2]).module()
+    with torch.inference_mode():
+        for some in (crops, crops[:1, :1]):
+            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=0, atol=1e-4)
 
 
 def test_whole_photos_have_no_graph(scorer: Scorer) -> None:
