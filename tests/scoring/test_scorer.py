@@ -214,7 +214,7 @@ def test_the_model_column_tells_what_was_scored_alike(tiny_model: Path, tmp_path
     weights = read_weights(copy)
     write_weights(copy, weights, shard_size="300KB")
     assert load(copy).model in names
-    next(iter(weights.values())).view(-1)[0] += 0.01
+    next(t for t in weights.values() if t.is_floating_point()).view(-1)[0] += 0.01
     write_weights(copy, weights)
     assert load(copy).model not in names
 
