@@ -108,68 +108,36 @@ def probe(**options: Any) -> None:
 
 def _probe_datasets(asked: ProbeOptions) -> None:
     from shamisa_cli.probing.datasets.registry import open_dataset
-    from shamisa_cli.probing.options import check_datasets
+    from shamisa_cli.probing.options import by_name
     from shamisa_cli.probing.outputs import print_tables, write_outputs
+    from shamisa_cli.probing.run import choose_splits
+    from shamisa_cli.probing.together import probe_together
 
-    opened = [open_dataset(name, asked.root) for name in asked.datasets]
-    others = [open_dataset(name, asked.root) for name in asked.test_on]
-    check_datasets([*opened, *others])
-    for dataset in (*opened, *others):
+    fit_on = by_name(open_dataset(name, asked.root) for name in asked.datasets)
+    test_on = by_name(open_dataset(name, asked.root) for name in asked.test_on)
+    datasets = by_name([*fit_on.values(), *test_on.values()])
+    for dataset in datasets.values():
         _mention_part(dataset)
+    splits = {
+        name: choose_splits(dataset, asked.splits, asked.seed, asked.split)
+        for name, dataset in fit_on.items()
+    }
     rows: list[ReportRow] = []
     probed: list[Probed] = []
-    fitted: FittedHead | None = None
+    heads: list[FittedHead] = []
+
+    def make_head(one: Probed, features: Tensor) -> None:
+        if asked.save_head and not heads:
+            heads.append(_make_head(one, features, asked))
+
     for source in _sources(asked):
-        some, head = _probe_source(source, opened, others, rows, asked)
-        probed += some
-        fitted = fitted or head
+        some = probe_together(source, datasets, splits, list(test_on), asked.fr, make_head)
+        probed += some[0]
+        rows += some[1]
     print_tables(rows)
-    if fitted is not None:
-        _save_head(fitted, asked)
-    write_outputs(rows, probed, fitted, asked)
-
-
-def _probe_source(
-    source: FeatureSource,
-    opened: list[Dataset],
-    others: list[Dataset],
-    rows: list[ReportRow],
-    asked: ProbeOptions,
-) -> tuple[list[Probed], FittedHead | None]:
-    """The protocol on each of ``opened``, and its fit on all of each tested on each of ``others``.
-
-    Features of one dataset at a time are in memory; of the others only the means over crops.
-    """
-    from shamisa_cli.probing.cross import CrossFit, fit_on_all
-    from shamisa_cli.probing.protocol import image_features
-    from shamisa_cli.probing.run import choose_splits, probe_features
-
-    note = "full reference" if asked.fr else ""
-    probed: list[Probed] = []
-    fits: list[CrossFit] = []
-    means: dict[str, Tensor] = {}
-    head: FittedHead | None = None
-    fitted_on = {dataset.info.title for dataset in opened}
-    for dataset in {each.info.title: each for each in (*opened, *others)}.values():
-        features = source.dataset(dataset, asked.fr)
-        if others:
-            means[dataset.info.title] = image_features(features)
-        if dataset.info.title not in fitted_on:
-            continue
-        splits = choose_splits(dataset, asked.splits, asked.seed, asked.split)
-        probed.append(probe_features(source.name, dataset, features, splits))
-        rows.append(probed[-1].row(note))
-        if others:
-            fits.append(fit_on_all(probed[-1], features))
-        if asked.save_head:
-            head = _make_head(probed[-1], features, asked)
-    rows += [
-        fit.test(dataset, means[dataset.info.title], note)
-        for fit in fits
-        for dataset in others
-        if dataset.info.title != fit.probed.dataset.info.title
-    ]
-    return probed, head
+    for head in heads:
+        _save_head(head, asked)
+    write_outputs(rows, probed, heads[0] if heads else None, asked)
 
 
 def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:

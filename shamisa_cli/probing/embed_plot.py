@@ -55,8 +55,8 @@ def plot_map(
 def _sizes(points: Points) -> NDArray[np.float64]:
     """(n,) areas of the marks: larger with the severity, smaller where there are many."""
     severity = np.array(points.values.get("severity", np.full(len(points.photos), 0.5)))
-    crowd = min(1.0, 40 / np.sqrt(len(severity)))
-    return (_SMALL + (_LARGE - _SMALL) * severity) * max(crowd, 0.3)
+    crowd = np.clip(40 / np.sqrt(len(severity)), 0.3, 1.5)
+    return (_SMALL + (_LARGE - _SMALL) * severity) * crowd
 
 
 def _by_distortion(

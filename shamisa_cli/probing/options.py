@@ -64,19 +64,21 @@ def check_options(asked: ProbeOptions) -> None:
     check_files((asked.csv, asked.json, asked.markdown, asked.plot), asked.plot)
 
 
-def check_datasets(datasets: Iterable[Dataset]) -> None:
-    """Refuse different datasets of one name, which no table could tell apart.
+def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
+    """Datasets by name; one that is there twice counts once.
 
     Raises
     ------
     UsageError
-        which names both files.
+        for different ones of one name, which no table could tell apart; it names both.
     """
-    titles: dict[str, str] = {}
+    found: dict[str, Dataset] = {}
     for dataset in datasets:
         name, title = dataset.info.name, dataset.info.title
-        if titles.setdefault(name, title) != title:
-            raise UsageError(f"{titles[name]} and {title} are both called {name}; rename one")
+        first = found.setdefault(name, dataset).info.title
+        if first != title:
+            raise UsageError(f"{first} and {title} are both called {name}; rename one")
+    return found
 
 
 def _check_names(asked: ProbeOptions) -> None:
