@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shamisa_cli.distortions.registry import CATEGORIES, DISTORTIONS
+from shamisa_cli.imaging.decode import decode_photo
+from shamisa_cli.imaging.resample import limit_short_side
 from shamisa_cli.probing.plot import save_figure
 from shamisa_cli.probing.points import Points
 
@@ -22,6 +25,10 @@ _BAR_TITLES = {
     "score": "score, higher is better",
 }
 _BAR_COLOURS = {"severity": "plasma_r", "mos": "viridis", "score": "viridis"}
+_SHOWN = 14
+"""Photos that are shown beside their marks."""
+_THUMBNAIL = 80
+"""Short side, px."""
 _SMALL, _LARGE = 10.0, 46.0
 """Areas of the marks, points²."""
 
@@ -48,7 +55,10 @@ def plot_map(
     axes.set_title(title)
     axes.set(xticks=[], yticks=[])
     axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.03)
+    axes.margins(0.04)
+    if not points.distortions:
+        axes.margins(0.1)  # room for photos
+        _show_photos(axes, points.photos, places)
     save_figure(figure, path)
 
 
@@ -107,3 +117,36 @@ def _by_value(
     )
     bar = axes.figure.colorbar(marks, ax=axes, label=_BAR_TITLES[colour], shrink=0.8)
     bar.solids.set_alpha(1)
+
+
+def _show_photos(axes: Any, photos: Sequence[Path], places: NDArray[np.float64]) -> None:
+    """Some photos above their marks, so that one sees what is where."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    for i in spread_out(places, _SHOWN):
+        decoded = decode_photo(photos[i], short_side=_THUMBNAIL).image
+        picture = OffsetImage(np.asarray(limit_short_side(decoded, _THUMBNAIL)), zoom=0.5)
+        box = AnnotationBbox(
+            picture,
+            places[i],
+            xybox=(0, 12),
+            boxcoords="offset points",
+            box_alignment=(0.5, 0),
+            pad=0.1,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.8},
+        )
+        axes.add_artist(box)
+
+
+def spread_out(places: NDArray[np.float64], count: int) -> list[int]:
+    """Up to ``count`` of ``places`` (n, 2), each as far as can be from those before it.
+
+    The first is the nearest to the middle.
+    """
+    distance = np.linalg.norm(places - places.mean(0), axis=1)
+    chosen = [int(distance.argmin())]
+    distance = np.full(len(places), np.inf)
+    while len(chosen) < min(count, len(places)):
+        distance = np.minimum(distance, np.linalg.norm(places - places[chosen[-1]], axis=1))
+        chosen.append(int(distance.argmax()))
+    return chosen
