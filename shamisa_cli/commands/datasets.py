@@ -32,7 +32,11 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
         )
     if where is None:
         click.echo("Give --root, or set SHAMISA_DATA, to look for them.", err=True)
-    click.echo("shamisa datasets check NAME says what is missing and where to get it.", err=True)
+    click.echo(
+        "shamisa datasets check NAME says what is missing and where to get it; pull NAME fetches "
+        "it from the Hub.",
+        err=True,
+    )
 
 
 @datasets.command()

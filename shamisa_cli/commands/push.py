@@ -41,4 +41,6 @@ def push(
         create_pr=create_pr,
         license=license,
     )
-    click.echo(pushed.pull_request or f"{pushed.address} (commit {pushed.commit[:8]})")
+    click.echo(pushed.pull_request or pushed.address)
+    if not pushed.pull_request:
+        click.echo(f"this very version: hf://{on_hub.repo}@{pushed.commit}", err=True)

@@ -63,7 +63,7 @@ def read_text(name: HubName, file: str, listing: Listing) -> str | None:
         return None
     with explained(name):
         path = Path(hf_hub_download(name.repo, file, revision=listing.commit))
-    return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
 
 
 def upload_model(folder: Path, name: HubName, message: str, *, create_pr: bool) -> Uploaded:

@@ -10,7 +10,7 @@ from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.names import CONFIG_FILE
 from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.encoders.weights import INDEX_FILE, weight_files
-from shamisa_cli.errors import WeightsError
+from shamisa_cli.errors import ShamisaError, WeightsError
 from shamisa_cli.heads.head import HeadInfo
 from shamisa_cli.heads.store import HEADS_FOLDER, list_heads, load_head
 from shamisa_cli.hub.names import HubName
@@ -48,8 +48,7 @@ def push_model(
         if the Hub refuses, or cannot be reached.
     """
     config, heads = check_model(folder)
-    own = folder / CARD_FILE
-    card = own.read_text(encoding="utf-8") if own.is_file() else None
+    card = read_card(folder)
     if card is not None:
         card = updated_card(card, config, heads, name, license)  # refused before anything is made
     listing = prepare_repository(name, private=private)
@@ -58,6 +57,21 @@ def push_model(
     with TemporaryDirectory() as staging:
         stage(folder, Path(staging), card)
         return upload_model(Path(staging), name, message, create_pr=create_pr)
+
+
+def read_card(folder: Path) -> str | None:
+    """The card of a model folder, if it has one.
+
+    Raises
+    ------
+    ShamisaError
+        if it cannot be read as UTF-8.
+    """
+    path = folder / CARD_FILE
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ShamisaError(f"{path}: cannot be read as UTF-8: {error}") from error
 
 
 def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:

@@ -45,11 +45,11 @@ def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_model_that_is_not_here_is_not_fetched(command: list[str], tmp_path: Path) -> None:
-    for i, name in enumerate(("a", "b", "c", "d", "e")):
-        Image.new("RGB", (64, 64), (40 * i, 90, 10)).save(tmp_path / f"{name}.png")
-    scores = "".join(f"{name}.png,{i}\n" for i, name in enumerate("abcde"))
+    for i in range(40):
+        Image.new("RGB", (32, 32), (6 * i, 90, 10)).save(tmp_path / f"{i}.png")
+    scores = "".join(f"{i}.png,{i}\n" for i in range(40))
     (tmp_path / "scores.csv").write_text(f"image,mos\n{scores}")
-    places = {"PHOTO": tmp_path / "a.png", "CSV": tmp_path / "scores.csv", "FOLDER": tmp_path}
+    places = {"PHOTO": tmp_path / "0.png", "CSV": tmp_path / "scores.csv", "FOLDER": tmp_path}
     result = CliRunner().invoke(app, [str(places.get(word, word)) for word in command])
     assert result.exit_code in (1, 2)
     assert "run: shamisa pull hf://me/tiny" in result.output

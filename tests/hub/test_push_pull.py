@@ -43,11 +43,11 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def few_scores(tmp_path: Path) -> Path:
-    """A dataset of twelve small pictures."""
-    for i in range(12):
-        Image.new("RGB", (48, 48), (20 * i, 90, 10)).save(tmp_path / f"{i}.png")
+    """A dataset of forty small pictures."""
+    for i in range(40):
+        Image.new("RGB", (32, 32), (6 * i, 90, 10)).save(tmp_path / f"{i}.png")
     table = tmp_path / "scores.csv"
-    table.write_text("image,mos\n" + "".join(f"{i}.png,{i}\n" for i in range(12)))
+    table.write_text("image,mos\n" + "".join(f"{i}.png,{i}\n" for i in range(40)))
     return table
 
 
@@ -155,7 +155,7 @@ def test_a_pull_request_leaves_the_branch_alone(
     assert run("push", folder, "other/tiny@dev", "--create-pr").exit_code == 2
 
 
-@pytest.mark.parametrize("damage", ["weights", "head", "default", "card"])
+@pytest.mark.parametrize("damage", ["weights", "head", "default", "card", "latin"])
 def test_a_model_that_is_not_whole_is_not_sent(
     hub: HubServer, folder: Path, run: Run, damage: str
 ) -> None:
@@ -166,14 +166,20 @@ def test_a_model_that_is_not_whole_is_not_sent(
         (folder / "heads" / "toy.safetensors").unlink()
     elif damage == "default":
         (folder / "config.json").write_text(json.dumps({**config, "default_head": "gone"}))
+    elif damage == "latin":
+        (folder / "README.md").write_bytes(b"Caf\xe9")
     else:
         (folder / "README.md").write_text("---\nlicense: [\n---\n# Mine\n")
     refused = run("push", folder, "me/tiny")
     assert refused.exit_code == 1
     assert "Traceback" not in refused.output
-    assert {"weights": "sha256", "head": "toy", "default": "gone", "card": "README.md"}[
-        damage
-    ] in refused.output
+    assert {
+        "weights": "sha256",
+        "head": "toy",
+        "default": "gone",
+        "card": "metadata",
+        "latin": "UTF-8",
+    }[damage] in refused.output
     assert hub.requests == []
 
 

@@ -25,8 +25,11 @@ def unpack(archive: Path, into: Path, progress: Callable[[int], object]) -> None
     Raises
     ------
     ShamisaError
-        if the archive is damaged, or would write outside ``into``, or there is no room.
+        if the archive is damaged, or would write outside ``into``, or there is no room, or this
+        Python is too old to tell.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise ShamisaError("this Python cannot unpack safely: 3.10.12, 3.11.4 and later can")
     into.mkdir(parents=True, exist_ok=True)
     try:
         if archive.name.endswith(".zip"):
@@ -46,8 +49,6 @@ class _OutsideError(Exception):
 
 
 def _unpack_tar(archive: Path, into: Path, progress: Callable[[int], object]) -> None:
-    if not hasattr(tarfile, "data_filter"):
-        raise ShamisaError("this Python cannot unpack safely: 3.10.12, 3.11.4 and later can")
     with tarfile.open(archive) as tar:
         for member in tar:
             tar.extract(member, into, filter="data")
