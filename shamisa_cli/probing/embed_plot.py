@@ -54,10 +54,9 @@ def plot_map(
         _by_value(axes, np.array(points.values[colour]), places, sizes, colour)
     axes.set_title(title)
     axes.set(xticks=[], yticks=[])
-    axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.04)
     if not points.distortions:
-        axes.margins(0.1)  # room for photos
+        axes.margins(0.08, 0.15)  # room for photos
         _show_photos(axes, points.photos, places)
     save_figure(figure, path)
 
