@@ -15,7 +15,7 @@ FORMAT = 1
 
 
 Pooling = Literal["last", "stages"]
-Statistics = Literal["none", "brisque"]
+Statistics = Literal["none", "scene"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ModelConfig:
     backbone : timm name.
     feature_size : d, the length of the features of one crop.
     pooling : how the backbone's maps become h; see :class:`~shamisa_cli.encoders.encoder.Encoder`.
-    statistics : hand-made features beside h: ``none``, or ``brisque``, those of
+    statistics : hand-made features beside h: ``none``, or ``scene``, those of
         :mod:`~shamisa_cli.encoders.scene_statistics`.
     default_head : the head that is used when none is asked for.
     training : facts about the pre-training, for people; nothing reads them.

@@ -26,8 +26,8 @@ class Encoder(nn.Module):
         those, mean and standard deviation over the picture of every channel of every earlier stage,
         each of these vectors of unit length. Early stages see noise, blur and blocks, which a
         short training leaves out of the last one.
-    statistics : ``none``, as published; or ``brisque``, ours: after h, natural scene statistics of
-        luminance, which are not part of the unit length.
+    statistics : ``none``, as published; or ``scene``, ours: after h, natural scene statistics of
+        luminance and colour, which are not part of the unit length.
     """
 
     mean: Tensor
@@ -47,7 +47,7 @@ class Encoder(nn.Module):
         self.feature_size = feature_size(backbone)
         if pooling == "stages":
             self.feature_size += 2 * sum(earlier_channels(backbone))
-        if statistics == "brisque":
+        if statistics == "scene":
             self.feature_size += SCENE_STATISTICS
         self.preprocessing = preprocessing or Preprocessing()
         for name in ("mean", "std"):

@@ -1,12 +1,15 @@
-"""Natural scene statistics of luminance: 18 numbers a scale, as in BRISQUE, in logarithms.
+"""Natural scene statistics: 18 numbers a map, as in BRISQUE, in logarithms.
 
 Photos of the natural world, once divided by their local contrast, have values whose distribution
 hardly depends on what they show; noise, blur and compression change its shape. Mittal, Moorthy and
 Bovik, "No-Reference Image Quality Assessment in the Spatial Domain", IEEE Transactions on Image
 Processing 21(12), 2012, describe these values, and the products of neighbours, by generalised
-Gaussian distributions fitted by moments. That is done here, with two changes: shapes and spreads
-are given as logarithms, so that all features have about the same range and a linear regressor can
-use them as they are; and the spreads have a floor, so that pictures without contrast stay finite.
+Gaussian distributions fitted by moments, at two scales. That is done here, with three changes.
+Shapes and spreads are given as logarithms, so that all features have about the same range and a
+linear regressor can use them as they are; the spreads have a floor, so that pictures without
+contrast stay finite; and beside luminance there are two opponent colours, as in Zhang, Zhang and
+Bovik, "A Feature-Enriched Completely Blind Image Quality Evaluator", IEEE Transactions on Image
+Processing 24(8), 2015, without which shifted and faded colours go unseen.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SCENE_STATISTICS = 36
-"""Features of a crop: 18 at its own size, 18 at half of it."""
+SCENE_STATISTICS = 72
+"""Features of a crop: 18 of luminance; and at half size 18 of luminance and of two colours each."""
 
 _TAPS = 7
 _SIGMA = 7 / 6
@@ -29,6 +32,9 @@ _CONTRAST = 1 / 255
 _FLOOR = 0.01
 """Added to variances and deviations of normalised luminance (about 0.2) before the logarithm."""
 
+_NOTHING = 1e-3
+"""Normalised luminance below this is none: rounding makes up to 1e-5, one grey level 0.2."""
+
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """(dy, dx) of the products: along rows, along columns, and both diagonals."""
 
@@ -36,32 +42,60 @@ _KNOTS = 1024
 
 
 def scene_statistics(x: Tensor) -> Tensor:
-    """(N, 36) float32 from crops ``x`` (N, 3, H, W), RGB in [0, 1], H and W at least 4.
+    """(N, 72) float32 from crops ``x`` (N, 3, H, W), RGB in [0, 1], H and W at least 4.
 
-    For each of two scales, of which the second is the first averaged over squares of 2×2 px: of the
-    normalised luminance log shape and log variance; of the products of neighbours in each of four
+    Of luminance; then, averaged over squares of 2×2 px, of luminance and of both opponent colours:
+    of the normalised map log shape and log variance; of the products of neighbours in each of four
     directions log shape, mean, log spread below and log spread above zero.
     """
     with torch.autocast(x.device.type, enabled=False):
-        y = luminance(x.float())
-        return torch.cat([_of_one_scale(y), _of_one_scale(F.avg_pool2d(y, 2))], dim=1)
+        x = x.float()
+        half = F.avg_pool2d(x, 2)
+        maps = [luminance(x), luminance(half), *opponents(half)]
+        return torch.cat([map_statistics(y) for y in maps], dim=1)
 
 
 def luminance(x: Tensor) -> Tensor:
-    """(N, 1, H, W) ITU-R BT.601 luma of RGB (N, 3, H, W)."""
+    """(N, H, W) ITU-R BT.601 luma of RGB (N, 3, H, W)."""
     r, g, b = x.unbind(1)
-    return (0.299 * r + 0.587 * g + 0.114 * b).unsqueeze(1)
+    return 0.299 * r + 0.587 * g + 0.114 * b
+
+
+def opponents(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Yellow-blue and red-green, (N, H, W) each, of RGB (N, 3, H, W).
+
+    The Gaussian colour model of Geusebroek et al., "Color invariance", IEEE Transactions on Pattern
+    Analysis and Machine Intelligence 23(12), 2001.
+    """
+    r, g, b = x.unbind(1)
+    return 0.30 * r + 0.04 * g - 0.35 * b, 0.34 * r - 0.60 * g + 0.17 * b
+
+
+def map_statistics(y: Tensor) -> Tensor:
+    """(N, 18) of one map (N, H, W); see :func:`scene_statistics`."""
+    v = normalised(y)
+    parts = [gaussian_fit(v.flatten(1))]
+    for dy, dx in _NEIGHBOURS:
+        height, width = v.shape[1] - dy, v.shape[2] - abs(dx)
+        left = max(0, -dx)
+        here = v[:, :height, left : left + width]
+        there = v[:, dy:, left + dx : left + dx + width]
+        parts.append(asymmetric_fit((here * there).flatten(1)))
+    return torch.cat(parts, dim=1)
 
 
 def normalised(y: Tensor) -> Tensor:
     """(y − μ) / (σ + C) with mean and deviation under a Gaussian window of 7×7 px (eq. 1-3).
 
-    ``y`` is (N, 1, H, W) in [0, 1]; at the border its edge is repeated. Values are about ±1.
+    ``y`` is (N, H, W) in a range of 1; at the border its edge is repeated. Values are about ±1;
+    those that rounding alone can make, in flat places, are 0, so that every machine finds the same.
     """
-    both = F.pad(torch.cat([y, y.square()]), (_TAPS // 2,) * 4, mode="replicate")
-    mean, mean_square = _smoothed(_smoothed(both, 3), 2).unflatten(0, (2, -1))
+    y = y - y.mean((1, 2), keepdim=True)  # changes no value, and leaves the variance more digits
+    both = F.pad(torch.stack([y, y.square()]), (_TAPS // 2,) * 4, mode="replicate")
+    mean, mean_square = _smoothed(_smoothed(both, 3), 2)
     deviation = (mean_square - mean.square()).clamp_min(0).sqrt()
-    return (y - mean) / (deviation + _CONTRAST)
+    v = (y - mean) / (deviation + _CONTRAST)
+    return torch.where(v.abs() < _NOTHING, 0, v)
 
 
 def gaussian_fit(v: Tensor) -> Tensor:
@@ -69,7 +103,7 @@ def gaussian_fit(v: Tensor) -> Tensor:
 
     ``v`` is (N, M). The shape, in [0.2, 10], has (E|v|)²/E[v²] = ρ(shape) of :func:`moment_ratio`.
     """
-    variance = v.square().mean(1)
+    variance = _sum_of_squares(v) / v.shape[1]
     ratio = v.abs().mean(1).square() / variance.clamp_min(_tiny(v))
     return torch.stack([log_shape(ratio), (variance + _FLOOR).log()], dim=1)
 
@@ -82,13 +116,13 @@ def asymmetric_fit(v: Tensor) -> Tensor:
     shape has R = (E|v|)²/E[v²] · (γ³+1)(γ+1)/(γ²+1)² = ρ(shape), and the mean of the fitted
     distribution is (σ_r − σ_l)·√ρ.
     """
-    above = v.clamp_min(0)
-    total, total_square = v.sum(1), v.square().sum(1)
-    sum_above, square_above = above.sum(1), above.square().sum(1)
-    n_below, n_above = (v < 0).sum(1), (v > 0).sum(1)
+    above, sign = v.clamp_min(0), v.sign()
+    total, sum_above = v.sum(1), above.sum(1)
+    total_square, square_above = _sum_of_squares(v), _sum_of_squares(above)
     square_below = (total_square - square_above).clamp_min(0)
-    below_spread = (square_below / n_below.clamp_min(1)).sqrt()
-    above_spread = (square_above / n_above.clamp_min(1)).sqrt()
+    more_above, nonzero = sign.sum(1), sign.abs().sum(1)
+    below_spread = (square_below / ((nonzero - more_above) / 2).clamp_min(1)).sqrt()
+    above_spread = (square_above / ((nonzero + more_above) / 2).clamp_min(1)).sqrt()
     size = v.shape[1]
     absolute = (2 * sum_above - total) / size
     gamma = below_spread / above_spread.clamp_min(_tiny(v) ** 0.25)
@@ -118,19 +152,6 @@ def log_shape(ratio: Tensor) -> Tensor:
     return torch.lerp(shapes[below], shapes[below + 1], (ratio - start) / (end - start))
 
 
-def _of_one_scale(y: Tensor) -> Tensor:
-    """(N, 18) from luminance (N, 1, H, W)."""
-    v = normalised(y)[:, 0]
-    parts = [gaussian_fit(v.flatten(1))]
-    for dy, dx in _NEIGHBOURS:
-        height, width = v.shape[1] - dy, v.shape[2] - abs(dx)
-        left = max(0, -dx)
-        here = v[:, :height, left : left + width]
-        there = v[:, dy:, left + dx : left + dx + width]
-        parts.append(asymmetric_fit((here * there).flatten(1)))
-    return torch.cat(parts, dim=1)
-
-
 def _smoothed(y: Tensor, dim: int) -> Tensor:
     """The Gaussian window along ``dim``, which gets 6 px shorter.
 
@@ -140,8 +161,13 @@ def _smoothed(y: Tensor, dim: int) -> Tensor:
     window = _window()
     smoothed = window[0] * y.narrow(dim, 0, size)
     for k in range(1, _TAPS):
-        smoothed = smoothed.add(y.narrow(dim, k, size), alpha=window[k])
+        smoothed.add_(y.narrow(dim, k, size), alpha=window[k])
     return smoothed
+
+
+def _sum_of_squares(v: Tensor) -> Tensor:
+    """(N,) of (N, M), without a copy of ``v``."""
+    return torch.linalg.vector_norm(v, dim=1).square()
 
 
 def _tiny(v: Tensor) -> float:

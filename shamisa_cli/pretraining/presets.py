@@ -26,7 +26,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "scratch": {
         "init": "random",
         "pooling": "stages",
-        "statistics": "brisque",
+        "statistics": "scene",
         "optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.02, "clip_norm": 1.0},
         "schedule": {"name": "cosine", "warmup_steps": 100},
         "photos": {"flip": True, "scale": (0.5, 1.0)},

@@ -82,7 +82,7 @@ def test_stages_and_tiles(sample_photos: list[Image.Image]) -> None:
 def test_scene_statistics_and_any_number_of_photos_can_be_traced() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        encoder = Encoder.from_name("test_resnet", statistics="brisque").eval()
+        encoder = Encoder.from_name("test_resnet", statistics="scene").eval()
     extractor = FeatureExtractor(encoder, Protocol(short_side=256, crop=64), "cpu", "fp32")
     weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
     head = Head(weight, 1.0, HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0))

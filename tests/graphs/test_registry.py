@@ -55,8 +55,8 @@ def third_party(tmp_path, monkeypatch):
 
 
 OURS = {
-    "arniqa", "contrique", "degradation", "dist_dist", "fidelity", "knn", "paired_view", "ref_dist", "ref_ref",
-    "reiqa", "transport", "vicreg",
+    "arniqa", "contrique", "degradation", "dist_dist", "fidelity", "knn", "paired_view",
+    "ref_dist", "ref_ref", "reiqa", "transport", "vicreg",
 }  # fmt: skip
 
 
