@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.graphs.edges import coalesce
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.mixture import Mixture
@@ -74,7 +75,8 @@ class GraphCombination(nn.Module):
     def prepare(self, feature_size: int, generator: torch.Generator) -> None:
         """Make every parameter, of the sources and of α, once before training."""
         for name in self.names:
-            self._source(name).prepare(feature_size, generator)
+            with _named(name):
+                self._source(name).prepare(feature_size, generator)
         if self.alpha_mode == "learned":
             self.mixture = Mixture(len(self._mixed()), generator)
 
@@ -102,9 +104,13 @@ class GraphCombination(nn.Module):
         losses = {}
         with torch.autocast(h.device.type, enabled=False):
             for name in self.names:
-                loss = self._source(name).auxiliary_loss(h.float(), inputs)
-                if loss is not None:
-                    losses[name] = loss
+                with _named(name):
+                    loss = self._source(name).auxiliary_loss(h.float(), inputs)
+                if loss is None:
+                    continue
+                if not isinstance(loss, Tensor) or loss.dim():
+                    raise UsageError(f"graph source {name!r}: its loss is no scalar tensor")
+                losses[name] = loss
         return losses
 
     def _source(self, name: str) -> GraphSource:
@@ -118,8 +124,11 @@ class GraphCombination(nn.Module):
         """The g-th source's graph; refused, naming the source, where it is none."""
         if self.coefficients[g] == 0:
             return Graph.empty(inputs.layout.n, inputs.h.device)
-        graph = self._source(self.names[g]).build(inputs)
+        with _named(self.names[g]):
+            graph = self._source(self.names[g]).build(inputs)
         try:
+            if not isinstance(graph, Graph):
+                raise ValueError(f"expected a Graph, got {type(graph).__name__}")
             graph.validate(inputs.layout.n)
         except ValueError as error:
             raise UsageError(
@@ -137,6 +146,20 @@ class GraphCombination(nn.Module):
         else:
             raise RuntimeError("call prepare() before the first forward()")
         return statistics.new_zeros(len(self.names)).index_copy(0, mixed, shares)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Whatever a source, which may be anyone's, raises in here is told with its name."""
+    try:
+        yield
+    except ShamisaError:
+        raise
+    except Exception as error:
+        raise ShamisaError(
+            f"graph source {name!r} failed: {type(error).__name__}: {error}. "
+            f"Mend it, or leave it out with --no-graph {name}"
+        ) from error
 
 
 def _statistics(graph: Graph) -> Tensor:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import re
 import typing
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, make_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+from torch import nn
 
 from shamisa_cli.errors import UsageError, unknown_name
 from shamisa_cli.graphs.source import GraphSource
@@ -95,9 +98,12 @@ def create_source(name: str, **parameters: Any) -> GraphSource:
     where = f"graph source {name!r}"
     options: Any = from_mapping(_options_type(entry.parameters), parameters, where)
     try:
-        return entry.source(**vars(options))
+        # train() fails here, and not somewhere later, where a source did not call super().__init__
+        return entry.source(**vars(options)).train()
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
+    except Exception as error:  # a plugin may raise anything
+        raise _broken(entry, f"{type(error).__name__}: {error}") from error
 
 
 def find_source(name: str) -> SourceEntry:
@@ -107,10 +113,7 @@ def find_source(name: str) -> SourceEntry:
         raise unknown_name("graph source", name, sources, "`shamisa graphs` lists them.")
     entry = sources[name]
     if entry.error:
-        raise UsageError(
-            f"graph source {name!r} (package {entry.distribution} {entry.version}) is broken: "
-            f"{entry.error}. Mend or uninstall that package, or leave the source out."
-        )
+        raise _broken(entry, entry.error)
     return entry
 
 
@@ -144,6 +147,7 @@ def _load(point: EntryPoint) -> SourceEntry:
     distribution = _distribution(point)
     version = point.dist.version if point.dist else ""
     try:
+        _check_name(point.name)
         source = point.load()
         if not (isinstance(source, type) and issubclass(source, GraphSource)):
             raise TypeError(f"{point.value} is not a subclass of shamisa_cli's GraphSource")
@@ -152,6 +156,22 @@ def _load(point: EntryPoint) -> SourceEntry:
         message = f"{type(error).__name__}: {error}"
         return SourceEntry(point.name, distribution, version, error=message)
     return SourceEntry(point.name, distribution, version, source, parameters)
+
+
+def _check_name(name: str) -> None:
+    """A source's name has to do for ``--graph`` and for a torch module."""
+    if not re.fullmatch(r"[\w-]+", name) or hasattr(nn.ModuleDict, name):
+        raise ValueError(
+            f"a graph source cannot be called {name!r}: use letters, digits, _ and -, and no name "
+            "that torch.nn.ModuleDict has for itself"
+        )
+
+
+def _broken(entry: SourceEntry, why: str) -> UsageError:
+    return UsageError(
+        f"graph source {entry.name!r} (package {entry.distribution} {entry.version}) is broken: "
+        f"{why}. Mend or uninstall that package, or leave the source out."
+    )
 
 
 def _parameters(source: type[GraphSource]) -> Iterable[Parameter]:

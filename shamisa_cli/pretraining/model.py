@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
 from shamisa_cli.encoders.encoder import Encoder, Projector
+from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
 from shamisa_cli.graphs.source import GraphInputs
@@ -68,7 +69,10 @@ def make_combination(config: GraphsConfig) -> GraphCombination:
     for name, options in config.sources.items():
         parameters = {key: value for key, value in options.items() if key != "coeff"}
         source = create_source(name, **parameters)
-        sources[name] = (source, float(options.get("coeff", source.coeff)))
+        coeff = options.get("coeff", source.coeff)
+        if isinstance(coeff, bool) or not isinstance(coeff, (int, float)):
+            raise UsageError(f"graph source {name!r}: coeff: expected float, got {coeff!r}")
+        sources[name] = (source, float(coeff))
     return GraphCombination(sources, alpha=config.alpha)
 
 

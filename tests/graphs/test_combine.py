@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphSource
@@ -158,6 +158,29 @@ def test_a_wrong_graph_names_its_source(make_graph_inputs):
 
     with pytest.raises(UsageError, match="'SelfLoop' returned a wrong graph"):
         combination(extra=SelfLoop())(make_graph_inputs(LAYOUT))
+
+    class Nothing(GraphSource):
+        def build(self, inputs):
+            return None
+
+    with pytest.raises(UsageError, match="'Nothing' returned a wrong graph: expected a Graph"):
+        combination(extra=Nothing())(make_graph_inputs(LAYOUT))
+
+
+def test_a_source_that_fails_is_named(make_graph_inputs):
+    class Fails(GraphSource):
+        def build(self, inputs):
+            raise RuntimeError("no such file")
+
+        def auxiliary_loss(self, h, inputs):
+            return h.sum(1)
+
+    inputs = make_graph_inputs(LAYOUT)
+    model = combination(extra=Fails())
+    with pytest.raises(ShamisaError, match="'Fails' failed: RuntimeError: no such file"):
+        model(inputs)
+    with pytest.raises(UsageError, match="'Fails': its loss is no scalar"):
+        model.auxiliary_losses(inputs.h, inputs)
 
 
 @pytest.mark.parametrize(

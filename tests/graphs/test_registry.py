@@ -28,6 +28,15 @@ class Greedy(GraphSource):
 
 class NoSource:
     pass
+
+class NoSuper(GraphSource):
+    def __init__(self, k: int = 3):
+        self.k = k
+
+class Typo(GraphSource):
+    def __init__(self):
+        super().__init__()
+        raise TypeError("no such type")
 """
 
 ENTRY_POINTS = """
@@ -37,13 +46,17 @@ greedy = third_party_sources:Greedy
 no_source = third_party_sources:NoSource
 absent = third_party_sources:Absent
 crash = third_party_crash:Crash
+no_super = third_party_sources:NoSuper
+typo = third_party_sources:Typo
+keys = third_party_sources:Good
+with.dot = third_party_sources:Good
 knn = third_party_sources:Good
 """
 
 
 @pytest.fixture
 def third_party(tmp_path, monkeypatch):
-    """A package that registers two good names, one of them taken, and four broken ones."""
+    """A package that registers two good names, one of them taken, and broken ones."""
     info = tmp_path / "third_party-1.2.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.2\n")
@@ -113,6 +126,10 @@ class TestThirdParty:
             ("absent", "AttributeError.*Absent"),
             ("no_source", "not a subclass"),
             ("greedy", "options must be named"),
+            ("no_super", r"package third-party 1\.2.*NoSuper"),
+            ("typo", r"package third-party 1\.2.*TypeError: no such type"),
+            ("keys", "cannot be called 'keys'"),
+            ("with.dot", "cannot be called 'with.dot'"),
             ("knn (third-party)", "taken by shamisa"),
         ],
     )

@@ -165,6 +165,7 @@ def test_another_run_is_not_overwritten_nor_resumed(tmp_path: Path, photos: Path
         (["--preset", "shamiza"], "Did you mean shamisa"),
         (["--graph", "knm:k=3"], "Did you mean knn"),
         (["--graph", "knn:kk=3"], "k"),
+        (["--graph", "knn:coeff=much"], "graph source 'knn': coeff: expected float, got 'much'"),
         (["--no-graph", "knm"], "Did you mean knn"),
         (["--photos", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--budgett", "5m"], "No such option"),
