@@ -144,9 +144,10 @@ def find_photos(photos: Path | None) -> Path:
         folder = Path(root or "") / name
         if folder.is_dir():
             return folder
+    now = f" (it is {root}, which holds neither)" if root else ""
     raise UsageError(
         "no photos to train on: give --photos DIR, or set SHAMISA_DATA to a folder that holds "
-        f"{' or '.join(PHOTO_FOLDERS)}"
+        f"{' or '.join(PHOTO_FOLDERS)}{now}"
     )
 
 

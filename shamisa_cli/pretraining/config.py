@@ -12,6 +12,16 @@ from shamisa_cli.pretraining.objective import ObjectiveWeights
 from shamisa_cli.pretraining.schedule import parse_crop, parse_duration
 
 
+def _check_range(config: Any, low: float, *names: str, above: bool = False) -> None:
+    """Refuse values under ``low`` (with ``above``: at it, too); None is let through."""
+    for name in names:
+        value = getattr(config, name)
+        # written so that NaN, which is neither, is refused
+        if value is not None and not (value > low if above else value >= low):
+            bound = f"above {low}" if above else f"at least {low}"
+            raise ValueError(f"{name} must be {bound}, got {value}")
+
+
 @dataclass(frozen=True)
 class ProjectorConfig:
     """Sizes of the projector (method.md §3).
@@ -24,6 +34,9 @@ class ProjectorConfig:
     out: int = 768
     batch_norm: Literal["auto", "on", "off"] = "auto"
 
+    def __post_init__(self) -> None:
+        _check_range(self, 1, "hidden", "out")
+
 
 @dataclass(frozen=True)
 class OptimiserConfig:
@@ -35,6 +48,10 @@ class OptimiserConfig:
     weight_decay: float = 1e-4
     clip_norm: float | None = None
 
+    def __post_init__(self) -> None:
+        _check_range(self, 0, "lr", "clip_norm", above=True)
+        _check_range(self, 0, "momentum", "weight_decay")
+
 
 @dataclass(frozen=True)
 class ScheduleConfig:
@@ -45,6 +62,11 @@ class ScheduleConfig:
     restart_mult: int = 2
     min_lr: float = 1e-6
     warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        _check_range(self, 0, "restart_epochs", above=True)
+        _check_range(self, 1, "restart_mult")
+        _check_range(self, 0, "min_lr", "warmup_steps")
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,10 @@ class PhotosConfig:
 
     flip: bool = False
     scale: tuple[float, float] = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(f"scale must be a range within 0 … 1, got {list(self.scale)}")
 
 
 @dataclass(frozen=True)
@@ -109,13 +135,14 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         parse_crop(self.crop)
-        if self.budget is not None:
-            parse_duration(self.budget)
+        if self.budget is not None and parse_duration(self.budget) == 0:
+            raise ValueError(f"budget must be above 0, got {self.budget}")
+        _check_range(self, 1, "steps", "accumulate")
+        _check_range(self, 0, "epochs", above=True)
+        _check_range(self, 0, "seed", "workers")
         ends = [name for name in ("steps", "epochs", "budget") if getattr(self, name) is not None]
         if len(ends) > 1:
             raise ValueError(f"give one of steps, epochs and budget, not {' and '.join(ends)}")
-        if self.accumulate < 1:
-            raise ValueError(f"accumulate must be at least 1, got {self.accumulate}")
 
     @property
     def projector_batch_norm(self) -> bool:

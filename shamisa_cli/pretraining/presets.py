@@ -85,10 +85,21 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def _with_removals(merged: dict[str, Any], where: str) -> dict[str, Any]:
     """``merged`` without the sources that ``graphs.remove`` names, and without that key."""
-    graphs = dict(merged.get("graphs", {}))
-    sources = dict(graphs.get("sources", {}))
-    for name in graphs.pop("remove", []):
+    graphs = dict(_table(merged, "graphs", where))
+    sources = dict(_table(graphs, "sources", where))
+    remove = graphs.pop("remove", [])
+    if not isinstance(remove, list):
+        raise UsageError(f"{where}: graphs.remove: expected a list of names, got {remove!r}")
+    for name in remove:
         if name not in sources:
             raise unknown_name(f"graph source to remove in {where}:", name, sources)
         del sources[name]
     return {**merged, "graphs": {**graphs, "sources": sources}}
+
+
+def _table(values: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """The table ``key`` of ``values``; whatever else stands there is refused."""
+    table = values.get(key, {})
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{where}: {key}: expected a table, got {table!r}")
+    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,25 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ({"batch": {"levels": 0}}, "at least 1"),
         ({"steps": "many"}, "expected int"),
         ({"graphs": {"remove": ["transprot"]}}, "Did you mean transport"),
+        ({"graphs": {"remove": "knn"}}, "graphs.remove: expected a list of names, got 'knn'"),
+        ({"graphs": 3}, "graphs: expected a table, got 3"),
+        ({"graphs": {"sources": ["knn"]}}, "sources: expected a table"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"epochs": -1}, "epochs must be above 0, got -1"),
+        ({"epochs": math.nan}, "epochs must be above 0, got nan"),
+        ({"budget": "0s"}, "budget must be above 0, got 0s"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"workers": -1}, "workers must be at least 0, got -1"),
+        ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
+        ({"optimiser": {"lr": -1.0}}, "optimiser: lr must be above 0, got -1.0"),
+        ({"optimiser": {"clip_norm": 0.0}}, "optimiser: clip_norm must be above 0, got 0.0"),
+        ({"schedule": {"restart_mult": 0}}, "restart_mult must be at least 1, got 0"),
+        ({"schedule": {"restart_epochs": 0}}, "restart_epochs must be above 0, got 0"),
+        ({"projector": {"hidden": 0}}, "hidden must be at least 1, got 0"),
+        (
+            {"photos": {"scale": [1.0, 0.5]}},
+            r"scale must be a range within 0 … 1, got \[1.0, 0.5\]",
+        ),
     ],
 )
 def test_what_nobody_knows_is_refused(options: dict, message: str) -> None:

@@ -188,6 +188,10 @@ def test_without_photos_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     assert result.exit_code == 2
     assert "--photos DIR" in result.output
     assert "SHAMISA_DATA" in result.output
+    monkeypatch.setenv("SHAMISA_DATA", "/nowhere/at/all")
+    result = CliRunner().invoke(app, ["pretrain", "--init", "random"])
+    assert result.exit_code == 2
+    assert "(it is /nowhere/at/all, which holds neither)" in result.output
 
 
 def test_without_imagenet_weights_the_run_says_so_before_it_starts(
