@@ -72,14 +72,18 @@ def pretrain(
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     """
     from shamisa_cli.pretraining.checkpoint import newest_config
+    from shamisa_cli.pretraining.parallel import is_first_process
     from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
     from shamisa_cli.pretraining.start import resolve_start
 
     options = RunOptions(find_photos(photos), out, resume, save_every)
     resumed = newest_config(out / "checkpoints") if resume else None
-    config = resolve_start(
-        preset, config_file, _as_mapping(**given), resumed, lambda text: click.echo(text, err=True)
-    )
+
+    def say(text: str) -> None:
+        if is_first_process():
+            click.echo(text, err=True)
+
+    config = resolve_start(preset, config_file, _as_mapping(**given), resumed, say)
     with _Progress(config, quiet) as progress:
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
         folder = pretrain_to(config, options, progress.say, progress.step, probe)

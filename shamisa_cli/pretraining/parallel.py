@@ -26,7 +26,6 @@ class Ranks:
 
     rank: int = 0
     world: int = 1
-    local_rank: int = 0
 
     @property
     def is_first(self) -> bool:
@@ -50,13 +49,29 @@ class Ranks:
 
 
 def join_ranks(device: str) -> Ranks:
-    """Join the process group that ``torchrun`` describes in the environment; alone, do nothing."""
+    """Join the process group that ``torchrun`` describes in the environment; alone, do nothing.
+
+    On CUDA each process takes the device of its own number and makes it the current one.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Ranks()
+    if device == "cuda":
+        own, present = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if own >= present:
+            raise UsageError(
+                f"process {own + 1} of this machine finds no device: there are {present}; "
+                f"run torchrun with --nproc-per-node={present}"
+            )
+        torch.cuda.set_device(own)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
-    return Ranks(dist.get_rank(), world, int(os.environ.get("LOCAL_RANK", "0")))
+    return Ranks(dist.get_rank(), world)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that talks, before the group is joined too."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def leave_ranks() -> None:

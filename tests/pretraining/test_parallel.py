@@ -15,7 +15,13 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.pretraining.batches import global_order, step_metadata
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig, ProjectorConfig
 from shamisa_cli.pretraining.model import forward_loss, make_model
-from shamisa_cli.pretraining.parallel import Ranks, join_ranks, leave_ranks, sum_gradients
+from shamisa_cli.pretraining.parallel import (
+    Ranks,
+    is_first_process,
+    join_ranks,
+    leave_ranks,
+    sum_gradients,
+)
 
 LAYOUT = BatchLayout(tiny_batches=4, views=2, references=2, groups=2, levels=2)
 CONFIG = PretrainConfig(
@@ -48,7 +54,7 @@ def work(rank: int, world: int, port: int, out: str) -> None:
     dist.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
     )
-    torch.save(loss_and_gradients(Ranks(rank, world, rank)), Path(out) / f"{rank}.pt")
+    torch.save(loss_and_gradients(Ranks(rank, world)), Path(out) / f"{rank}.pt")
     leave_ranks()
 
 
@@ -78,6 +84,30 @@ def test_shares_cover_the_layout_once(world: int) -> None:
 def test_uneven_shares_are_refused() -> None:
     with pytest.raises(UsageError, match="multiple of 3"):
         Ranks(0, 3).share(4)
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_every_process_has_a_cuda_device_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, own: int
+) -> None:
+    for name, value in (("WORLD_SIZE", 2), ("RANK", own), ("LOCAL_RANK", own)):
+        monkeypatch.setenv(name, str(value))
+    taken: list[object] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(dist, "init_process_group", taken.append)
+    monkeypatch.setattr(dist, "get_rank", lambda: own)
+    assert join_ranks("cuda") == Ranks(own, 2)
+    assert taken == [own, "nccl"]
+    assert is_first_process() == (own == 0)
+
+
+def test_more_processes_than_cuda_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match="--nproc-per-node=1"):
+        join_ranks("cuda")
 
 
 def test_alone_there_is_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
