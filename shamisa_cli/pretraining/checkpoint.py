@@ -46,7 +46,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     if final.is_dir():
         return final
     temporary = folder / f".{final.name}.{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    for unfinished in folder.glob(".step-*"):  # of a process that was killed while it wrote
+        shutil.rmtree(unfinished, ignore_errors=True)
     temporary.mkdir(parents=True)
     tensors = {f"model/{key}": value for key, value in checkpoint.model.items()}
     scalars: dict[str, dict[str, Any]] = {}

@@ -53,6 +53,13 @@ def test_round_trip_is_exact(tmp_path: Path, name: str) -> None:
         assert torch.equal(value, again.state_dict()[key]), key
 
 
+def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
+    model, optimiser = trained("sgd")
+    (tmp_path / ".step-00000002.123").mkdir()
+    save_checkpoint(tmp_path, checkpoint_of(model, optimiser))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
 def test_only_the_newest_stay_and_half_written_ones_do_not_count(tmp_path: Path) -> None:
     model, optimiser = trained("sgd")
     for step in range(1, 6):
