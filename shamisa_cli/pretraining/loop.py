@@ -227,9 +227,9 @@ class Trainer:
         record["alpha"] = dict(
             zip(made.combined.names, made.combined.alpha.detach().tolist(), strict=True)
         )
-        record["edges"] = dict(
-            zip(made.combined.names, made.combined.statistics[:, 0].tolist(), strict=True)
-        )
+        for key, column in (("edges", 0), ("edge_weights", 1)):
+            values = made.combined.statistics[:, column].tolist()
+            record[key] = dict(zip(made.combined.names, values, strict=True))
         if self.step % RANK_EVERY == 0:
             record["rank_h"], record["rank_z"] = effective_rank(made.h), effective_rank(made.z)
             record["spread_h"], record["spread_z"] = spread(made.h), spread(made.z)

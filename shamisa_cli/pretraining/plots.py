@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -15,32 +16,67 @@ from shamisa_cli.distortions.metadata import BatchMetadata
 from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.imaging.sheet import contact_sheet
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 TERMS = ("total", "invariance", "variance", "covariance", "auxiliary", "regulariser")
+GRAPHS = {
+    "alpha": "α, share of each graph source",
+    "edges": "edges of each graph",
+    "edge_weights": "sum of edge weights, before α and c",
+}
+"""Keys of a log record that hold a number a source, and what they are."""
+SCALES = ("full", "half")
 
 
 def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
-    """Write losses.png and graphs.png from a run's log; an empty list without matplotlib."""
+    """Write losses.png and graphs.png from a run's log.
+
+    An empty list without matplotlib, or where there is no step.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return []
-    steps = [record["step"] for record in records]
+    if not records:
+        return []
     losses = Figure(figsize=(11, 6), layout="constrained")
-    for axes, term in zip(losses.subplots(2, 3).flat, TERMS, strict=True):
-        axes.plot(steps, [record[term] for record in records], lw=0.5, alpha=0.4)
-        axes.plot(steps, smoothed([record[term] for record in records]), lw=1.5)
-        axes.set(title=term, xlabel="step")
-    graphs = Figure(figsize=(11, 4), layout="constrained")
-    for axes, key in zip(graphs.subplots(1, 2), ("alpha", "edges"), strict=True):
-        for name in records[-1][key]:
-            axes.plot(steps, [record[key][name] for record in records], lw=1, label=name)
-        axes.set(title=key, xlabel="step")
-        axes.legend(fontsize=7)
+    _draw_losses(losses, records)
+    graphs = Figure(figsize=(14, 4), layout="constrained")
+    _draw_graphs(graphs, records)
     made = []
     for figure, name in ((losses, "losses.png"), (graphs, "graphs.png")):
         figure.savefig(folder / name, dpi=110)
         made.append(folder / name)
     return made
+
+
+def _draw_losses(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
+    """A panel a term; the terms as they are before their weights."""
+    steps = [record["step"] for record in records]
+    for axes, term in zip(figure.subplots(2, 3).flat, TERMS, strict=True):
+        values = [record[term] for record in records]
+        axes.plot(steps, values, lw=0.5, alpha=0.6, label="each step")
+        axes.plot(steps, smoothed(values), lw=1.5, label="moving average")
+        axes.set(title=term, xlabel="step")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.axes[0].legend(fontsize=7)
+    figure.suptitle("Loss: the weighted total, and its terms before their weights")
+
+
+def _draw_graphs(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
+    """A panel a quantity, a line a source; lines that coincide show by their widths."""
+    steps = [record["step"] for record in records]
+    names = list(records[-1]["alpha"])
+    for axes, (key, title) in zip(figure.subplots(1, len(GRAPHS)), GRAPHS.items(), strict=True):
+        for k, name in enumerate(names):
+            # A run that an earlier version began has no edge_weights at first.
+            values = [record.get(key, {}).get(name, math.nan) for record in records]
+            axes.plot(steps, values, lw=1 + 1.3 * (len(names) - 1 - k), label=name)
+        axes.set(title=title, xlabel="step", ylim=(0, None))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=8)
 
 
 def smoothed(values: Sequence[float], decay: float = 0.95) -> list[float]:
@@ -55,6 +91,7 @@ def smoothed(values: Sequence[float], decay: float = 0.95) -> list[float]:
 def batch_sheet(crops: Tensor, metadata: BatchMetadata, layout: BatchLayout) -> Image.Image:
     """The first reference in each view and group of the first tiny-batch: pristine, its levels.
 
+    The severities are those of the function that a star marks.
     ``crops`` (N, 3, H, W) in [0, 1] in the order of ``layout``.
     """
     nodes = {tuple(place): node for node, place in enumerate(layout.coordinates.tolist())}
@@ -64,8 +101,10 @@ def batch_sheet(crops: Tensor, metadata: BatchMetadata, layout: BatchLayout) -> 
             members = [nodes[0, view, 0, group, level] for level in range(layout.levels)]
             rows.append([_picture(crops[k]) for k in (nodes[0, view, 0, -1, -1], *members)])
             severities = metadata.varying_severity[0, group].tolist()
-            captions.append(["reference", *(f"severity {severity:.2f}" for severity in severities)])
-            titles.append(composition_text(metadata, 0, group))
+            captions.append(
+                ["reference", *(f"severity* {severity:.2f}" for severity in severities)]
+            )
+            titles.append(f"{SCALES[view]} scale:\n{composition_text(metadata, 0, group)}")
     return contact_sheet(rows, captions, row_titles=titles)
 
 

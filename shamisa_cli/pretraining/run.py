@@ -127,10 +127,13 @@ def _identity(config: dict[str, Any]) -> dict[str, Any]:
 def _begin(trainer: Trainer, options: RunOptions, say: Callable[[str], None]) -> None:
     """Say what is about to happen, and keep the config and a sheet of the first mini-batch."""
     config, out = trainer.config, options.out
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(
-        json.dumps(to_mapping(config), indent=2) + "\n", encoding="utf-8"
-    )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "config.json").write_text(
+            json.dumps(to_mapping(config), indent=2) + "\n", encoding="utf-8"
+        )
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written: {error.strerror or error}") from error
     n = sum(p.numel() for p in trainer.model.encoder.parameters())
     start = {"random": "random weights, not ImageNet's", "imagenet": "ImageNet weights"}
     say(
@@ -142,6 +145,8 @@ def _begin(trainer: Trainer, options: RunOptions, say: Callable[[str], None]) ->
     if trainer.step:
         say(f"resumed at step {trainer.step}")
         return
+    if options.resume:
+        say(f"nothing to resume in {out}: a new run")
     batch = trainer.first_batch()
     batch_sheet(batch.crops, batch.metadata, config.batch).save(out / "batch.png")
     say(f"a mini-batch to look at: {out / 'batch.png'}")
@@ -156,7 +161,7 @@ def _end(
     say(f"{finished.reason} at step {finished.step} after {finished.elapsed / 60:.1f} min")
     if finished.reason == "stopped":
         say("go on with --resume")
-    if not pictures:
+    if finished.step and not pictures:
         say('no pictures of the curves: they need matplotlib (pip install "shamisa[plots]")')
 
 

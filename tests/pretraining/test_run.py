@@ -79,6 +79,8 @@ def test_a_run_leaves_all_that_is_promised(tmp_path: Path, photos: Path) -> None
     records = read_log(tmp_path / "run" / "log.jsonl")
     assert [record["step"] for record in records] == [1, 2, 3, 4]
     assert sum(records[0]["alpha"].values()) == pytest.approx(1)
+    # paired_view: 1 on the pair of references of each view, group and level
+    assert records[0]["edges"]["paired_view"] == records[0]["edge_weights"]["paired_view"] == 8
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -210,6 +212,19 @@ def test_without_imagenet_weights_the_run_says_so_before_it_starts(
     assert losses(tmp_path / "auto")[-1][0] == 2
     with pytest.raises(WeightsError, match="--init random"):
         train(config(init="imagenet", steps=1), RunOptions(photos, tmp_path / "insists"))
+
+
+def test_resume_without_a_checkpoint_says_that_it_begins(tmp_path: Path, photos: Path) -> None:
+    said: list[str] = []
+    options = RunOptions(photos, tmp_path / "run", resume=True)
+    pretrain_to(config(steps=1), options, said.append, lambda record: None)
+    assert f"nothing to resume in {tmp_path / 'run'}: a new run" in said
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"file/run: cannot be written: "):
+        train(config(steps=1), RunOptions(photos, tmp_path / "file" / "run"))
 
 
 def test_a_run_goes_on_from_a_model(tmp_path: Path, photos: Path) -> None:

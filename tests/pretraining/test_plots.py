@@ -1,0 +1,67 @@
+"""Pictures of a run: what they say, and logs that are short or old."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from shamisa_cli.pretraining.plots import GRAPHS, TERMS, plot_run, smoothed
+
+figure_module = pytest.importorskip("matplotlib.figure")
+
+
+def record(step: int, **changes: Any) -> dict[str, Any]:
+    terms = dict.fromkeys(TERMS, 1.0 / step)
+    sources = {key: {"knn": 0.5, "ref_ref": 0.5, "fidelity": 0.0} for key in GRAPHS}
+    return {"step": step, **terms, **sources, **changes}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The figures that are saved, by file name."""
+    figures: dict[str, Any] = {}
+    save = figure_module.Figure.savefig
+
+    def savefig(self: Any, path: Path, **options: Any) -> None:
+        figures[path.name] = self
+        save(self, path, **options)
+
+    monkeypatch.setattr(figure_module.Figure, "savefig", savefig)
+    return figures
+
+
+def test_every_term_and_every_statistic_has_its_panel(
+    tmp_path: Path, drawn: dict[str, Any]
+) -> None:
+    made = plot_run([record(1), record(2), record(3)], tmp_path)
+    assert [path.name for path in made] == ["losses.png", "graphs.png"]
+    assert all(Image.open(path).width > 1000 for path in made)
+    losses, graphs = drawn["losses.png"], drawn["graphs.png"]
+    assert [axes.get_title() for axes in losses.axes] == list(TERMS)
+    assert [axes.get_title() for axes in graphs.axes] == list(GRAPHS.values())
+    assert {axes.get_xlabel() for axes in [*losses.axes, *graphs.axes]} == {"step"}
+    for axes in graphs.axes:
+        assert [line.get_label() for line in axes.lines] == ["knn", "ref_ref", "fidelity"]
+        assert len({line.get_linewidth() for line in axes.lines}) == 3  # equal values stay visible
+    assert [text.get_text() for text in graphs.legends[0].texts] == ["knn", "ref_ref", "fidelity"]
+
+
+def test_a_log_that_an_earlier_version_began(tmp_path: Path, drawn: dict[str, Any]) -> None:
+    old = record(1)
+    del old["edge_weights"]
+    plot_run([old, record(2)], tmp_path)
+    line = drawn["graphs.png"].axes[2].lines[0]
+    assert str(line.get_ydata()[0]) == "nan"
+    assert line.get_ydata()[1] == 0.5
+
+
+def test_a_run_without_a_step_has_no_curves(tmp_path: Path) -> None:
+    assert plot_run([], tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_smoothed_follows_the_formula() -> None:
+    assert smoothed([2.0, 4.0, 0.0], decay=0.5) == [2.0, 3.0, 1.5]
