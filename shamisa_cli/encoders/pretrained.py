@@ -7,8 +7,9 @@ from typing import Any
 
 import timm
 import torch
+from torch import Tensor, nn
 
-from shamisa_cli.encoders.backbones import check_backbone
+from shamisa_cli.encoders.backbones import check_backbone, create_backbone
 from shamisa_cli.encoders.config import Preprocessing
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.names import CONFIG_FILE
@@ -64,7 +65,10 @@ def imagenet_name(backbone: str) -> HubName:
 
 def timm_architecture(config_file: Path) -> str | None:
     """The architecture that a timm repository's config.json names; None if it is not timm's."""
-    return read_json_object(config_file, CONFIG_FILE).get("architecture")
+    architecture = read_json_object(config_file, CONFIG_FILE).get("architecture")
+    if not isinstance(architecture, str | None):
+        raise WeightsError(f"{config_file}: architecture: expected a name, got {architecture!r}")
+    return architecture
 
 
 def load_pretrained(folder: Path, backbone: str) -> Encoder:
@@ -72,11 +76,14 @@ def load_pretrained(folder: Path, backbone: str) -> Encoder:
 
     Raises
     ------
+    UnknownNameError
+        if timm does not know ``backbone``.
     UsageError
         if it is another backbone than ``backbone``.
     WeightsError
-        if its files are damaged, or ask for what we cannot store.
+        if its files are damaged, lack tensors, or ask for what we cannot store.
     """
+    check_backbone(backbone)  # timm itself would follow hf-hub: and local-dir: names elsewhere
     config = _facts(folder, backbone)
     architecture = config.get("architecture")
     if architecture != backbone:
@@ -85,18 +92,34 @@ def load_pretrained(folder: Path, backbone: str) -> Encoder:
         raise WeightsError(
             f"{folder}: a variant of {backbone} with other model_args; not supported"
         )
-    tensors = read_weights(folder)
+    facts = config.get("pretrained_cfg", {})
+    if not isinstance(facts, dict):
+        raise WeightsError(f"{folder}: {CONFIG_FILE}: pretrained_cfg: expected a JSON object")
+    preprocessing = _preprocessing(folder, facts)
+    classes = config.get("num_classes", facts.get("num_classes", 1000))
     try:
         with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
-            model = timm.create_model(
-                backbone,
-                pretrained=True,
-                num_classes=0,
-                pretrained_cfg_overlay={"state_dict": tensors, "file": None, "custom_load": False},
-            )
-    except (RuntimeError, KeyError, ValueError) as error:
+            return Encoder(_headless(backbone, read_weights(folder), classes), preprocessing)
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{folder}: does not fit backbone {backbone}: {error}") from error
-    return Encoder(model, _preprocessing(config.get("pretrained_cfg", {})))
+
+
+def _headless(backbone: str, tensors: dict[str, Tensor], classes: int) -> nn.Module:
+    """The backbone without classifier from the ``tensors`` of a whole one with ``classes`` classes.
+
+    timm loads leniently, and leaves at random what is missing, when it is to drop the classifier;
+    so it makes the whole model, strictly, of which all but the classifier is taken.
+    """
+    here_only = {"file": None, "url": "", "hf_hub_id": None, "custom_load": False}
+    whole = timm.create_model(
+        backbone,
+        pretrained=True,
+        num_classes=classes,
+        pretrained_cfg_overlay={"state_dict": tensors, "num_classes": classes, **here_only},
+    ).state_dict()
+    model = create_backbone(backbone)
+    model.load_state_dict({key: whole[key] for key in model.state_dict()})
+    return model
 
 
 def _facts(folder: Path, backbone: str) -> dict[str, Any]:
@@ -108,7 +131,10 @@ def _facts(folder: Path, backbone: str) -> dict[str, Any]:
     return read_json_object(path, CONFIG_FILE)
 
 
-def _preprocessing(facts: dict[str, Any]) -> Preprocessing:
+def _preprocessing(folder: Path, facts: dict[str, Any]) -> Preprocessing:
     """The normalisation that the weights were trained with; ImageNet's if they do not say."""
-    known: dict[str, Any] = {key: list(facts[key]) for key in ("mean", "std") if key in facts}
-    return from_mapping(Preprocessing, known, "pretrained_cfg")
+    known = {key: facts[key] for key in ("mean", "std") if key in facts}
+    try:
+        return from_mapping(Preprocessing, known, f"{folder / CONFIG_FILE}: pretrained_cfg")
+    except UsageError as error:
+        raise WeightsError(str(error)) from error

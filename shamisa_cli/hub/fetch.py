@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from shamisa_cli.digests import file_digest
-from shamisa_cli.errors import HubError
+from shamisa_cli.errors import HubError, ShamisaError
 from shamisa_cli.hub.cache import cached_file
 from shamisa_cli.hub.errors import explained
 from shamisa_cli.hub.names import HubName
@@ -88,17 +88,26 @@ def fetch_model(name: HubName, check_config: Callable[[Path], object]) -> Path:
 
     listing = _listing_or_what_is_here(name)
     files = model_files(name, listing)
+    _check_config(name, listing, check_config)
     with explained(name):
-        with TemporaryDirectory() as folder:
-            check_config(
-                Path(hf_hub_download(name.repo, CONFIG, revision=listing.commit, local_dir=folder))
-            )
         fetched = snapshot_download(name.repo, revision=listing.commit, allow_patterns=files)
         _check_digests(name, Path(fetched), listing, files)
         config = Path(hf_hub_download(name.repo, CONFIG, revision=name.revision))
     if config.parent.name != listing.commit:
         raise HubError(f"{name}: changed while it was fetched; run the command again")
     return config.parent
+
+
+def _check_config(name: HubName, listing: Listing, check_config: Callable[[Path], object]) -> None:
+    """Look at config.json outside the cache, where one that is refused would be taken for whole."""
+    from huggingface_hub import hf_hub_download
+
+    with TemporaryDirectory() as folder, explained(name):
+        path = Path(hf_hub_download(name.repo, CONFIG, revision=listing.commit, local_dir=folder))
+        try:
+            check_config(path)
+        except ShamisaError as error:  # its path is of no use to anyone
+            raise HubError(f"{name}: {str(error).replace(str(path), CONFIG)}") from error
 
 
 def _listing_or_what_is_here(name: HubName) -> Listing:
@@ -132,7 +141,8 @@ def model_files(name: HubName, listing: Listing) -> list[str]:
         raise HubError(f"{name}: holds no model: there is no model.safetensors")
     if CONFIG not in listing.sizes:
         raise HubError(f"{name}: holds no model of ours or timm's: there is no {CONFIG}")
-    return [path for path in listing.sizes if _any_match(path, (*WEIGHTS, *OTHERS))]
+    files = [path for path in listing.sizes if _any_match(path, (*WEIGHTS, *OTHERS))]
+    return [path for path in files if ".." not in PurePosixPath(path).parts]
 
 
 def _check_digests(name: HubName, folder: Path, listing: Listing, files: list[str]) -> None:

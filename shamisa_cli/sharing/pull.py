@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from shamisa_cli.encoders.backbones import check_backbone
 from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.names import CONFIG_FILE
 from shamisa_cli.encoders.pretrained import load_pretrained, timm_architecture
@@ -48,11 +49,15 @@ def pull_model(name: HubName) -> Pulled:
         load_pretrained(folder, architecture)
         return Pulled(folder, architecture, is_timm=True)
     _, config = load_encoder(folder)
-    heads = tuple(load_head(folder, head).info.name for head in list_heads(folder))
+    heads = tuple(list_heads(folder))
+    for head in heads:
+        load_head(folder, head)
     return Pulled(folder, config.backbone, heads)
 
 
 def check_config(path: Path) -> None:
-    """Refuse a config.json that is neither ours, in a format that we read, nor timm's."""
-    if timm_architecture(path) is None:
-        ModelConfig.load(path)
+    """Refuse a config.json that is neither ours, in a format that we read, nor timm's.
+
+    So is one whose backbone the timm that is installed does not know.
+    """
+    check_backbone(timm_architecture(path) or ModelConfig.load(path).backbone)

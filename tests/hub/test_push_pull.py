@@ -248,7 +248,10 @@ def test_pickles_are_refused_before_anything_is_fetched(hub: HubServer, run: Run
     [
         ({"format": 99}, "pip install -U shamisa"),
         ({"model_type": "bert"}, "unknown key"),
-        ("[]", "JSON object"),
+        ({"name": "x", "backbone": "resnet5O", "feature_size": 8}, "resnet50"),
+        ({"architecture": "resnet5O"}, "resnet50"),
+        ({"architecture": ["resnet50"]}, "expected a name"),
+        ([], "JSON object"),
     ],
 )
 def test_a_config_that_we_cannot_use_is_told_before_the_weights_are_fetched(
@@ -257,5 +260,7 @@ def test_a_config_that_we_cannot_use_is_told_before_the_weights_are_fetched(
     hub.state.add("me/odd", {"config.json": json.dumps(config).encode(), MODEL: b"0" * 1000})
     refused = run("pull", "hf://me/odd")
     assert refused.exit_code == 1
+    assert "Error: hf://me/odd: " in refused.output
     assert message in refused.output
+    assert "/config.json" not in refused.output
     assert not any(path.startswith("/cdn") for _, path, _ in hub.requests)

@@ -126,3 +126,57 @@ def test_without_a_network_imagenet_says_what_to_do(hub: HubServer) -> None:
     with pytest.raises(WeightsError, match="--init random") as error:
         imagenet_folder(BACKBONE, fetch=True)
     assert f"shamisa pull hf://{REPOSITORY}" in str(error.value)
+
+
+@pytest.mark.parametrize("elsewhere", ["hf-hub:evil/pickle", "local-dir:/tmp"])
+def test_an_architecture_that_leads_elsewhere_is_refused(hub: HubServer, elsewhere: str) -> None:
+    config = json.dumps({"architecture": elsewhere}).encode()
+    hub.state.add("me/odd", {"config.json": config, "model.safetensors": save({})})
+    result = CliRunner().invoke(app, ["pull", "me/odd"])
+    assert result.exit_code == 1
+    assert f"unknown backbone '{elsewhere}'" in result.output
+    assert not any("evil" in path for _, path, _ in hub.requests)
+
+
+def timm_folder(folder: Path, tensors: dict[str, torch.Tensor], **facts: object) -> Path:
+    """A repository of timm's as a local folder."""
+    (folder / "config.json").write_text(json.dumps({"architecture": BACKBONE, **facts}))
+    (folder / "model.safetensors").write_bytes(save(tensors))
+    return folder
+
+
+@pytest.mark.parametrize("lost", ["conv1.0.weight", "layer4.0.bn1.running_mean", "all"])
+def test_tensors_that_are_missing_are_noticed(
+    hub: HubServer, classifier: torch.nn.Module, tmp_path: Path, lost: str
+) -> None:
+    tensors = {k: v for k, v in classifier.state_dict().items() if lost not in (k, "all")}
+    assert len(tensors) < len(classifier.state_dict())
+    with pytest.raises(WeightsError, match=f"does not fit backbone {BACKBONE}"):
+        load_pretrained(timm_folder(tmp_path, tensors), BACKBONE)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("classes", [0, 10])
+def test_backbones_with_any_number_of_classes(classes: int, tmp_path: Path) -> None:
+    with torch.random.fork_rng():
+        model = timm.create_model(BACKBONE, num_classes=classes)
+    folder = timm_folder(tmp_path, model.state_dict(), num_classes=classes)
+    loaded = load_pretrained(folder, BACKBONE).backbone.state_dict()
+    assert len(loaded) >= len(model.state_dict()) - 2
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in loaded.items())
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"pretrained_cfg": 5},
+        {"pretrained_cfg": {"mean": 5}},
+        {"pretrained_cfg": {"std": [1, 2]}},
+        {"num_classes": "many"},
+    ],
+)
+def test_facts_that_cannot_be_meant(
+    classifier: torch.nn.Module, tmp_path: Path, facts: dict[str, object]
+) -> None:
+    with pytest.raises(WeightsError, match=str(tmp_path)):
+        load_pretrained(timm_folder(tmp_path, classifier.state_dict(), **facts), BACKBONE)
