@@ -8,6 +8,7 @@ from typing import Any, Literal
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.backbones import DEFAULT_BACKBONE
 from shamisa_cli.encoders.config import Pooling, Statistics
+from shamisa_cli.imaging.pool import VIEWS
 from shamisa_cli.pretraining.objective import ObjectiveWeights
 from shamisa_cli.pretraining.schedule import parse_crop, parse_duration
 
@@ -137,6 +138,11 @@ class PretrainConfig:
         parse_crop(self.crop)
         if self.budget is not None and parse_duration(self.budget) == 0:
             raise ValueError(f"budget must be above 0, got {self.budget}")
+        if self.batch.views != VIEWS:
+            raise ValueError(
+                f"batch.views must be {VIEWS}, the scales that photos are cropped at, "
+                f"got {self.batch.views}"
+            )
         _check_range(self, 1, "steps", "accumulate")
         _check_range(self, 0, "epochs", above=True)
         _check_range(self, 0, "seed", "workers")

@@ -77,6 +77,7 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ({"graphs": {"remove": "knn"}}, "graphs.remove: expected a list of names, got 'knn'"),
         ({"graphs": 3}, "graphs: expected a table, got 3"),
         ({"graphs": {"sources": ["knn"]}}, "sources: expected a table"),
+        ({"batch": {"views": 1}}, "views must be 2, the scales that photos are cropped at, got 1"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"epochs": -1}, "epochs must be above 0, got -1"),
         ({"epochs": math.nan}, "epochs must be above 0, got nan"),
