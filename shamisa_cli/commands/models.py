@@ -33,7 +33,7 @@ def models(folders: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(to_mapping(rows), indent=2))
         return
-    width = max(len(row.name) for row in rows)
+    width = max((len(row.name) for row in rows), default=0)
     for row in rows:
         click.echo(_model_line(row, width))
         for head in row.heads:

@@ -48,23 +48,34 @@ def locate_model(name: str) -> Path:
     asked = DEFAULT_MODEL if name == "default" else name
     if asked in bundled_models():
         return bundled_folder() / asked
-    folder = Path(name).expanduser()
-    if not name.startswith(SCHEME):
-        if (folder / CONFIG_FILE).is_file():
-            return folder
-        if folder.is_dir():
-            raise WeightsError(f"{folder}: no {CONFIG_FILE} in this folder, so it holds no model")
+    local = None if name.startswith(SCHEME) else _local_model(name)
+    if local is not None:
+        return local
     on_hub = parse_hub_name(name)
     config = cached_file(on_hub, CONFIG_FILE) if on_hub else None
     if config is not None:
         return config.parent
-    raise _not_found(name, folder, on_hub)
+    raise _not_found(name, on_hub)
 
 
-def _not_found(name: str, folder: Path, on_hub: HubName | None) -> WeightsError:
+def _local_model(name: str) -> Path | None:
+    """The local folder ``name``; None if there is none, an error if it holds no model."""
+    try:
+        folder = Path(name).expanduser()
+        if (folder / CONFIG_FILE).is_file():
+            return folder
+        is_there = folder.is_dir()
+    except (OSError, RuntimeError):  # a name too long for a path, a user who is not there
+        return None
+    if is_there:
+        raise WeightsError(f"{folder}: no {CONFIG_FILE} in this folder, so it holds no model")
+    return None
+
+
+def _not_found(name: str, on_hub: HubName | None) -> WeightsError:
     """What was tried, the nearest names, and how to fetch what is not here."""
     tried = [f"no bundled model ({', '.join(['default', *bundled_models()])})"]
-    known = ["default", *bundled_models(), *_neighbours(folder)]
+    known = ["default", *bundled_models(), *_neighbours(name)]
     if not name.startswith(SCHEME):
         tried.append("no folder")
     if on_hub is not None:
@@ -81,9 +92,10 @@ def _not_found(name: str, folder: Path, on_hub: HubName | None) -> WeightsError:
     return WeightsError(message)
 
 
-def _neighbours(folder: Path) -> list[str]:
-    """Model folders beside ``folder``, which may be what was meant."""
+def _neighbours(name: str) -> list[str]:
+    """Model folders beside a folder ``name``, which may be what was meant."""
     try:
-        return sorted(str(path.parent) for path in folder.parent.glob(f"*/{CONFIG_FILE}"))
-    except OSError:
+        around = Path(name).expanduser().parent
+        return sorted(str(path.parent) for path in around.glob(f"*/{CONFIG_FILE}"))
+    except (OSError, RuntimeError):
         return []

@@ -112,6 +112,7 @@ def _index(folder: Path) -> dict[str, dict[str, str]]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         files = index["weight_map"].values()
+        index.setdefault("metadata", {}).get(DIGEST_KEY)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: not a readable index of shards: {error}") from error
     if not all(isinstance(name, str) and Path(name).name == name for name in files):

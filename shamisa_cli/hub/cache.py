@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shamisa_cli.hub.names import SCHEME, HubName
+from shamisa_cli.hub.names import HubName, parse_hub_name
 
 
 def cache_folder() -> Path:
@@ -25,5 +25,9 @@ def cached_file(name: HubName, file: str) -> Path | None:
 def cached_names() -> list[str]:
     """``hf://owner/name`` of the model repositories that the cache holds something of, sorted."""
     folders = cache_folder().glob("models--*--*")
-    parts = (folder.name.split("--") for folder in folders if (folder / "snapshots").is_dir())
-    return sorted(f"{SCHEME}{owner}/{name}" for _, owner, name in parts)
+    names = (
+        parse_hub_name(folder.name.removeprefix("models--").replace("--", "/"))
+        for folder in folders
+        if (folder / "snapshots").is_dir()
+    )
+    return sorted(str(name) for name in names if name is not None)

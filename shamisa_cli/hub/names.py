@@ -10,7 +10,11 @@ from shamisa_cli.errors import UsageError
 
 SCHEME = "hf://"
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
-_NAME = re.compile(rf"(?P<owner>{_PART})/(?P<name>{_PART})(?:@(?P<revision>[^\s@]+))?")
+_REVISION = r"[^\s@\\:~^?*\[/][^\s@\\:~^?*\[]*"
+"""Of what git takes for a branch or tag; never a path that leads out of a folder."""
+_NAME = re.compile(rf"(?P<owner>{_PART})/(?P<name>{_PART})(?:@(?P<revision>{_REVISION}))?")
+_LONGEST = 96
+"""Letters of ``owner/name``, says the Hub."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,11 @@ def parse_hub_name(text: str) -> HubName | None:
         for a text that begins with ``hf://``, and goes on wrongly.
     """
     match = _NAME.fullmatch(text.removeprefix(SCHEME))
-    if match and "--" not in match["owner"] + "/" + match["name"] and ".." not in match[0]:
-        return HubName(match["owner"], match["name"], match["revision"])
+    if match:
+        name = HubName(match["owner"], match["name"], match["revision"])
+        refused = "--" in name.repo or ".." in match[0] or name.repo.endswith(".git")
+        if not refused and len(name.repo) <= _LONGEST:
+            return name
     if text.startswith(SCHEME):
         raise UsageError(f"{text}: a name on the Hub is {SCHEME}owner/name or with @revision")
     return None

@@ -77,13 +77,11 @@ def describe(where: Where, name: str, folder: Path) -> ModelRow:
 def _cached() -> list[tuple[HubName, Path]]:
     """Models of the Hub's cache, with the revisions by which they are found there."""
     from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
 
-    try:
-        repositories = scan_cache_dir(cache_folder()).repos
-    except CacheNotFound:
+    if not cache_folder().is_dir():
         return []
     found = []
+    repositories = scan_cache_dir(cache_folder()).repos
     for repository in sorted(repositories, key=lambda each: each.repo_id):
         if repository.repo_type != "model" or repository.repo_id.count("/") != 1:
             continue

@@ -107,10 +107,20 @@ def test_a_missing_shard_is_named(tmp_path: Path, tensors: dict[str, torch.Tenso
         read_weights(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("map_", ["x", {"a": 3}, {"a": "../model.safetensors"}, None])
-def test_a_broken_index_is_named(tmp_path: Path, map_: object) -> None:
+@pytest.mark.parametrize(
+    "index",
+    [
+        {"weight_map": "x"},
+        {"weight_map": {"a": 3}},
+        {"weight_map": {"a": "../model.safetensors"}},
+        {"weight_map": None},
+        {"weight_map": {}, "metadata": None},
+        {"weight_map": {}, "metadata": ["sha256"]},
+    ],
+)
+def test_a_broken_index_is_named(tmp_path: Path, index: dict[str, object]) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path.parent / "model.safetensors")
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": map_}))
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(WeightsError, match="index"):
         read_weights(tmp_path)
     assert load_file(tmp_path.parent / "model.safetensors")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shamisa_cli.encoders.names import bundled_folder, locate_model
 from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.hub.cache import cache_folder, cached_names
 from shamisa_cli.hub.names import HubName, parse_hub_name, require_hub_name
 
 part = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True).filter(
@@ -28,7 +29,10 @@ def test_a_name_and_its_text_are_one(owner: str, name: str, revision: str | None
 
 @pytest.mark.parametrize(
     "text",
-    ["fast", "./a/b", "../a", "/a/b", "a/b/c", "~/a", "a//b", "a/b@", "a/b@x@y", "a--b/c", ""],
+    [
+        *("fast", "./a/b", "../a", "/a/b", "a/b/c", "~/a", "a//b", "a/b@", "a/b@x@y", "a--b/c", ""),
+        *("a/b.git", "a/" + 95 * "b", "a/b@/etc/passwd", "a/b@x\\y", "a/b@C:x"),
+    ],
 )
 def test_paths_and_plain_words_are_no_names_on_the_hub(text: str) -> None:
     assert parse_hub_name(text) is None
@@ -52,6 +56,19 @@ def test_a_folder_goes_before_a_repository(
     assert locate_model("me/tiny") == Path("me/tiny")
     with pytest.raises(WeightsError, match="shamisa pull hf://me/tiny"):
         locate_model("hf://me/tiny")
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("name", ["a/b.git", "~nobody_at_all/model", 300 * "a", "a/" + 95 * "b"])
+def test_names_that_can_be_nothing_are_unknown(name: str) -> None:
+    with pytest.raises(WeightsError, match="unknown model"):
+        locate_model(name)
+
+
+def test_other_folders_in_the_cache_are_passed_over(hub: object) -> None:
+    for folder in ("models--a--b", "models--a--b--c", "models--a"):
+        (cache_folder() / folder / "snapshots").mkdir(parents=True)
+    assert cached_names() == ["hf://a/b"]
 
 
 def test_bundled_models_have_names() -> None:

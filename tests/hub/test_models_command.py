@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from hub_server import HubServer
+from huggingface_hub import constants
 
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.names import bundled_models, locate_model
@@ -52,6 +53,15 @@ def test_cached_models_by_the_names_that_find_them(hub: HubServer, tiny_model: P
         assert Path(row["folder"]) == locate_model(name)
         assert row["heads"][0]["name"] == "toy"
         assert Path(row["folder"]).name == commit
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_cache_that_is_no_folder_has_no_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
+    assert list(listed(str(tmp_path))) == bundled_models()
 
 
 @pytest.mark.usefixtures("hub")
