@@ -72,8 +72,8 @@ def _draw_graphs(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
         for k, name in enumerate(names):
             # A run that an earlier version began has no edge_weights at first.
             values = [record.get(key, {}).get(name, math.nan) for record in records]
-            axes.plot(steps, values, lw=1 + 1.3 * (len(names) - 1 - k), label=name)
-        axes.set(title=title, xlabel="step", ylim=(0, None))
+            axes.plot(steps, values, lw=4 - 3 * k / max(1, len(names) - 1), label=name)
+        axes.set(title=title, xlabel="step")
         axes.xaxis.get_major_locator().set_params(integer=True)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=8)
