@@ -26,7 +26,7 @@ def fetch_large_file(name: HubName, file: str, listing: Listing, folder: Path, p
 
     Returns
     -------
-    The path of the file, whole: it has the size and the SHA-256 that the Hub states.
+    The path of the file, whole: it has the size, and the SHA-256 if any, that the Hub states.
 
     Raises
     ------
@@ -39,10 +39,10 @@ def fetch_large_file(name: HubName, file: str, listing: Listing, folder: Path, p
 
     size, digest = listing.sizes[file], listing.digests.get(file, "")
     whole = folder / PurePosixPath(file).name
-    part = whole.with_name(f"{whole.name}.{digest[:12]}.part")
+    part = whole.with_name(f"{whole.name}.{(digest or listing.commit)[:12]}.part")
     with explained(name, place=place):
         folder.mkdir(parents=True, exist_ok=True)
-        if whole.is_file() and whole.stat().st_size == size:
+        if whole.is_file() and whole.stat().st_size == size and _is_it(whole, digest):
             return whole
         have = part.stat().st_size if part.is_file() else 0
         if have > size:
@@ -59,11 +59,16 @@ def fetch_large_file(name: HubName, file: str, listing: Listing, folder: Path, p
                 expected_size=size,
                 displayed_filename=whole.name,
             )
-        if digest and file_digest(part) != digest:
+        if not _is_it(part, digest):
             part.unlink()
             raise HubError(f"{name}: {file} arrived damaged, and was removed; run it again")
         part.replace(whole)
     return whole
+
+
+def _is_it(file: Path, digest: str) -> bool:
+    """Whether a file has the content that the Hub states; true if it states none."""
+    return not digest or file_digest(file) == digest
 
 
 def _check_room(name: HubName, folder: Path, size: int, place: str) -> None:

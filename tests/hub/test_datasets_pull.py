@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import io
 import tarfile
 import time
@@ -22,6 +23,7 @@ from test_hub_faults import no_file_over
 from shamisa_cli.cli import app
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.hub.names import require_dataset_name
+from shamisa_cli.probing.datasets.kadid10k import KADID10K as KADID
 from shamisa_cli.probing.datasets.koniq import KONIQ
 from shamisa_cli.probing.datasets.pull import pull_dataset
 from shamisa_cli.probing.datasets.registry import open_dataset
@@ -108,11 +110,27 @@ def test_an_interrupted_fetch_goes_on(
     result = pull(tmp_path)
     assert result.exit_code == 1
     assert "run the command again" in result.output
-    (part,) = (tmp_path / ".shamisa-pull").iterdir()
+    (part,) = (tmp_path / ".shamisa-pull" / "koniq").iterdir()
     assert part.read_bytes() == archive[:500]
     hub.faults.cuts = 0
+    other = KADID.name
+    publish(hub, koniq10k_tgz=archive, kadid10k_tgz=tar_of({f"kadid10k/{KADID.markers[0]}": b""}))
+    finished = CliRunner().invoke(app, ["datasets", "pull", other, "--root", str(tmp_path)])
+    assert (tmp_path / other).is_dir(), finished.output
     assert pull(tmp_path).exit_code == 0
     assert hub.ranges()[-1] == "bytes=500-"
+    assert len(open_dataset("koniq", tmp_path).images) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["koniq", other])
+
+
+def test_what_is_here_is_compared_before_it_is_used(hub: HubServer, tmp_path: Path) -> None:
+    archive = tar_of(koniq())
+    publish(hub, koniq10k_tgz=archive)
+    earlier = tmp_path / ".shamisa-pull" / "koniq" / "koniq10k.tgz"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_bytes(bytes(len(archive)))
+    result = pull(tmp_path)
+    assert result.exit_code == 0, result.output
     assert len(open_dataset("koniq", tmp_path).images) == 3
 
 
@@ -170,6 +188,30 @@ def test_no_network(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 1
     assert "http://127.0.0.1:9 cannot be reached" in result.output
     assert not (tmp_path / "new").exists()
+
+
+def spoilt(kind: str) -> bytes:
+    """An archive that opens, and cannot be unpacked."""
+    if kind in ("encrypted", "method"):
+        made = bytearray(zip_of({"a.txt": b"content"}))
+        for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            at = made.index(header) + flags + (2 if kind == "method" else 0)
+            made[at : at + 2] = b"\x09\x00" if kind == "method" else b"\x01\x00"
+        return bytes(made)
+    if kind == "name":
+        return tar_of({"a\0b" * 40: b"content"}, "w")
+    made = bytearray(gzip.compress(tar_of({"a.txt": bytes(512)}, "w")[:1024]))
+    made[-8] ^= 1  # of the CRC
+    return bytes(made)
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "method", "name", "sum"])
+def test_archives_that_cannot_be_unpacked_are_told(tmp_path: Path, kind: str) -> None:
+    archive = tmp_path / ("x.zip" if kind in ("encrypted", "method") else "x.tgz")
+    archive.write_bytes(spoilt(kind))
+    with pytest.raises(ShamisaError, match=str(archive)) as error:
+        unpack(archive, tmp_path / "inside", lambda n: None)
+    assert ("damaged" in str(error.value)) == (kind in ("name", "sum"))
 
 
 names = st.lists(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from shamisa_cli.errors import HubError, ShamisaError, UsageError, near_matches
@@ -18,7 +19,7 @@ from shamisa_cli.probing.datasets.unpack import ENDINGS, unpack
 REPOSITORY = "hf://datasets/chaofengc/IQA-PyTorch-Datasets"
 """Where the authors of pyiqa publish archives of the common datasets."""
 WORKPLACE = ".shamisa-pull"
-"""Under the folder of datasets: archives on their way, kept until they are unpacked."""
+"""Under the folder of datasets, a folder each: archives on their way, kept until unpacked."""
 
 
 def pull_dataset(
@@ -55,14 +56,16 @@ def pull_dataset(
         raise UsageError(f"{here or target} is there already ({found}); move it away first")
     listing = list_repository(repository)
     file = find_archive(info, repository, listing)
-    workplace = root / WORKPLACE
+    workplace = root / WORKPLACE / info.name
     archive = fetch_large_file(repository, file, listing, workplace, place="--root")
-    unpacked = workplace / info.name
+    unpacked = workplace / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     unpack(archive, unpacked, progress)
     folder = _dataset_in(unpacked, info)
     (folder or _only_folder(unpacked)).rename(target)
     shutil.rmtree(workplace)
+    with suppress(OSError):  # others are on their way
+        workplace.parent.rmdir()
     if folder is None:
         raise ShamisaError(
             f"{target}: the pictures are here, but the archive {file} of {repository} has not the "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -11,6 +13,11 @@ from pathlib import Path, PurePosixPath
 from shamisa_cli.errors import ShamisaError
 
 ENDINGS = (".tgz", ".tar.gz", ".tar", ".zip")
+DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile),
+    *(zlib.error, gzip.BadGzipFile, lzma.LZMAError, EOFError),
+    ValueError,  # names that no system takes
+)
 
 
 def unpack(archive: Path, into: Path, progress: Callable[[int], object]) -> None:
@@ -38,9 +45,9 @@ def unpack(archive: Path, into: Path, progress: Callable[[int], object]) -> None
             _unpack_tar(archive, into, progress)
     except (tarfile.FilterError, _OutsideError) as error:
         raise ShamisaError(f"{archive}: refused, for it would write outside: {error}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGED as error:
         raise ShamisaError(f"{archive}: damaged: {error}; remove it, and fetch it again") from error
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # no room; encrypted, or a method that we lack
         raise ShamisaError(f"{archive}: cannot be unpacked into {into}: {error}") from error
 
 
