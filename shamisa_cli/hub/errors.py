@@ -41,7 +41,7 @@ def _explain(error: BaseException, name: HubName, access: str, place: str) -> st
         if known:
             return known
         cause = cause.__cause__ or cause.__context__
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return _first_line(error)
 
 
 def _of_the_hub(error: BaseException, name: HubName, access: str) -> str | None:
@@ -71,13 +71,16 @@ def _of_the_hub(error: BaseException, name: HubName, access: str) -> str | None:
         return "the Hub answers that these are too many requests; try again in some minutes"
     if status >= 500:
         return f"the Hub has trouble (status {status}); try again later"
-    return f"the Hub refuses this (status {status}): {error.server_message or error}"
+    reason = error.server_message or _first_line(error)
+    return f"the Hub refuses this (status {status}): {reason}"
 
 
 def _of_the_way(error: BaseException, place: str) -> str | None:
     """What came between the Hub and us, if ``error`` tells."""
     from huggingface_hub import constants
 
+    if isinstance(error, UnicodeEncodeError):  # a header's; all but the token is ours
+        return f"the token has letters that no token has: {LOG_IN}"
     if "Timeout" in type(error).__name__:
         return f"{constants.ENDPOINT} did not answer in time; run the command again"
     if isinstance(error, OSError) and error.errno in NO_ROOM:

@@ -56,14 +56,26 @@ def prepare_repository(name: HubName, *, private: bool) -> Listing:
 
 
 def read_text(name: HubName, file: str, listing: Listing) -> str | None:
-    """A text file of the repository; None if it has none of that name."""
+    """A text file of the repository; None if it has none of that name.
+
+    Raises
+    ------
+    HubError
+        if it cannot be had, or is not UTF-8.
+    """
     from huggingface_hub import hf_hub_download
 
     if file not in listing.sizes:
         return None
     with explained(name):
         path = Path(hf_hub_download(name.repo, file, revision=listing.commit))
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise HubError(
+                f"{name}: its {file} cannot be read as UTF-8 ({error}); put one of your own into "
+                "the folder"
+            ) from error
 
 
 def upload_model(folder: Path, name: HubName, message: str, *, create_pr: bool) -> Uploaded:

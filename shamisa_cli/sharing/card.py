@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from shamisa_cli.encoders.config import ModelConfig
@@ -58,7 +58,7 @@ def updated_card(
 
     text = card if card is not None else _text(config, heads, name)
     if not text.lstrip().startswith("---"):
-        text = f"---\nlicense: {license or DEFAULT_LICENSE}\n---\n{text}"
+        text = f"---\nlicense: {DEFAULT_LICENSE}\n---\n{text}"
     try:
         made = ModelCard(text)
     except Exception as error:  # PyYAML's own, and huggingface_hub's ValueError
@@ -75,16 +75,18 @@ def _update(
     data.license = license or data.get("license") or DEFAULT_LICENSE
     data.library_name = data.get("library_name") or "shamisa"
     data.pipeline_tag = data.get("pipeline_tag") or PIPELINE
-    data.tags = list(dict.fromkeys([*(data.get("tags") or []), *TAGS]))
-    known = data.get("datasets") or []
+    data.tags = _united(data.get("tags"), TAGS)
     fitted_on = [head.dataset for head in heads if _SLUG.fullmatch(head.dataset)]
-    data.datasets = list(
-        dict.fromkeys([*([known] if isinstance(known, str) else known), *fitted_on])
-    )
-    data.datasets = data.datasets or None
-    others = [r for r in data.eval_results or [] if not (r.dataset_config or "").startswith(_HEAD)]
+    data.datasets = _united(data.get("datasets"), fitted_on) or None
+    others = [r for r in data.eval_results or [] if not str(r.dataset_config).startswith(_HEAD)]
     data.model_name = data.get("model_name") or config.name
     data.eval_results = [*others, *(result for head in heads for result in _results(head))] or None
+
+
+def _united(known: str | list[str] | None, more: Iterable[str]) -> list[str]:
+    """What a person put down, one or several or none, and ``more`` that is not among it."""
+    listed = [known] if isinstance(known, str) else known or []
+    return list(dict.fromkeys([*listed, *more]))
 
 
 def _results(head: HeadInfo) -> list[EvalResult]:

@@ -13,6 +13,7 @@ from shamisa_cli.encoders.weights import INDEX_FILE, weight_files
 from shamisa_cli.errors import ShamisaError, WeightsError
 from shamisa_cli.heads.head import HeadInfo
 from shamisa_cli.heads.store import HEADS_FOLDER, list_heads, load_head
+from shamisa_cli.hub.errors import explained
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
 from shamisa_cli.sharing.card import CARD_FILE, updated_card
@@ -54,7 +55,7 @@ def push_model(
     listing = prepare_repository(name, private=private)
     if card is None:
         card = updated_card(read_text(name, CARD_FILE, listing), config, heads, name, license)
-    with TemporaryDirectory() as staging:
+    with explained(name, place="TMPDIR"), TemporaryDirectory() as staging:
         stage(folder, Path(staging), card)
         return upload_model(Path(staging), name, message, create_pr=create_pr)
 
@@ -69,7 +70,7 @@ def read_card(folder: Path) -> str | None:
     """
     path = folder / CARD_FILE
     try:
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else None
     except (OSError, UnicodeDecodeError) as error:
         raise ShamisaError(f"{path}: cannot be read as UTF-8: {error}") from error
 

@@ -76,6 +76,24 @@ def test_the_metadata_of_a_person_stays() -> None:
     assert parts(updated_card(mine, CONFIG, HEADS, NAME, "cc0-1.0"))[0]["license"] == "cc0-1.0"
 
 
+def test_one_tag_and_odd_figures_of_a_person_stay() -> None:
+    mine = (
+        "---\ntags: photos\nmodel-index:\n- name: Mine\n  results:\n  - task: {type: x}\n"
+        "    dataset: {type: koniq, name: koniq, config: 2024}\n"
+        "    metrics: [{type: srcc, value: 0.1}]\n---\n"
+    )
+    data, _ = parts(updated_card(mine, CONFIG, HEADS, NAME))
+    assert data["tags"][0] == "photos"
+    assert data["tags"].count("photos") == 1
+    assert min(map(len, data["tags"])) > 1
+    assert figures(data)[2024, "srcc"] == 0.1  # type: ignore[index]
+
+
+def test_any_text_can_be_a_licence() -> None:
+    data, text = parts(updated_card("# Mine\n", CONFIG, HEADS, NAME, "mine: [all"))
+    assert (data["license"], text) == ("mine: [all", "# Mine\n")
+
+
 def test_bringing_a_card_up_to_date_twice_changes_nothing() -> None:
     once = updated_card(None, CONFIG, HEADS, NAME)
     assert updated_card(once, CONFIG, HEADS, NAME) == once

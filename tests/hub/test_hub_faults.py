@@ -98,7 +98,12 @@ def test_a_file_that_arrives_damaged_is_removed(published: HubServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "words"), [("hf_expired", "access refused"), ("", "no such repository, or a private")]
+    ("token", "words"),
+    [
+        ("hf_expired", "access refused"),
+        ("", "no such repository, or a private"),
+        ("hf_é", "letters that no token has"),
+    ],
 )
 def test_a_token_that_is_refused_or_missing(
     published: HubServer, monkeypatch: pytest.MonkeyPatch, token: str, words: str

@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 from hub_server import HubServer
 from PIL import Image
+from test_hub_faults import no_file_over
 
 from shamisa_cli import load
 from shamisa_cli.cli import app
@@ -130,6 +131,31 @@ def test_private_repositories(
         assert refused.exit_code == 1
         assert message in refused.output
         assert "HF_TOKEN" in refused.output
+
+
+def test_a_card_with_a_byte_order_mark_is_one(hub: HubServer, folder: Path, run: Run) -> None:
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n", encoding="utf-8-sig")
+    assert run("push", folder, "me/tiny").exit_code == 0
+    card = hub.state.repositories["model", "me/tiny"].files()["README.md"].decode()
+    assert "license: mit" in card
+    assert card.count("---") == 2
+
+
+def test_a_card_of_the_repository_that_cannot_be_read(
+    hub: HubServer, folder: Path, run: Run
+) -> None:
+    hub.state.add("me/tiny", {"README.md": b"Caf\xe9"})
+    refused = run("push", folder, "me/tiny")
+    assert refused.exit_code == 1
+    assert "hf://me/tiny: its README.md cannot be read as UTF-8" in refused.output
+
+
+def test_no_room_to_put_the_model_together(hub: HubServer, folder: Path, run: Run) -> None:
+    with no_file_over(20_000):
+        refused = run("push", folder, "me/tiny")
+    assert refused.exit_code == 1
+    assert "let TMPDIR be a folder with room" in refused.output
+    assert MODEL not in hub.state.repositories["model", "me/tiny"].files()
 
 
 def test_nothing_is_sent_to_a_public_repository_that_was_to_be_private(
