@@ -50,6 +50,8 @@ def _check_files(onnx: Path | None, torch_export: Path | None) -> None:
 
     if onnx is None and torch_export is None:
         raise UsageError("nothing to make: give --onnx FILE, --torch-export FILE, or both")
+    if onnx and torch_export and onnx.resolve() == torch_export.resolve():
+        raise UsageError(f"{onnx}: two files of one name; --onnx needs another than --torch-export")
     for path in (onnx, torch_export):
         if path and not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent} to write it in")

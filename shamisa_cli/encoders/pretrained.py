@@ -96,7 +96,7 @@ def load_pretrained(folder: Path, backbone: str) -> Encoder:
     if not isinstance(facts, dict):
         raise WeightsError(f"{folder}: {CONFIG_FILE}: pretrained_cfg: expected a JSON object")
     preprocessing = _preprocessing(folder, facts)
-    classes = config.get("num_classes", facts.get("num_classes", 1000))
+    classes = {"num_classes": 1000, **facts, **config}["num_classes"]
     try:
         with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
             return Encoder(_headless(backbone, read_weights(folder), classes), preprocessing)
@@ -133,7 +133,7 @@ def _facts(folder: Path, backbone: str) -> dict[str, Any]:
 
 def _preprocessing(folder: Path, facts: dict[str, Any]) -> Preprocessing:
     """The normalisation that the weights were trained with; ImageNet's if they do not say."""
-    known = {key: facts[key] for key in ("mean", "std") if key in facts}
+    known: dict[str, Any] = {key: facts[key] for key in ("mean", "std") if key in facts}
     try:
         return from_mapping(Preprocessing, known, f"{folder / CONFIG_FILE}: pretrained_cfg")
     except UsageError as error:

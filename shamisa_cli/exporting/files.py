@@ -6,6 +6,7 @@ Sources: https://onnx.ai/onnx, https://docs.pytorch.org/docs/stable/export.html.
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +93,9 @@ def _not_possible(what: str, error: Exception) -> ShamisaError:
 
 def save_torch_export(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:
     """Write a .pt2 file, and load it back."""
-    torch.export.save(program, path, extra_files={f"{FACTS}.json": json.dumps(facts)})
+    content = io.BytesIO()  # torch's own writer ends the whole process where there is no room
+    torch.export.save(program, content, extra_files={f"{FACTS}.json": json.dumps(facts)})
+    path.write_bytes(content.getbuffer())
     return torch.export.load(path).module()
 
 
@@ -117,8 +120,8 @@ def place_verified(
     """
     try:
         with tempfile.TemporaryDirectory(prefix=".shamisa-", dir=path.parent) as folder:
-            run = save(Path(folder) / path.name)
-            difference = max(_difference(run, graph, some) for some in (crops, crops[:1, :1]))
+            run = _saved(save, Path(folder) / path.name)
+            difference = _difference(run, graph, (crops, crops[:1, :1]))
             if not difference <= TOLERANCE:
                 raise ShamisaError(
                     f"{path}: not written, since it differs from torch by {difference:.2g}, more "
@@ -127,12 +130,25 @@ def place_verified(
             for file in Path(folder).iterdir():
                 file.replace(path.parent / file.name)
     except OSError as error:
-        raise ShamisaError(f"{path}: cannot be written: {error.strerror}") from error
+        raise ShamisaError(f"{path}: cannot be written: {error.strerror or error}") from error
     return difference
 
 
+def _saved(save: Callable[[Path], Run], path: Path) -> Run:
+    try:
+        return save(path)
+    except (OSError, ShamisaError):
+        raise
+    except Exception as error:  # torch's writer and onnxruntime have kinds of their own
+        raise _not_possible(f"{path.name} cannot be written and read back", error) from error
+
+
 @torch.inference_mode()
-def _difference(run: Run, graph: ScoreGraph, crops: Tensor) -> float:
-    """The largest over the outputs and photos."""
-    pairs = zip(run(crops), graph(crops), strict=True)
-    return max(float((torch.as_tensor(got) - wanted).abs().max()) for got, wanted in pairs)
+def _difference(run: Run, graph: ScoreGraph, inputs: Sequence[Tensor]) -> float:
+    """The largest over the inputs, outputs and photos; nan if any is."""
+    differences = [
+        (torch.as_tensor(got) - wanted).abs().max()
+        for crops in inputs
+        for got, wanted in zip(run(crops), graph(crops), strict=True)
+    ]
+    return float(torch.stack(differences).max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.names import bundled_folder, bundled_models
+from shamisa_cli.errors import ShamisaError
 from shamisa_cli.exporting import files
 from shamisa_cli.exporting.graph import photo_crops
 from shamisa_cli.heads.store import list_heads
@@ -135,6 +137,40 @@ def test_a_file_that_differs_is_not_written(
     assert (tmp_path / "made.pt2").read_text() == "earlier"
 
 
+@pytest.mark.parametrize(("photos", "output"), [(3, 0), (3, 1), (1, 0), (1, 1)])
+def test_a_file_that_computes_no_number_is_not_written(
+    tmp_path: Path, photos: int, output: int
+) -> None:
+    """nan, at one output for one number of photos; the rest is right."""
+
+    def run(crops: torch.Tensor) -> list[torch.Tensor]:
+        outputs = [torch.zeros(len(crops)), torch.zeros(len(crops))]
+        if len(crops) == photos:
+            outputs[output][-1] = torch.nan
+        return outputs
+
+    def right(crops: torch.Tensor) -> list[torch.Tensor]:
+        return [torch.zeros(len(crops)), torch.zeros(len(crops))]
+
+    crops = torch.zeros(3, 2, 1, 3, 8, 8, dtype=torch.uint8)
+    with pytest.raises(ShamisaError, match="not written, since it differs from torch by nan"):
+        files.place_verified(tmp_path / "x.pt2", lambda path: run, right, crops)
+    assert files.place_verified(tmp_path / "x.pt2", lambda path: right, right, crops) == 0
+
+
+def test_a_full_disk_leaves_no_file(tiny_model: Path, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        result = export(tiny_model, "--torch-export", tmp_path / "made.pt2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert result.exit_code == 1
+    assert "made.pt2" in result.output
+    assert "cannot be written" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_packages_are_named(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +186,7 @@ def test_missing_packages_are_named(
         (["{model}"], "nothing to make"),
         (["{model}", "--torch-export", "/no/such/x.pt2"], "there is no folder /no/such"),
         (["{model}", "--torch-export", "x.onnx"], "end in .pt2"),
+        (["{model}", "--torch-export", "x.pt2", "--onnx", "./x.pt2"], "two files of one name"),
         (["{model}", "--head", "toyy", "--torch-export", "x.pt2"], "Did you mean toy"),
         ([], "Missing argument"),
     ],

@@ -56,10 +56,11 @@ def test_raw_predictions_are_mapped_and_clipped_as_the_head_does(
 ) -> None:
     info = HeadInfo("x", "x", (-1.0, 2.0), higher_is_better, 9, scorer.head.info.features, 1.0)
     info = dataclasses.replace(info, calibration=calibration)
+    crops = sample_crops(scorer.extractor)[:1, :1]
     for bias in (-5.0, -1.2, -0.3, 0.2, 0.9, 1.4, 5.0):
         graph = make_graph(scorer.extractor, Head(scorer.head.weight * 0.01, bias, info))
         with torch.inference_mode():
-            scores, raws = graph(sample_crops(scorer.extractor)[:1, :1])
+            scores, raws = graph(crops)
         assert float(scores) == pytest.approx(to_score(float(raws), info.knots).score, abs=1e-3)
 
 
