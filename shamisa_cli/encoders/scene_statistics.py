@@ -32,8 +32,9 @@ _CONTRAST = 1 / 255
 _FLOOR = 0.01
 """Added to variances and deviations of normalised luminance (about 0.2) before the logarithm."""
 
-_NOTHING = 1e-3
-"""Normalised luminance below this is none: rounding makes up to 1e-5, one grey level 0.2."""
+_SMALL = 1e-4
+"""A product counts as above or below zero by as much as it exceeds this: in flat places the sign is
+rounding's own, and would differ between machines."""
 
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """(dy, dx) of the products: along rows, along columns, and both diagonals."""
@@ -74,56 +75,56 @@ def opponents(x: Tensor) -> tuple[Tensor, Tensor]:
 def map_statistics(y: Tensor) -> Tensor:
     """(N, 18) of one map (N, H, W); see :func:`scene_statistics`."""
     v = normalised(y)
-    parts = [gaussian_fit(v.flatten(1))]
+    parts = [gaussian_fit(v)]
     for dy, dx in _NEIGHBOURS:
         height, width = v.shape[1] - dy, v.shape[2] - abs(dx)
         left = max(0, -dx)
         here = v[:, :height, left : left + width]
         there = v[:, dy:, left + dx : left + dx + width]
-        parts.append(asymmetric_fit((here * there).flatten(1)))
+        parts.append(asymmetric_fit(here * there))
     return torch.cat(parts, dim=1)
 
 
 def normalised(y: Tensor) -> Tensor:
     """(y − μ) / (σ + C) with mean and deviation under a Gaussian window of 7×7 px (eq. 1-3).
 
-    ``y`` is (N, H, W) in a range of 1; at the border its edge is repeated. Values are about ±1;
-    those that rounding alone can make, in flat places, are 0, so that every machine finds the same.
+    ``y`` is (N, H, W) in a range of 1; at the border its edge is repeated. Values are about ±1.
     """
-    y = y - y.mean((1, 2), keepdim=True)  # changes no value, and leaves the variance more digits
-    both = F.pad(torch.stack([y, y.square()]), (_TAPS // 2,) * 4, mode="replicate")
-    mean, mean_square = _smoothed(_smoothed(both, 3), 2)
-    deviation = (mean_square - mean.square()).clamp_min(0).sqrt()
-    v = (y - mean) / (deviation + _CONTRAST)
-    return torch.where(v.abs() < _NOTHING, 0, v)
+    y_padded = F.pad(y[None], (_TAPS // 2,) * 4, mode="replicate")[0]
+    row_mean = _smoothed(y_padded, 2)
+    row_variance = _spread(y_padded, row_mean, 2)
+    mean = _smoothed(row_mean, 1)
+    deviation = (_smoothed(row_variance, 1) + _spread(row_mean, mean, 1)).sqrt()
+    return (y - mean) / (deviation + _CONTRAST)
 
 
 def gaussian_fit(v: Tensor) -> Tensor:
-    """(N, 2): log shape and log variance of the symmetric generalised Gaussian of each row (eq. 4).
+    """(N, 2): log shape and log variance of the symmetric generalised Gaussian of each map (eq. 4).
 
-    ``v`` is (N, M). The shape, in [0.2, 10], has (E|v|)²/E[v²] = ρ(shape) of :func:`moment_ratio`.
+    ``v`` is (N, H, W). The shape, in [0.2, 10], has (E|v|)²/E[v²] = ρ(shape) of :func:`moment_ratio`.
     """
-    variance = _sum_of_squares(v) / v.shape[1]
-    ratio = v.abs().mean(1).square() / variance.clamp_min(_tiny(v))
+    size = v.shape[1] * v.shape[2]
+    variance = _sum_of_squares(v) / size
+    ratio = (_sum(v.abs()) / size).square() / variance.clamp_min(_tiny(v))
     return torch.stack([log_shape(ratio), (variance + _FLOOR).log()], dim=1)
 
 
 def asymmetric_fit(v: Tensor) -> Tensor:
-    """(N, 4): log shape, mean, log spread below and above zero, of each row of ``v`` (N, M).
+    """(N, 4): log shape, mean, log spread below and above zero, of each map of ``v`` (N, H, W).
 
     The asymmetric generalised Gaussian of eq. 7-10, by moments (Lasmar, Stitou and Berthoumieu,
     "Multiscale skewed heavy tailed model for texture analysis", ICIP 2009): with γ = σ_l / σ_r the
     shape has R = (E|v|)²/E[v²] · (γ³+1)(γ+1)/(γ²+1)² = ρ(shape), and the mean of the fitted
     distribution is (σ_r − σ_l)·√ρ.
     """
-    above, sign = v.clamp_min(0), v.sign()
-    total, sum_above = v.sum(1), above.sum(1)
+    above, sign = v.clamp_min(0), v / (v.abs() + _SMALL)
+    total, sum_above = _sum(v), _sum(above)
     total_square, square_above = _sum_of_squares(v), _sum_of_squares(above)
     square_below = (total_square - square_above).clamp_min(0)
-    more_above, nonzero = sign.sum(1), sign.abs().sum(1)
+    more_above, nonzero = _sum(sign), _sum(sign.abs())
     below_spread = (square_below / ((nonzero - more_above) / 2).clamp_min(1)).sqrt()
     above_spread = (square_above / ((nonzero + more_above) / 2).clamp_min(1)).sqrt()
-    size = v.shape[1]
+    size = v.shape[1] * v.shape[2]
     absolute = (2 * sum_above - total) / size
     gamma = below_spread / above_spread.clamp_min(_tiny(v) ** 0.25)
     skew = (gamma**3 + 1) * (gamma + 1) / (gamma.square() + 1).square()
@@ -165,9 +166,29 @@ def _smoothed(y: Tensor, dim: int) -> Tensor:
     return smoothed
 
 
+def _spread(y: Tensor, mean: Tensor, dim: int) -> Tensor:
+    """Variance of ``y`` in the window along ``dim`` around ``mean``, its :func:`_smoothed`.
+
+    With both directions by the law of total variance. E[y²] − E[y]² would be half the work, but
+    leaves so few digits where a picture is bright and even that machines differ.
+    """
+    size = mean.shape[dim]
+    window = _window()
+    spread = torch.zeros_like(mean)
+    for k in range(_TAPS):
+        off = y.narrow(dim, k, size) - mean
+        spread.addcmul_(off, off, value=window[k])
+    return spread
+
+
+def _sum(v: Tensor) -> Tensor:
+    """(N,) of (N, H, W); row by row, since one long sum has another rounding on every machine."""
+    return v.sum(2).sum(1)
+
+
 def _sum_of_squares(v: Tensor) -> Tensor:
-    """(N,) of (N, M), without a copy of ``v``."""
-    return torch.linalg.vector_norm(v, dim=1).square()
+    """Likewise, without a copy of ``v``."""
+    return torch.linalg.vector_norm(v, dim=2).square().sum(1)
 
 
 def _tiny(v: Tensor) -> float:

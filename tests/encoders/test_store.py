@@ -66,6 +66,12 @@ def test_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("change", "message"),
     [
         ({"format": FORMAT + 1}, "newer than this shamisa"),
+        ({"protocol": {"crop": 0}}, r"config\.json: protocol: crop must be at least 1"),
+        ({"protocol": {"short_side": -1}}, "short_side"),
+        ({"protocol": {"scales": []}}, "scales"),
+        ({"protocol": {"scales": [1, float("inf")]}}, "scales"),
+        ({"preprocessing": {"std": [1, 1, 0]}}, "std above 0"),
+        ({"preprocessing": {"mean": [1, 1, float("nan")]}}, "must be finite"),
         ({"bakcbone": "x"}, "Did you mean backbone"),
         ({"feature_size": "many"}, "expected int"),
         ({"feature_size": 7}, "says 7 features"),

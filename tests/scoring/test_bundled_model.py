@@ -52,7 +52,7 @@ def test_bf16_moves_no_score_by_half_a_point(scorer: Scorer, photos: list[Image.
     assert spearmanr(exact, rounded).statistic > 0.999
 
 
-def test_draft_mode_moves_no_score_by_half_a_point(
+def test_draft_mode_moves_no_score_by_a_point(
     scorer: Scorer, sample_photos: list[Image.Image], tmp_path: Path
 ) -> None:
     """12-MP JPEGs with the grain of a camera, decoded in draft mode and in full."""
@@ -65,7 +65,7 @@ def test_draft_mode_moves_no_score_by_half_a_point(
         Image.fromarray(noisy).save(path, quality=92)
         in_full = Image.open(io.BytesIO(path.read_bytes()))
         difference = scorer.score(path).score - scorer.score(in_full).score  # type: ignore[operator]
-        assert abs(difference) < HALF_A_POINT
+        assert abs(difference) < 2 * HALF_A_POINT
 
 
 def test_the_card_and_the_head_tell_the_same(scorer: Scorer) -> None:
