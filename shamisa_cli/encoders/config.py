@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,10 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise ValueError("mean and std must be finite, and std above 0")
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -46,6 +51,14 @@ class Protocol:
     crop: int = 224
     crops: Literal["five", "whole", "tiles"] = "five"
     scales: tuple[float, ...] = (1.0, 0.5)
+
+    def __post_init__(self) -> None:
+        if any(side is not None and side < 1 for side in (self.short_side, self.max_side)):
+            raise ValueError("short_side and max_side must be at least 1 px")
+        if self.crop < 1:
+            raise ValueError(f"crop must be at least 1 px, got {self.crop}")
+        if not self.scales or not all(math.isfinite(s) and s > 0 for s in self.scales):
+            raise ValueError(f"scales must be above 0, and one at least, got {self.scales}")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from hub_server import HubServer
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from shamisa_cli import load
 from shamisa_cli.cli import app
 
 
@@ -70,22 +69,20 @@ def test_a_model_that_is_here_needs_no_network(
     assert len(hub.requests) == asked
 
 
-ALL = """
-import socket, sys
-from click.testing import CliRunner
-from shamisa_cli.cli import app
+THERE_AND_BACK = """
+import sys
+from pathlib import Path
+from shamisa_cli.hub.cache import cached_file
+from shamisa_cli.hub.fetch import fetch_model
+from shamisa_cli.hub.names import require_hub_name
+from shamisa_cli.hub.upload import prepare_repository, upload_model
 
-def run(*args):
-    result = CliRunner().invoke(app, args)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-run("push", sys.argv[1], "hf://me/tiny")
-run("pull", "hf://me/tiny")
-def refuse(*_, **__):
-    raise AssertionError("the network was asked")
-socket.socket.connect = refuse
-print(run("score", sys.argv[2], "--model", "hf://me/tiny"))
+name = require_hub_name("hf://me/tiny")
+prepare_repository(name, private=True)
+upload_model(Path(sys.argv[1]), name, "first", create_pr=False)
+folder = fetch_model(name, lambda config: None)
+assert cached_file(name, "config.json") == folder / "config.json"
+print(folder)
 """
 
 
@@ -93,17 +90,19 @@ def test_the_environment_variables_of_the_client_are_what_counts(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     """A process of its own: HF_ENDPOINT, HF_TOKEN and HF_HOME are read on import."""
-    photo = tmp_path / "flower.png"
-    Image.fromarray(load_sample_image("flower.jpg")).save(photo)
     with HubServer() as server:
         server.state.tokens = {"hf_mine": ("me", True)}
         mine = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_XET": "1"}
         done = subprocess.run(
-            [sys.executable, "-c", ALL, str(tiny_model), str(photo)],
+            [sys.executable, "-c", THERE_AND_BACK, str(tiny_model)],
             env={**os.environ, **mine, "HF_HOME": str(tmp_path / "home")},
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stderr
-        assert "model.safetensors" in server.state.repositories["model", "me/tiny"].files()
-    assert done.stdout.split("\t")[0] == f"{load(tiny_model).score(photo).score:.4f}"
+        sent = server.state.repositories["model", "me/tiny"].files()
+    folder = Path(done.stdout.strip())
+    assert tmp_path / "home" in folder.parents
+    assert {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} == set(sent)
+    for file in ("model.safetensors", "heads/toy.safetensors"):
+        assert (folder / file).read_bytes() == (tiny_model / file).read_bytes()

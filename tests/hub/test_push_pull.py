@@ -168,9 +168,7 @@ def test_nothing_is_sent_to_a_public_repository_that_was_to_be_private(
     assert set(hub.state.repositories["model", "me/tiny"].files()) == {"notes.txt"}
 
 
-def test_a_pull_request_leaves_the_branch_alone(
-    hub: HubServer, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pull_request_leaves_the_branch_alone(hub: HubServer, folder: Path, run: Run) -> None:
     hub.state.add("other/tiny", {"notes.txt": b"x"})
     asked = run("push", folder, "other/tiny", "--create-pr")
     assert asked.exit_code == 0, asked.output
