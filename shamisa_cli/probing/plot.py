@@ -92,7 +92,7 @@ def _photos(
         axes.imshow(np.asarray(photo))
         axes.set_axis_off()
         axes.set_title(
-            f"{title} {column + 1}: {result.predictions[i]:.1f}\n"
+            f"{title} {column + 1}: predicted {result.predictions[i]:.1f}\n"
             f"(human {float(probed.dataset.scores[image]):.1f})",
             fontsize=9,
         )
