@@ -99,9 +99,9 @@ def normalised(y: Tensor) -> Tensor:
 
 
 def gaussian_fit(v: Tensor) -> Tensor:
-    """(N, 2): log shape and log variance of the symmetric generalised Gaussian of each map (eq. 4).
+    """(N, 2): log shape and log variance of the generalised Gaussian of each map (eq. 4).
 
-    ``v`` is (N, H, W). The shape, in [0.2, 10], has (E|v|)²/E[v²] = ρ(shape) of :func:`moment_ratio`.
+    ``v`` is (N, H, W). The shape s, in [0.2, 10], has (E|v|)²/E[v²] = ρ(s), :func:`moment_ratio`.
     """
     size = v.shape[1] * v.shape[2]
     variance = _sum_of_squares(v) / size
