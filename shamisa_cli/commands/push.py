@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 
@@ -40,6 +42,7 @@ def push(
         private=private,
         create_pr=create_pr,
         license=license,
+        say=partial(click.echo, err=True),
     )
     click.echo(pushed.pull_request or pushed.address)
     if not pushed.pull_request:

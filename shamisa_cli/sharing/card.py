@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
 from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.errors import ShamisaError
@@ -30,6 +32,7 @@ METRICS = {
     "ladder_tau": "Kendall's tau of severity ladders",
 }
 _HEAD = "head "
+_LINK = re.compile(r"\]\((?!#|/|[a-z][a-z0-9+.-]*:)([^)\s#]+)", re.IGNORECASE)
 _SLUG = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -65,6 +68,13 @@ def updated_card(
         raise ShamisaError(f"{CARD_FILE}: its metadata cannot be read: {error}") from error
     _update(made, config, heads, license)
     return str(made)
+
+
+def dead_links(card: str, files: Iterable[str]) -> list[str]:
+    """Relative links of a card to other files than ``files``, those that are beside it."""
+    known = {posixpath.normpath(file) for file in files}
+    links = dict.fromkeys(_LINK.findall(card))
+    return [link for link in links if posixpath.normpath(unquote(link)) not in known]
 
 
 def _update(

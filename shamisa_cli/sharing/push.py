@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,7 @@ from shamisa_cli.heads.store import HEADS_FOLDER, list_heads, load_head
 from shamisa_cli.hub.errors import explained
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
-from shamisa_cli.sharing.card import CARD_FILE, updated_card
+from shamisa_cli.sharing.card import CARD_FILE, dead_links, updated_card
 
 
 def push_model(
@@ -27,6 +28,7 @@ def push_model(
     private: bool = False,
     create_pr: bool = False,
     license: str | None = None,
+    say: Callable[[str], object],
 ) -> Uploaded:
     """Check a model, bring its card up to date, and upload both; ``folder`` itself is not changed.
 
@@ -40,6 +42,7 @@ def push_model(
     private : make the repository private, if it has to be made.
     create_pr : open a pull request, rather than change the branch.
     license : for the card; see :func:`~shamisa_cli.sharing.card.updated_card`.
+    say : hears which links of the card will lead nowhere.
 
     Raises
     ------
@@ -56,7 +59,10 @@ def push_model(
     if card is None:
         card = updated_card(read_text(name, CARD_FILE, listing), config, heads, name, license)
     with explained(name, place="TMPDIR"), TemporaryDirectory() as staging:
-        stage(folder, Path(staging), card)
+        files = stage(folder, Path(staging), card)
+        dead = dead_links(card, {*files, *listing.sizes})
+        if dead:
+            say(f"{CARD_FILE}: there, these links lead nowhere: {', '.join(dead)}")
         return upload_model(Path(staging), name, message, create_pr=create_pr)
 
 
@@ -97,8 +103,8 @@ def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
     return config, sorted(heads, key=lambda head: head.name != config.default_head)
 
 
-def stage(folder: Path, staging: Path, card: str) -> None:
-    """Copy what travels into ``staging``: config, weights, heads, and the card."""
+def stage(folder: Path, staging: Path, card: str) -> list[str]:
+    """Copy what travels into ``staging``: config, weights, heads, and the card; lists it."""
     files = [folder / CONFIG_FILE, *weight_files(folder)]
     if len(files) > 2:
         files.append(folder / INDEX_FILE)
@@ -109,3 +115,4 @@ def stage(folder: Path, staging: Path, card: str) -> None:
         to.parent.mkdir(exist_ok=True)
         shutil.copyfile(file, to)
     (staging / CARD_FILE).write_text(card, encoding="utf-8", newline="")
+    return [CARD_FILE, *(file.relative_to(folder).as_posix() for file in files)]

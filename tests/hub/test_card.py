@@ -13,7 +13,7 @@ from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.heads.head import HeadInfo
 from shamisa_cli.hub.names import HubName
-from shamisa_cli.sharing.card import updated_card
+from shamisa_cli.sharing.card import dead_links, updated_card
 
 NAME = HubName("me", "tiny")
 CONFIG = ModelConfig("tiny", "test_resnet", 8, default_head="koniq")
@@ -87,6 +87,16 @@ def test_one_tag_and_odd_figures_of_a_person_stay() -> None:
     assert data["tags"].count("photos") == 1
     assert min(map(len, data["tags"])) > 1
     assert figures(data)[2024, "srcc"] == 0.1  # type: ignore[index]
+
+
+def test_links_to_what_does_not_travel_are_dead() -> None:
+    card = (
+        "[a](../../README.md) [b](https://x.org/y) [c](#part) [d](./heads/koniq.json#alpha) "
+        "![e](map%201.png) [f](docs/more.md 'title') [g](mailto:me@x.org) [h](../../README.md)"
+    )
+    files = ["heads/koniq.json", "map 1.png"]
+    assert dead_links(card, files) == ["../../README.md", "docs/more.md"]
+    assert "map%201.png" in dead_links(card, files[:1])
 
 
 def test_any_text_can_be_a_licence() -> None:

@@ -141,6 +141,15 @@ def test_a_card_with_a_byte_order_mark_is_one(hub: HubServer, folder: Path, run:
     assert card.count("---") == 2
 
 
+def test_links_that_will_lead_nowhere_are_told(hub: HubServer, folder: Path, run: Run) -> None:
+    (folder / "README.md").write_text("# Mine\n[map](map.png) [config](config.json)\n")
+    pushed = run("push", folder, "me/tiny")
+    assert pushed.exit_code == 0
+    assert "lead nowhere: map.png\n" in pushed.stderr
+    hub.state.add("me/tiny", {"map.png": b"beside it already"})
+    assert "lead nowhere" not in run("push", folder, "me/tiny").stderr
+
+
 def test_a_card_of_the_repository_that_cannot_be_read(
     hub: HubServer, folder: Path, run: Run
 ) -> None:
