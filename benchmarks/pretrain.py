@@ -50,7 +50,7 @@ def model_alone(trainer: Trainer, batch: MiniBatch) -> Callable[[], object]:
             yield batch
 
     forever = feed()
-    return lambda: trainer._step(forever, 0)
+    return lambda: trainer._step(forever)
 
 
 def engine_alone(trainer: Trainer) -> Callable[[], object]:

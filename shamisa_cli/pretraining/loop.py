@@ -79,7 +79,7 @@ class Trainer:
         self.optimiser = make_optimiser(self.model, config.optimiser)
         wants_bf16 = config.precision == "auto" and has_fast_bf16(device)
         self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
-        self.step = 0
+        self.step = self.saved = 0
         self.elapsed = 0.0
 
     @property
@@ -113,9 +113,13 @@ class Trainer:
         self.model.load_state_dict(checkpoint.model)
         self.optimiser.load_state_dict(checkpoint.optimiser)
         self.step, self.elapsed = checkpoint.step, checkpoint.elapsed
+        self.saved = checkpoint.step
 
     def save(self) -> Path | None:
-        """Write a checkpoint (first rank only)."""
+        """Write a checkpoint (first rank only), unless the last update spoilt the weights."""
+        if not all(bool(tensor.isfinite().all()) for tensor in self.model.state_dict().values()):
+            raise self._not_finite("the weights are not finite", self.step)
+        self.saved = self.step
         if not self.ranks.is_first:
             return None
         state = Checkpoint(
@@ -134,14 +138,13 @@ class Trainer:
         """
         log = RunLog(self.out / "log.jsonl", self.step) if self.ranks.is_first else None
         self.model.train()
-        last_saved = self.step
         with closing(self._feed()) as feed, StopRequest() as stop:
             while not self._is_over():
                 if agree(float(stop.requested), self.ranks):
                     self.save()
                     return Finished("stopped", self.step, self.elapsed)
                 started = time.perf_counter()
-                record = self._step(feed, last_saved)
+                record = self._step(feed)
                 self.step += 1
                 self.elapsed += agree(time.perf_counter() - started, self.ranks)
                 record["crops_per_s"] = (
@@ -153,7 +156,6 @@ class Trainer:
                     on_step({"step": self.step, **record, **self._ahead()})
                 if self.step % self.save_every == 0:
                     self.save()
-                    last_saved = self.step
         self.save()
         return Finished("complete", self.step, self.elapsed)
 
@@ -191,7 +193,7 @@ class Trainer:
             yield number, side
             number += 1
 
-    def _step(self, feed: Iterator[MiniBatch], last_saved: int) -> dict[str, Any]:
+    def _step(self, feed: Iterator[MiniBatch]) -> dict[str, Any]:
         """One optimiser step over ``accumulate`` mini-batches; the record for the log."""
         schedule = to_mapping(self.config.schedule)
         rate = learning_rate(self.position(self.step), lr=self.config.optimiser.lr, **schedule)
@@ -210,17 +212,23 @@ class Trainer:
                     self.model, crops, batch.metadata, self.config, self.ranks, self.autocast
                 )
             except FloatingPointError as error:
-                raise ShamisaError(
-                    f"{error} at step {self.step + 1}. The last good checkpoint is of step "
-                    f"{last_saved}: go on from there with --resume and a lower --lr, "
-                    "--precision fp32, or optimiser.clip_norm in the config"
-                ) from error
+                raise self._not_finite(str(error), self.step + 1) from error
             (made.loss.total / self.config.accumulate).backward()
         sum_gradients(self.model.own_parameters(), self.ranks)
         if self.config.optimiser.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimiser.clip_norm)
         self.optimiser.step()
         return self._record(made, crops.shape[-1], rate)
+
+    def _not_finite(self, what: str, step: int) -> ShamisaError:
+        """What stops a run that diverged, and how to go on."""
+        start = "There is no checkpoint yet: begin again with"
+        if self.saved:
+            start = f"The last good checkpoint is of step {self.saved}: go on with --resume and"
+        return ShamisaError(
+            f"{what} at step {step}. {start} a lower --lr, --precision fp32, or "
+            "optimiser.clip_norm in the config"
+        )
 
     def _record(self, made: Step, side: int, rate: float) -> dict[str, Any]:
         record: dict[str, Any] = {"lr": rate, "crop": side, **_floats(made.loss)}

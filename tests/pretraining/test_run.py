@@ -152,6 +152,32 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(
         train(wild, RunOptions(photos, tmp_path, save_every=1))
 
 
+def test_spoilt_weights_are_no_checkpoint(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gradient may be infinite where the loss is finite, as in bf16."""
+    update = torch.optim.AdamW.step
+
+    def spoil_the_third(optimiser: torch.optim.AdamW, *args: Any) -> Any:
+        made = update(optimiser, *args)
+        weight = optimiser.param_groups[0]["params"][0]
+        if optimiser.state[weight]["step"] == 3:
+            weight.data.fill_(torch.inf)
+        return made
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spoil_the_third)
+    with pytest.raises(
+        ShamisaError, match=r"weights .* step 3\. The last good .* step 2: .*--resume"
+    ):
+        train(config(steps=5), RunOptions(photos, tmp_path / "saved", save_every=1))
+    assert sorted(path.name for path in (tmp_path / "saved" / "checkpoints").iterdir()) == [
+        "step-00000001",
+        "step-00000002",
+    ]
+    with pytest.raises(ShamisaError, match=r"not finite at step 4\. There is no checkpoint yet"):
+        train(config(steps=5), RunOptions(photos, tmp_path / "unsaved"))
+
+
 def test_another_run_is_not_overwritten_nor_resumed(tmp_path: Path, photos: Path) -> None:
     train(config(steps=1), RunOptions(photos, tmp_path))
     with pytest.raises(UsageError, match="--resume"):
