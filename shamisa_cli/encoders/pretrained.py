@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def load_pretrained(folder: Path, backbone: str) -> Encoder:
         with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
             return Encoder(_headless(backbone, read_weights(folder), classes), preprocessing)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{folder}: does not fit backbone {backbone}: {error}") from error
+        why = textwrap.shorten(str(error), 300)  # it may list every tensor
+        raise WeightsError(f"{folder}: does not fit backbone {backbone}: {why}") from error
 
 
 def _headless(backbone: str, tensors: dict[str, Tensor], classes: int) -> nn.Module:
