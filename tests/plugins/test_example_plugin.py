@@ -34,6 +34,7 @@ severities = torch.zeros(1, 1, 3, 7)
 severities[0, 0, :, 0] = torch.tensor([0.1, 0.3, 0.9])  # the first two differ by less than 0.3
 metadata = BatchMetadata(functions, severities, torch.zeros(1, 1, dtype=torch.int64))
 x = torch.randn(layout.n, 5, generator=generator)
+torch.manual_seed(0)  # of this process alone
 encoder, projector = torch.nn.Linear(5, 6), torch.nn.Linear(6, 4)
 optimiser = torch.optim.SGD([*encoder.parameters(), *projector.parameters()], lr=1e-3)
 losses = []
