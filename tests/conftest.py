@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 
 # Small models on few cores: a second thread costs more than it brings, in subprocesses above all.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,19 @@ def _tiny_model(folder: Path, photos: list[Image.Image]) -> Path:
     )
     save_head(folder, Head(weight, 0.0, info))
     return folder
+
+
+@pytest.fixture
+def no_file_over() -> Callable[[int], AbstractContextManager[None]]:
+    """``with no_file_over(size):`` the system lets no file grow past that, as a full disk does."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit

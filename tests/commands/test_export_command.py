@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import resource
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -158,13 +159,11 @@ def test_a_file_that_computes_no_number_is_not_written(
     assert files.place_verified(tmp_path / "x.pt2", lambda path: right, right, crops) == 0
 
 
-def test_a_full_disk_leaves_no_file(tiny_model: Path, tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
+def test_a_full_disk_leaves_no_file(
+    tiny_model: Path, tmp_path: Path, no_file_over: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with no_file_over(100_000):
         result = export(tiny_model, "--torch-export", tmp_path / "made.pt2")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert result.exit_code == 1
     assert "made.pt2" in result.output
     assert "cannot be written" in result.output

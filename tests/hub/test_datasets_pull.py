@@ -8,7 +8,8 @@ import io
 import tarfile
 import time
 import zipfile
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from huggingface_hub import constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_hub_faults import no_file_over
 
 from shamisa_cli.cli import app
 from shamisa_cli.errors import ShamisaError
@@ -172,7 +172,9 @@ def test_what_the_repository_has_not(hub: HubServer, tmp_path: Path) -> None:
     assert "hf://datasets/me/none: no such repository" in missing.output
 
 
-def test_no_room(hub: HubServer, tmp_path: Path) -> None:
+def test_no_room(
+    hub: HubServer, tmp_path: Path, no_file_over: Callable[[int], AbstractContextManager[None]]
+) -> None:
     publish(hub, koniq10k_tgz=tar_of(koniq()))
     with no_file_over(200):
         result = pull(tmp_path)

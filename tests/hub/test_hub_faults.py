@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -155,18 +154,9 @@ def test_offline_mode_is_honoured(published: HubServer, monkeypatch: pytest.Monk
     assert f"of use: {locate_model(NAME)}" in again.output
 
 
-@contextmanager
-def no_file_over(size: int) -> Iterator[None]:
-    """The system refuses to let a file grow past ``size`` bytes, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk(published: HubServer) -> None:
+def test_a_full_disk(
+    published: HubServer, no_file_over: Callable[[int], AbstractContextManager[None]]
+) -> None:
     with no_file_over(20_000):
         result = pull()
     refused(result, "no room on the disk", "HF_HOME")

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ import torch
 from click.testing import CliRunner, Result
 from hub_server import HubServer
 from PIL import Image
-from test_hub_faults import no_file_over
 
 from shamisa_cli import load
 from shamisa_cli.cli import app
@@ -159,7 +159,12 @@ def test_a_card_of_the_repository_that_cannot_be_read(
     assert "hf://me/tiny: its README.md cannot be read as UTF-8" in refused.output
 
 
-def test_no_room_to_put_the_model_together(hub: HubServer, folder: Path, run: Run) -> None:
+def test_no_room_to_put_the_model_together(
+    hub: HubServer,
+    folder: Path,
+    run: Run,
+    no_file_over: Callable[[int], AbstractContextManager[None]],
+) -> None:
     with no_file_over(20_000):
         refused = run("push", folder, "me/tiny")
     assert refused.exit_code == 1
