@@ -146,11 +146,8 @@ def main() -> None:
         one = replace(config, batch=replace(config.batch, tiny_batches=count))
         with tempfile.TemporaryDirectory() as out:
             trainer = Trainer(one, pool, Path(out), device)
-            batch = ReferenceBatches(pool, one, range(count), distort=True)[(0, int(given.crop))]
-            if device.type == "cuda":
-                batch = ReferenceBatches(pool, one, range(count), distort=False)[
-                    (0, int(given.crop))
-                ]
+            references = ReferenceBatches(pool, one, range(count), distort=device.type != "cuda")
+            batch = references[(0, int(given.crop))]
             n = one.batch.n
             model = per_second(model_alone(trainer, batch), given.seconds, device)
             engine = per_second(engine_alone(trainer), given.seconds, device)

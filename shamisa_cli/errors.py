@@ -48,6 +48,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> 
     return UnknownNameError(message)
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, in one line; its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def near_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Up to ``n`` names of ``known`` that resemble ``name``, best first, whatever their case."""
     by_folded = {k.casefold(): k for k in known}

@@ -59,6 +59,5 @@ class Fidelity(GraphSource):
 def distances(crops: Tensor, layout: BatchLayout) -> Tensor:
     """(N,) MDSI of every crop of (N, 3, H, W) from its own reference; 0 for references."""
     n = layout.n_references
-    each = layout.groups * layout.levels
-    references = crops[:n].repeat_interleave(each, dim=0).float()
+    references = crops[layout.own_reference.to(crops.device)].float()
     return torch.cat([references.new_zeros(n), mdsi(references, crops[n:].float())])

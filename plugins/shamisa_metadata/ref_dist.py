@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.graphs.edges import equal_pairs, pairs_of
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
 from shamisa_metadata.decay import severity_weight
@@ -32,9 +31,6 @@ class RefDist(GraphSource):
 
 @lru_cache(maxsize=16)
 def _pairs(layout: BatchLayout, device: torch.device) -> tuple[Tensor, Tensor]:
-    """(reference, distorted crop) of one photo and view; references come first in the layout."""
-    one_photo = equal_pairs(layout.tiny_batch) & equal_pairs(layout.view)
-    one_photo &= equal_pairs(layout.reference)
-    i, j = pairs_of(one_photo & ~equal_pairs(layout.is_reference))
-    from_reference = layout.is_reference[i]
-    return i[from_reference].to(device), j[from_reference].to(device)
+    """(reference, distorted crop) of one photo and view."""
+    distorted = torch.arange(layout.n_references, layout.n)
+    return layout.own_reference.to(device), distorted.to(device)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
+from shamisa_cli.commands.shared import FOLDER
+
 ROOT_HELP = "Folder of your datasets.  [default: $SHAMISA_DATA]"
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shamisa_cli.commands.shared import FILE, FOLDER, source_options
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,9 +18,7 @@ if TYPE_CHECKING:
     from shamisa_cli.probing.embed_options import EmbedOptions
     from shamisa_cli.probing.points import Points
 
-FILE = click.Path(path_type=Path, dir_okay=False)
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
-FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
@@ -49,11 +49,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--head", help="Head for --colour-by score.  [default: the model's]")
 @click.option("--plot", type=FILE, help="Write the map as a picture.")
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
-@click.option("--features-cache", type=FOLDER, help="Keep features here, to go on from.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
-@click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@source_options
 def embed(**options: Any) -> None:
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
 

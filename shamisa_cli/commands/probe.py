@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shamisa_cli.commands.shared import FILE, FOLDER, source_options
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
     from shamisa_cli.probing.report import ReportRow
     from shamisa_cli.probing.run import FittedHead, Probed
     from shamisa_cli.probing.source import FeatureSource
-
-FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,11 +79,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--json", type=FILE, help="Write everything measured as JSON.")
 @click.option("--markdown", type=FILE, help="Write the table as Markdown.")
 @click.option("--plot", type=FILE, help="Picture: predicted against human scores.")
-@click.option("--features-cache", type=FOLDER, help="Keep features here, to go on from.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32 or bf16.")
-@click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@source_options
 def probe(**options: Any) -> None:
     """Measure a frozen encoder against human scores, as the field does.
 

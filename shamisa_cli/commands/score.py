@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from shamisa_cli.commands.shared import FILE
 from shamisa_cli.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -20,15 +21,14 @@ if TYPE_CHECKING:
 
     Files = Sequence[tuple[Path, Kind]]
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _LIST = click.File(encoding="utf-8", errors="surrogateescape")
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
-@click.option("--csv", type=_FILE, help="Write rows to this CSV file.")
-@click.option("--json", type=_FILE, help="Write rows to this file, as one JSON array.")
-@click.option("--jsonl", type=_FILE, help="Write rows to this file, one JSON object a line.")
+@click.option("--csv", type=FILE, help="Write rows to this CSV file.")
+@click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
+@click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
 @click.option("--model", default="default", show_default=True, help="Name or folder of a model.")
 @click.option("--head", help="Which head of the model.  [default: the model's own]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")

@@ -90,6 +90,11 @@ class BatchLayout:
         return self.coordinates[:, 4]
 
     @property
+    def own_reference(self) -> Tensor:
+        """(N_dist,) int64, the reference that each distorted crop was made of, in its own view."""
+        return torch.arange(self.n_references).repeat_interleave(self.groups * self.levels)
+
+    @property
     def is_reference(self) -> Tensor:
         """(N,) bool."""
         return torch.arange(self.n) < self.n_references

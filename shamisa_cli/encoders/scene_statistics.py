@@ -117,13 +117,13 @@ def asymmetric_fit(v: Tensor) -> Tensor:
     shape has R = (E|v|)²/E[v²] · (γ³+1)(γ+1)/(γ²+1)² = ρ(shape), and the mean of the fitted
     distribution is (σ_r − σ_l)·√ρ.
     """
-    above, sign = v.clamp_min(0), v / (v.abs() + _SMALL)
+    above, side = v.clamp_min(0), v / (v.abs() + _SMALL)  # nearly ±1
     total, sum_above = _sum(v), _sum(above)
     total_square, square_above = _sum_of_squares(v), _sum_of_squares(above)
     square_below = (total_square - square_above).clamp_min(0)
-    more_above, nonzero = _sum(sign), _sum(sign.abs())
-    below_spread = (square_below / ((nonzero - more_above) / 2).clamp_min(1)).sqrt()
-    above_spread = (square_above / ((nonzero + more_above) / 2).clamp_min(1)).sqrt()
+    surplus, count = _sum(side), _sum(side.abs())  # above minus, and plus, below
+    below_spread = (square_below / ((count - surplus) / 2).clamp_min(1)).sqrt()
+    above_spread = (square_above / ((count + surplus) / 2).clamp_min(1)).sqrt()
     size = v.shape[1] * v.shape[2]
     absolute = (2 * sum_above - total) / size
     gamma = below_spread / above_spread.clamp_min(_tiny(v) ** 0.25)

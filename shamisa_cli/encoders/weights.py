@@ -98,6 +98,14 @@ def weights_digest(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def folder_digest(folder: Path) -> str:
+    """:func:`weights_digest` of a model folder; the one that is stored there is taken as it is.
+
+    So this is cheap, and right for a folder that :func:`read_weights` has accepted.
+    """
+    return _stored_digest(folder) or weights_digest(read_weights(folder))
+
+
 def _stored_digest(folder: Path) -> str | None:
     """The digest that was written with the weights, if any."""
     if not (folder / WEIGHTS_FILE).is_file():

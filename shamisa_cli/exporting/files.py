@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.errors import ShamisaError, UsageError, first_line
 from shamisa_cli.exporting.graph import INPUT, OUTPUTS, ScoreGraph
 
 TOLERANCE = 1e-3
@@ -87,8 +87,7 @@ def _to_onnx(program: ExportedProgram) -> torch.onnx.ONNXProgram:
 
 
 def _not_possible(what: str, error: Exception) -> ShamisaError:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ShamisaError(f"{what}: {first}")
+    return ShamisaError(f"{what}: {first_line(error)}")
 
 
 def save_torch_export(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shamisa_cli.errors import HubError, ShamisaError, near_matches
+from shamisa_cli.errors import HubError, ShamisaError, first_line, near_matches
 from shamisa_cli.hub.names import HubName
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -41,7 +41,7 @@ def _explain(error: BaseException, name: HubName, access: str, place: str) -> st
         if known:
             return known
         cause = cause.__cause__ or cause.__context__
-    return _first_line(error)
+    return first_line(error)
 
 
 def _of_the_hub(error: BaseException, name: HubName, access: str) -> str | None:
@@ -71,7 +71,7 @@ def _of_the_hub(error: BaseException, name: HubName, access: str) -> str | None:
         return "the Hub answers that these are too many requests; try again in some minutes"
     if status >= 500:
         return f"the Hub has trouble (status {status}); try again later"
-    reason = error.server_message or _first_line(error)
+    reason = error.server_message or first_line(error)
     return f"the Hub refuses this (status {status}): {reason}"
 
 
@@ -94,7 +94,7 @@ def _of_the_way(error: BaseException, place: str) -> str | None:
         return "the connection was cut before the end; run the command again, and it goes on"
     if isinstance(error, ConnectionError) or type(error).__module__.startswith(HTTP_LIBRARIES):
         return (
-            f"{constants.ENDPOINT} cannot be reached, or was cut off ({_first_line(error)}); check "
+            f"{constants.ENDPOINT} cannot be reached, or was cut off ({first_line(error)}); check "
             "the network, and run the command again"
         )
     return None
@@ -123,7 +123,3 @@ def _no_revision(name: HubName) -> str:
     if near:
         return f"there is no revision {asked!r}. Did you mean {' or '.join(near)}?"
     return f"there is no revision {asked!r}; there are: {', '.join(known) or 'none yet'}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

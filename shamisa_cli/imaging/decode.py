@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from shamisa_cli.errors import PhotoError
+from shamisa_cli.errors import PhotoError, first_line
 from shamisa_cli.imaging.colour import to_srgb
 from shamisa_cli.imaging.formats import open_photo
 from shamisa_cli.imaging.resample import averaging_factor, viewing_size
@@ -158,5 +158,4 @@ def _reason(error: Exception) -> str:
     for kind, reason in _REASONS:
         if isinstance(error, kind):
             return reason
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"damaged or truncated ({first_line}); copy or download it again"
+    return f"damaged or truncated ({first_line(error)}); copy or download it again"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shamisa_cli.encoders.config import ModelConfig, Protocol
-from shamisa_cli.encoders.weights import read_weights, weights_digest
+from shamisa_cli.encoders.weights import folder_digest
 from shamisa_cli.heads.head import Head
 from shamisa_cli.settings import to_mapping
 
@@ -18,9 +18,10 @@ _LENGTH = 8
 def fingerprint(folder: Path, config: ModelConfig, protocol: Protocol, head: Head) -> str:
     """Eight hexadecimal digits that change with weights, config, protocol or head.
 
-    Device and precision are left out: they change a score by less than half a point.
+    Device and precision are left out: they change a score by less than half a point. ``folder`` is
+    one that was loaded, which checks its weights.
     """
-    digest = hashlib.sha256(weights_digest(read_weights(folder)).encode())
+    digest = hashlib.sha256(folder_digest(folder).encode())
     digest.update(head.weight.double().numpy().tobytes())
     what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
     facts = [to_mapping(what_counts), head.bias, head.info.knots]

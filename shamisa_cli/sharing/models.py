@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Literal
 
 from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.names import CONFIG_FILE, bundled_folder, bundled_models
-from shamisa_cli.errors import ShamisaError
+from shamisa_cli.errors import ShamisaError, WeightsError
 from shamisa_cli.heads.head import HeadInfo
 from shamisa_cli.heads.store import list_heads, load_head
 from shamisa_cli.hub.cache import cache_folder
 from shamisa_cli.hub.names import HubName
+from shamisa_cli.settings import read_json_object
 
 Where = Literal["bundled", "cached", "local"]
 
@@ -104,7 +104,6 @@ def _is_ours(config_file: Path) -> bool:
 def _keys(config_file: Path) -> dict[str, object]:
     """A config.json as it is; empty if there is none, or it cannot be read."""
     try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json_object(config_file, CONFIG_FILE)
+    except WeightsError:
         return {}
-    return config if isinstance(config, dict) else {}
