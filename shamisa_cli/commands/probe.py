@@ -73,6 +73,18 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
     show_default=True,
     help="Percent of the score range.",
 )
+@click.option(
+    "--ladder-drop",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Percent from the mildest to the strongest level.",
+)
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Scores: strongest ladder levels at 20, the dataset at 50, the ladders' photos at 80.",
+)
 @click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
 @click.option("--head", help="Head for --dataset ladder.  [default: the model's]")
 @click.option("--csv", type=FILE, help="Write the table as CSV.")
@@ -169,8 +181,17 @@ def _make_head(probed: Probed, features: Tensor, asked: ProbeOptions) -> FittedH
     if not asked.with_ladder:
         return make_head(name, probed, features)
     ladders = _ladders(asked.with_ladder, asked)
-    options = LadderOptions(asked.ladder_weight, asked.ladder_gap)
-    return make_head_with_ladders(name, probed, features, ladders, options)
+    options = LadderOptions(asked.ladder_weight, asked.ladder_gap, asked.ladder_drop)
+    pristine = _pristine(ladders, asked) if asked.calibrate else None
+    return make_head_with_ladders(name, probed, features, ladders, options, pristine)
+
+
+def _pristine(ladders: Ladders, asked: ProbeOptions) -> Tensor:
+    """Mean features of the ladders' photos as they are."""
+    from shamisa_cli.probing.progress import say_skipped
+
+    photos = list(dict.fromkeys(ladders.photos))
+    return next(_sources(asked)).means(photos, say_skipped)[1]
 
 
 def _save_head(made: FittedHead, asked: ProbeOptions) -> None:

@@ -1,95 +1,53 @@
 """Fit a head on human scores and, if wanted, on severity ladders as well.
 
 Human scores say how good photos look; few datasets say that more of a distortion never looks
-better. A ladder says nothing but that. So ladders enter as differences of adjacent levels without
-intercept: d_j = f(λ_i) − f(λ_{i+1}), and d_j·w should be at least a gap g. A difference that
-exceeds the gap is let go, as in a ranking support vector machine with squared hinge loss (Chapelle
-& Keerthi, "Efficient algorithms for ranking with SVMs", Information Retrieval 13, 2010). The loss
+better. A ladder says nothing but that. So ladders enter as differences without intercept: between
+adjacent levels, d_j = f(λ_i) − f(λ_{i+1}), where d_j·w should be at least a gap g_j; and between
+the mildest and the strongest, where it should be at least a drop. A difference that exceeds its gap
+is let go, as in a ranking support vector machine with squared hinge loss (Chapelle & Keerthi,
+"Efficient algorithms for ranking with SVMs", Information Retrieval 13, 2010). The loss
 
-    Σ_i (x_i·w + b − y_i)²  +  ω Σ_j max(0, g − d_j·w)²  +  α ‖w‖²
+    Σ_i (x_i·w + b − y_i)²  +  ω Σ_j max(0, g_j − d_j·w)²  +  α ‖w‖²
 
-is convex, and its minimum is found by ridge regressions over the differences that are short of the
-gap, until these stay the same.
+is convex, and its minimum is found by ridge regressions over the differences that are short of
+their gaps, until these stay the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from shamisa_cli.probing.ladder import Ladders
+from shamisa_cli.probing.differences import LadderTerm, ShortDifferences
 from shamisa_cli.probing.protocol import crop_rows
 from shamisa_cli.probing.ridge import normal_equations
 
 MAX_ROUNDS = 30
 
 
-@dataclass(frozen=True)
-class LadderTerm:
-    """The ladders' part of the fit.
-
-    Attributes
-    ----------
-    ladders : whose adjacent levels should be in order.
-    weight : what all differences count together, where all crops of the scored images count 1
-        together; ω is this times the number of crops over the number of differences.
-    gap : g, in units of the scores.
-    """
-
-    ladders: Ladders
-    weight: float
-    gap: float
-
-
-class ShortDifferences:
-    """The differences that are short of the gap, and their normal equations.
-
-    State: which these are. They hardly change from one fit to a similar one, so their equations are
-    kept, and only what changed is added or taken away.
-    """
-
-    def __init__(self, term: LadderTerm) -> None:
-        self.term = term
-        self._differences = adjacent_differences(term.ladders)
-        self._short = torch.zeros(len(self._differences), dtype=torch.bool)
-        size = self._differences.shape[1]
-        self.gram = torch.zeros(size, size, dtype=torch.float64)
-        self.total = torch.zeros(size, dtype=torch.float64)
-
-    def __len__(self) -> int:
-        """All differences, short or not."""
-        return len(self._differences)
-
-    def update(self, w: Tensor) -> bool:
-        """Find those that are short with weights ``w`` (F,); True if others than before."""
-        short = self._differences @ w < self.term.gap
-        changed = short != self._short
-        rows = self._differences[changed]
-        signed = torch.where(short[changed], 1.0, -1.0).double()[:, None] * rows
-        self.gram.addmm_(signed.T, rows)
-        self.total += signed.sum(0)
-        self._short = short
-        return bool(changed.any())
-
-
 class HeadFit:
-    """Fits to one set of scored images (state: their normal equations, which every fit shares).
+    """Fits to one set of scored images (state: what every fit to them shares).
 
     Parameters
     ----------
     features : (n, K, F) float32.
     scores : (n,), higher is better.
     ladders : severity ladders to put in order as well, or None for plain ridge.
+
+    Notes
+    -----
+    Solved by the Gram matrix of the features (F×F), or by that of the rows where these are fewer;
+    both are exact.
     """
 
     def __init__(
         self, features: Tensor, scores: Tensor, ladders: ShortDifferences | None = None
     ) -> None:
         rows, targets = crop_rows(features, scores)
-        self._equations = normal_equations(rows, targets)
-        self._n_rows = len(rows)
+        count = len(rows) + (len(ladders) if ladders else 0)
+        solver = ByFeatures if rows.shape[1] <= count else ByRows
+        self._solver = solver(rows, targets, ladders)
+        self._omega = ladders.term.weight * len(rows) / len(ladders) if ladders else 0.0
         self._ladders = ladders
 
     def solve(self, alpha: float, start: Tensor | None = None) -> tuple[Tensor, float]:
@@ -99,25 +57,79 @@ class HeadFit:
         ----------
         start : (F,) weights of a similar fit; saves rounds and changes nothing else.
         """
-        if start is None or self._ladders is None:
-            w = _solve(self._equations.gram, self._equations.correlation, alpha)
+        if self._ladders is None:
+            w = self._solver.solve(alpha, 0.0)
         else:
-            w = start
-        if self._ladders is not None:
-            w = self._in_order(self._ladders, alpha, w)
-        return w, self._equations.target_mean - float(self._equations.feature_mean @ w)
+            w = self._in_order(self._ladders, alpha, start)
+        return w, self._solver.target_mean - float(self._solver.feature_mean @ w)
 
-    def _in_order(self, ladders: ShortDifferences, alpha: float, w: Tensor) -> Tensor:
+    def _in_order(self, ladders: ShortDifferences, alpha: float, start: Tensor | None) -> Tensor:
         """Newton's method for the squared hinge."""
-        omega = ladders.term.weight * self._n_rows / len(ladders)
+        if start is None:
+            ladders.clear()
+            start = self._solver.solve(alpha, self._omega)
+        w = start
         ladders.update(w)
         for _ in range(MAX_ROUNDS):
-            gram = torch.add(self._equations.gram, ladders.gram, alpha=omega)
-            pull = omega * ladders.term.gap * ladders.total
-            w = _solve(gram, self._equations.correlation + pull, alpha)
+            w = self._solver.solve(alpha, self._omega)
             if not ladders.update(w):
                 break
         return w
+
+
+class ByFeatures:
+    """(XᵀX + ω DᵀD + αI)⁻¹ (Xᵀt + ω Dᵀg) over the short differences D; F×F.
+
+    Parameters
+    ----------
+    rows, targets : (n, F) and (n,); X and t are these, centred.
+    differences : D and g, or None.
+    """
+
+    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences | None) -> None:
+        self._equations = normal_equations(rows, targets)
+        self._differences = differences
+        self.feature_mean = self._equations.feature_mean
+        self.target_mean = self._equations.target_mean
+
+    def solve(self, alpha: float, omega: float) -> Tensor:
+        """Weights (F,) float64."""
+        gram, pull = self._equations.gram, self._equations.correlation
+        if self._differences is not None:
+            of_short, towards = self._differences.sums()
+            gram, pull = torch.add(gram, of_short, alpha=omega), pull + omega * towards
+        return solve_damped(gram, pull, alpha)
+
+
+class ByRows:
+    """Rᵀ (RRᵀ + αI)⁻¹ r with the rows R = [X; √ω D] and r = [t; √ω g]; the same weights.
+
+    Parameters
+    ----------
+    rows, targets, differences : see :class:`ByFeatures`.
+    """
+
+    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences | None) -> None:
+        rows, targets = rows.double(), targets.double()
+        self.feature_mean, self.target_mean = rows.mean(0), float(targets.mean())
+        self._rows, self._targets = rows - self.feature_mean, targets - self.target_mean
+        self._own = self._rows @ self._rows.T
+        self._differences = differences
+        if differences is not None:
+            self._cross = self._rows @ differences.rows.T
+
+    def solve(self, alpha: float, omega: float) -> Tensor:
+        """Weights (F,) float64."""
+        if self._differences is None:
+            return self._rows.T @ solve_damped(self._own, self._targets, alpha)
+        short, root = self._differences.short, omega**0.5
+        cross = root * self._cross[:, short]
+        within = omega * self._differences.kernel[short][:, short]
+        kernel = torch.cat([torch.cat([self._own, cross], 1), torch.cat([cross.T, within], 1)])
+        wanted = torch.cat([self._targets, root * self._differences.gaps[short]])
+        shares = solve_damped(kernel, wanted, alpha)
+        own, others = shares.tensor_split([len(self._targets)])
+        return self._rows.T @ own + root * (self._differences.rows[short].T @ others)
 
 
 def fit_head(
@@ -127,13 +139,8 @@ def fit_head(
     return HeadFit(features, scores, ShortDifferences(term) if term else None).solve(alpha)
 
 
-def adjacent_differences(ladders: Ladders) -> Tensor:
-    """(4n, F) float64: features of each level minus those of the next severer one."""
-    return (ladders.features[:, :-1].double() - ladders.features[:, 1:]).flatten(0, 1)
-
-
-def _solve(gram: Tensor, correlation: Tensor, alpha: float) -> Tensor:
-    """(gram + αI)⁻¹ correlation, (F,)."""
+def solve_damped(gram: Tensor, right: Tensor, alpha: float) -> Tensor:
+    """(gram + αI)⁻¹ right, (k,), for a positive semidefinite ``gram`` (k, k)."""
     damped = gram.clone()
     damped.diagonal().add_(alpha)
-    return torch.cholesky_solve(correlation[:, None], torch.linalg.cholesky(damped))[:, 0]
+    return torch.cholesky_solve(right[:, None], torch.linalg.cholesky(damped))[:, 0]

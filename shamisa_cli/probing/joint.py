@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shamisa_cli.probing.head_fit import HeadFit, LadderTerm, ShortDifferences
+from shamisa_cli.probing.differences import LadderTerm, ShortDifferences
+from shamisa_cli.probing.head_fit import HeadFit
 from shamisa_cli.probing.ladder import LadderResult, Ladders, evaluate_ladders
 from shamisa_cli.probing.measures import measure_all, srcc
 from shamisa_cli.probing.protocol import SplitResult, best_alpha, image_features

@@ -37,6 +37,8 @@ class ProbeOptions:
     ladder_per_photo: int
     ladder_weight: float
     ladder_gap: float
+    ladder_drop: float
+    calibrate: bool
     photos: Path | None
     head: str | None
     csv: Path | None
@@ -102,6 +104,8 @@ def _check_ladder(asked: ProbeOptions) -> None:
 def _check_head(asked: ProbeOptions) -> None:
     if asked.with_ladder and not asked.save_head:
         raise UsageError("--with-ladder is a part of the fit that --save-head keeps; give both")
+    if asked.calibrate and not asked.with_ladder:
+        raise UsageError("--calibrate needs good photos, as they are and damaged: --with-ladder")
     if not asked.save_head:
         return
     check_head_name(asked.save_head)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,8 +12,10 @@ from torch import Tensor
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.heads.head import Head, HeadInfo
+from shamisa_cli.probing.calibration import calibration_knots
 from shamisa_cli.probing.datasets.dataset import Dataset
-from shamisa_cli.probing.head_fit import LadderTerm, fit_head
+from shamisa_cli.probing.differences import LadderTerm
+from shamisa_cli.probing.head_fit import fit_head
 from shamisa_cli.probing.joint import (
     JOINT_ALPHAS,
     divide_ladders,
@@ -21,10 +23,12 @@ from shamisa_cli.probing.joint import (
     score_ladders,
 )
 from shamisa_cli.probing.ladder import LadderResult, Ladders
+from shamisa_cli.probing.measures import Array
 from shamisa_cli.probing.protocol import (
     SplitResult,
     Summary,
     evaluate,
+    image_features,
     overall_alpha,
     summarise,
 )
@@ -104,12 +108,18 @@ class LadderOptions:
 
     Attributes
     ----------
-    weight : see :class:`shamisa_cli.probing.head_fit.LadderTerm`.
-    gap : percent of the dataset's score range by which a level should lie under the milder one.
+    weight : see :class:`shamisa_cli.probing.differences.LadderTerm`.
+    gap, drop : likewise, in percent of the dataset's score range.
     """
 
     weight: float = 20.0
     gap: float = 2.0
+    drop: float = 0.0
+
+    def term(self, ladders: Ladders, score_range: tuple[float, float]) -> LadderTerm:
+        """What ``ladders`` ask for, in units of the scores."""
+        percent = (score_range[1] - score_range[0]) / 100
+        return LadderTerm(ladders, self.weight, self.gap * percent, self.drop * percent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,38 +148,43 @@ def make_head(name: str, probed: Probed, features: Tensor) -> FittedHead:
 
 
 def make_head_with_ladders(
-    name: str, probed: Probed, features: Tensor, ladders: Ladders, options: LadderOptions
+    name: str,
+    probed: Probed,
+    features: Tensor,
+    ladders: Ladders,
+    options: LadderOptions,
+    pristine: Tensor | None = None,
 ) -> FittedHead:
     """Fit on all images (n, K, F) of a dataset and on all ladders.
+
+    With ``pristine``, mean features (p, F) of good photos, scores are calibrated on the images, on
+    these, and on the ladders' strongest levels.
 
     The ladder figures are, like the others, of a head fitted in the same way on a part: here on all
     images and on the ladders of four fifths of the photos, and measured on the last fifth.
     """
     dataset = probed.dataset
     parts = divide_ladders(ladders)
-    low, high = dataset.info.score_range
-    gap = options.gap / 100 * (high - low)
-    term = LadderTerm(parts.fit, options.weight, gap)
+    score_range = dataset.info.score_range
+    term = options.term(parts.fit, score_range)
     results = evaluate_with_ladders(features, dataset.scores, probed.splits, term, parts.choose)
     alpha = overall_alpha(results, JOINT_ALPHAS)
-    w, b = fit_head(
-        features,
-        dataset.scores,
-        alpha,
-        LadderTerm(parts.fit_and_choose, options.weight, gap),
-    )
+    part = options.term(parts.fit_and_choose, score_range)
+    w, b = fit_head(features, dataset.scores, alpha, part)
     measures, on_ladders = summarise(results), score_ladders(parts.test, w)
     facts = _medians(measures)
     facts |= {"ladder_in_order": on_ladders["all"].in_order, "ladder_tau": on_ladders["all"].tau}
-    final = LadderTerm(ladders, options.weight, gap)
-    w, b = fit_head(features, dataset.scores, alpha, final)
+    w, b = fit_head(features, dataset.scores, alpha, options.term(ladders, score_range))
     n_ladders, n_photos = len(ladders.distortions), len(set(ladders.photos))
     note = (
         f"also fitted on {n_ladders} severity ladders of {n_photos} photos "
-        f"(weight {options.weight:g}, gap {options.gap:g} %)"
+        f"(weight {options.weight:g}, gap {options.gap:g} %, drop {options.drop:g} %)"
     )
     info = _head_info(name, dataset, len(w), alpha, facts, note)
-    return FittedHead(_in_own_direction(w, b, info), measures, on_ladders)
+    head = _in_own_direction(w, b, info)
+    if pristine is not None:
+        head = _calibrated(head, ladders, features, pristine)
+    return FittedHead(head, measures, on_ladders)
 
 
 def draw(items: Sequence[T], count: int, seed: int) -> list[T]:
@@ -202,6 +217,18 @@ def _head_info(
         metrics=metrics,
         note=note,
     )
+
+
+def _calibrated(head: Head, ladders: Ladders, features: Tensor, pristine: Tensor) -> Head:
+    """``head`` with knots; see :func:`calibration_knots`."""
+
+    def raw(means: Tensor) -> Array:
+        return (means.double() @ head.weight.double() + head.bias).numpy()
+
+    knots = calibration_knots(
+        raw(ladders.features[:, -1]), raw(image_features(features)), raw(pristine)
+    )
+    return replace(head, info=replace(head.info, calibration=knots))
 
 
 def _in_own_direction(w: Tensor, b: float, info: HeadInfo) -> Head:

@@ -251,6 +251,12 @@ def test_ladders_in_the_fit_and_on_their_own(model: Path, scores: Path, tmp_path
     assert "10 severity ladders of 5 photos" in head.info.note
     assert head.info.metrics["ladder_in_order"] == made["ladders"]["all"]["in_order"]
 
+    strong = ["--ladder-drop", 60, "--ladder-weight", 1000, "--calibrate"]
+    result = probe(model, *arguments, "--with-ladder", photos, *strong)
+    assert result.exit_code == 0, result.output
+    knots = load_head(model, "mine").info.calibration
+    assert [score for _, score in knots] == [0, 20, 50, 80, 100]
+
     files = ["--csv", tmp_path / "ladder.csv", "--markdown", tmp_path / "ladder.md"]
     alone = probe(model, "--dataset", "ladder", "--photos", photos, *common, *files)
     assert alone.exit_code == 0, alone.output
@@ -280,6 +286,7 @@ def test_picture(model: Path, scores: Path, tmp_path: Path) -> None:
         (["--dataset", "ladder,clive"], "stands alone"),
         (["--dataset", "{csv}", "--fr", "--save-head", "x"], "--fr heads cannot be saved"),
         (["--dataset", "{csv}", "--with-ladder", "x"], "--save-head"),
+        (["--dataset", "{csv}", "--save-head", "x", "--calibrate"], "--with-ladder"),
         (["--dataset", "{csv}", "--save-head", "../x"], "head name '../x'"),
         (["--dataset", "{csv},{csv}", "--save-head", "x"], "one --dataset"),
         (["--dataset", "{csv}", "--split", "official"], "no official split"),

@@ -10,13 +10,8 @@ import torch
 from scipy.optimize import minimize
 from sklearn.linear_model import Ridge
 
-from shamisa_cli.probing.head_fit import (
-    HeadFit,
-    LadderTerm,
-    ShortDifferences,
-    adjacent_differences,
-    fit_head,
-)
+from shamisa_cli.probing.differences import LadderTerm, ShortDifferences, ladder_differences
+from shamisa_cli.probing.head_fit import ByFeatures, ByRows, HeadFit, fit_head
 from shamisa_cli.probing.ladder import Ladders, evaluate_ladders
 
 SIZE = 7
@@ -47,9 +42,13 @@ def _loss(v: np.ndarray, alpha: float, term: LadderTerm) -> float:
         total += sum((crop @ w + b - score) ** 2 for crop in image)
     rows = 3 * len(scores)
     pairs = [(ladder[i] - ladder[i + 1]) for ladder in term.ladders.features for i in range(4)]
+    gaps = [term.gap] * len(pairs)
+    if term.drop:
+        pairs += [ladder[0] - ladder[4] for ladder in term.ladders.features]
+        gaps += [term.drop] * len(term.ladders.features)
     omega = term.weight * rows / len(pairs)
-    for pair in pairs:
-        total += omega * max(0.0, term.gap - float(pair.double().numpy() @ w)) ** 2
+    for pair, gap in zip(pairs, gaps, strict=True):
+        total += omega * max(0.0, gap - float(pair.double().numpy() @ w)) ** 2
     return total
 
 
@@ -63,10 +62,14 @@ def test_without_ladders_it_is_ridge() -> None:
     assert b == pytest.approx(oracle.intercept_)
 
 
-@pytest.mark.parametrize(("weight", "gap"), [(0.5, 2.0), (10.0, 2.0), (1.0, 0.1)])
-def test_with_ladders_it_is_the_minimum_of_the_stated_loss(weight: float, gap: float) -> None:
+@pytest.mark.parametrize(
+    ("weight", "gap", "drop"), [(0.5, 2.0, 0.0), (10.0, 2.0, 12.0), (1.0, 0.1, 5.0)]
+)
+def test_with_ladders_it_is_the_minimum_of_the_stated_loss(
+    weight: float, gap: float, drop: float
+) -> None:
     features, scores = _scored()
-    term = LadderTerm(_ladders(), weight, gap)
+    term = LadderTerm(_ladders(), weight, gap, drop)
     w, b = fit_head(features, scores, 0.7, term)
     found = _loss(np.append(w, b), 0.7, term)
     oracle = minimize(_loss, np.zeros(SIZE + 1), args=(0.7, term), options={"gtol": 1e-4})
@@ -91,10 +94,39 @@ def test_ladders_come_into_order_and_weight_0_changes_nothing() -> None:
     assert shares[10.0] > 0.9 > shares[0.0]
 
 
-def test_differences_are_of_neighbours() -> None:
-    ladders = _ladders(2)
-    differences = adjacent_differences(ladders)
-    assert differences.shape == (8, SIZE)
-    torch.testing.assert_close(
-        differences[5], (ladders.features[1, 1] - ladders.features[1, 2]).double()
+@pytest.mark.parametrize("weight", [0.0, 3.0])
+def test_by_features_and_by_rows_are_the_same_weights(weight: float) -> None:
+    """Also one after the other, where what is kept of the last fit must not show."""
+    features, scores = _scored(4)
+    differences = ShortDifferences(LadderTerm(_ladders(), weight, 2.0, 9.0))
+    rows, targets = features.flatten(0, 1), scores.repeat_interleave(3)
+    solvers = [ByFeatures(rows, targets, differences), ByRows(rows, targets, differences)]
+    for start in (torch.ones(SIZE), -torch.ones(SIZE), torch.zeros(SIZE)):
+        differences.update(start.double())
+        one, other = (solver.solve(0.3, weight) for solver in solvers)
+        torch.testing.assert_close(one, other)
+    plain = [ByFeatures(rows, targets, None), ByRows(rows, targets, None)]
+    torch.testing.assert_close(plain[0].solve(0.3, 0.0), plain[1].solve(0.3, 0.0))
+
+
+def test_more_features_than_rows_is_ridge_too() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, scores = torch.randn(5, 3, 40, generator=generator), torch.arange(5.0)
+    w, b = fit_head(features, scores, alpha=0.7)
+    oracle = Ridge(alpha=0.7).fit(
+        features.double().flatten(0, 1).numpy(), scores.double().repeat_interleave(3).numpy()
     )
+    np.testing.assert_allclose(w, oracle.coef_, rtol=1e-7, atol=1e-10)
+    assert b == pytest.approx(oracle.intercept_)
+
+
+def test_differences_are_of_neighbours_and_of_both_ends() -> None:
+    ladders = _ladders(2)
+    rows, gaps = ladder_differences(LadderTerm(ladders, 1.0, 2.0))
+    assert rows.shape == (8, SIZE)
+    assert gaps.tolist() == [2.0] * 8
+    torch.testing.assert_close(rows[5], (ladders.features[1, 1] - ladders.features[1, 2]).double())
+    rows, gaps = ladder_differences(LadderTerm(ladders, 1.0, 2.0, 9.0))
+    assert rows.shape == (10, SIZE)
+    assert gaps.tolist() == [2.0] * 8 + [9.0] * 2
+    torch.testing.assert_close(rows[9], (ladders.features[1, 0] - ladders.features[1, 4]).double())

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from shamisa_cli.probing.head_fit import LadderTerm, fit_head
+from shamisa_cli.probing.differences import LadderTerm
+from shamisa_cli.probing.head_fit import fit_head
 from shamisa_cli.probing.joint import divide_ladders, evaluate_with_ladders, score_ladders
 from shamisa_cli.probing.ladder import Ladders
 from shamisa_cli.probing.protocol import evaluate
