@@ -15,7 +15,7 @@ FORMAT = 1
 """Version of the folder format; raised when an older shamisa could no longer read it rightly."""
 
 
-Pooling = Literal["last", "stages"]
+Pooling = Literal["last", "stages", "log_stages"]
 Statistics = Literal["none", "scene"]
 
 

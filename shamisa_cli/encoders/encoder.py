@@ -25,7 +25,8 @@ class Encoder(nn.Module):
     pooling : ``last``, as published: the backbone's own pooled features. ``stages``, ours: after
         those, mean and standard deviation over the picture of every channel of every earlier stage,
         each of these vectors of unit length. Early stages see noise, blur and blocks, which a
-        short training leaves out of the last one.
+        short training leaves out of the last one. ``log_stages``, ours: the same vectors, each
+        number on a logarithmic scale (:func:`log_scale`); h then has a length of about 3, not 1.
     statistics : ``none``, as published; or ``scene``, ours: after h, natural scene statistics of
         luminance and colour, which are not part of the unit length.
     """
@@ -45,7 +46,7 @@ class Encoder(nn.Module):
         self.pooling = pooling
         self.statistics = statistics
         self.feature_size = feature_size(backbone)
-        if pooling == "stages":
+        if pooling != "last":
             self.feature_size += 2 * sum(earlier_channels(backbone))
         if statistics == "scene":
             self.feature_size += SCENE_STATISTICS
@@ -79,7 +80,7 @@ class Encoder(nn.Module):
         return torch.cat([self.represent(x), scene_statistics(x)], dim=1)
 
     def represent(self, x: Tensor) -> Tensor:
-        """h of unit length, float32, from crops x (N, 3, H, W), RGB in [0, 1]."""
+        """h (see ``pooling``), float32, from crops x (N, 3, H, W), RGB in [0, 1]."""
         x = (x - self.mean) / self.std
         if self.pooling == "last":
             return F.normalize(self.backbone(x).float(), dim=1)
@@ -88,7 +89,21 @@ class Encoder(nn.Module):
         parts = [backbone.forward_head(last).float()]
         for stage in maps[:-1]:
             parts += moments(stage)
-        return F.normalize(torch.cat([F.normalize(part, dim=1) for part in parts], dim=1), dim=1)
+        unit = [F.normalize(part, dim=1) for part in parts]
+        if self.pooling == "log_stages":
+            return torch.cat([log_scale(part) for part in unit], dim=1) / len(unit) ** 0.5
+        return F.normalize(torch.cat(unit, dim=1), dim=1)
+
+
+def log_scale(v: Tensor) -> Tensor:
+    """asinh(10·√C·v) / √C of vectors v (N, C) of unit length, whose numbers are about 1/√C.
+
+    Logarithmic for all but small numbers, and odd: what a channel answers to a picture varies by
+    its size, as natural scene statistics do, and a linear regressor sees ratios. A tenth of the
+    usual size is where it becomes linear.
+    """
+    root = v.shape[1] ** 0.5
+    return torch.asinh(10.0 * root * v) / root
 
 
 def moments(maps: Tensor) -> tuple[Tensor, Tensor]:

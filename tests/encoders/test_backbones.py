@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.backbones import create_backbone, describe_backbone, feature_size
+from shamisa_cli.encoders.config import Pooling
 from shamisa_cli.encoders.encoder import Encoder, Projector
 from shamisa_cli.errors import UnknownNameError
 
@@ -36,23 +37,37 @@ def test_h_is_of_unit_length_and_normalises_its_input(name: str) -> None:
     torch.testing.assert_close(h.norm(dim=1), torch.ones(3))
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, "mobilenetv4_conv_small_035", "resnet18"])
-def test_stages_are_means_and_deviations_of_their_maps(name: str) -> None:
-    torch.manual_seed(0)
-    encoder = Encoder.from_name(name, pooling="stages").eval()
-    size = encoder.backbone.pretrained_cfg["input_size"][-1]
-    x = torch.rand(2, 3, size, size)
-    h = encoder(x)
-    assert h.shape == (2, encoder.feature_size)
-    torch.testing.assert_close(h.norm(dim=1), torch.ones(2))
+def _stage_vectors(encoder: Encoder, x: torch.Tensor) -> list[torch.Tensor]:
+    """The pooled last stage, then mean and deviation of each earlier one; each of unit length."""
     normalised = (x - encoder.mean) / encoder.std
     vectors = [encoder.backbone(normalised)]
     for stage in encoder.backbone.forward_intermediates(normalised)[1][:-1]:
         flat = stage.flatten(2)
         vectors += [flat.mean(2), flat.std(2, correction=0)]
+    return [vector / vector.norm(dim=1, keepdim=True) for vector in vectors]
+
+
+@pytest.mark.parametrize("pooling", ["stages", "log_stages"])
+@pytest.mark.parametrize("name", [*FAMILIES, "mobilenetv4_conv_small_035", "resnet18"])
+def test_stages_are_means_and_deviations_of_their_maps(name: str, pooling: Pooling) -> None:
+    torch.manual_seed(0)
+    encoder = Encoder.from_name(name, pooling=pooling).eval()
+    size = encoder.backbone.pretrained_cfg["input_size"][-1]
+    x = torch.rand(2, 3, size, size)
+    h = encoder(x)
+    assert h.shape == (2, encoder.feature_size)
+    if pooling == "stages":
+        torch.testing.assert_close(h.norm(dim=1), torch.ones(2))
+    vectors = _stage_vectors(encoder, x)
     parts = h.split([vector.shape[1] for vector in vectors], dim=1)
     for part, vector in zip(parts, vectors, strict=True):
-        expected = vector / vector.norm(dim=1, keepdim=True) / len(vectors) ** 0.5
+        expected = vector
+        if pooling == "log_stages":
+            usual = vector.shape[1] ** -0.5
+            ratio = 10 * vector.detach().double() / usual
+            size_of_it = (ratio.abs() + (ratio.square() + 1).sqrt()).log()
+            expected = (usual * ratio.sign() * size_of_it).float()
+        expected = expected / len(vectors) ** 0.5
         torch.testing.assert_close(part, expected, rtol=1e-3, atol=1e-5)
 
 

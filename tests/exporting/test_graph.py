@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from shamisa_cli.encoders.config import Protocol
+from shamisa_cli.encoders.config import Pooling, Protocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import UsageError
@@ -64,10 +64,11 @@ def test_raw_predictions_are_mapped_and_clipped_as_the_head_does(
         assert float(scores) == pytest.approx(to_score(float(raws), info.knots).score, abs=1e-3)
 
 
-def test_stages_and_tiles(sample_photos: list[Image.Image]) -> None:
+@pytest.mark.parametrize("pooling", ["stages", "log_stages"])
+def test_stages_and_tiles(sample_photos: list[Image.Image], pooling: Pooling) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        encoder = Encoder.from_name("test_resnet", pooling="stages").eval()
+        encoder = Encoder.from_name("test_resnet", pooling=pooling).eval()
     protocol = Protocol(short_side=None, crop=64, crops="tiles", scales=(1.0, 0.5, 0.25))
     extractor = FeatureExtractor(encoder, protocol, "cpu", "fp32")
     weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
