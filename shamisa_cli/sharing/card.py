@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ METRICS = {
     "ladder_tau": "Kendall's tau of severity ladders",
 }
 _HEAD = "head "
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _LINK = re.compile(r"\]\((?!#|/|[a-z][a-z0-9+.-]*:)([^)\s#]+)", re.IGNORECASE)
 _SLUG = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
 
@@ -68,6 +70,18 @@ def updated_card(
         raise ShamisaError(f"{CARD_FILE}: its metadata cannot be read: {error}") from error
     _update(made, config, heads, license)
     return str(made)
+
+
+def pictures(card: str, folder: Path) -> list[str]:
+    """Relative paths of the pictures in ``folder`` that a card shows or links to."""
+    links = dict.fromkeys(posixpath.normpath(unquote(link)) for link in _LINK.findall(card))
+    return [
+        link
+        for link in links
+        if not link.startswith("..")
+        and link.casefold().endswith(_PICTURES)
+        and (folder / link).is_file()
+    ]
 
 
 def dead_links(card: str, files: Iterable[str]) -> list[str]:

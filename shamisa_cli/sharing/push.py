@@ -17,7 +17,7 @@ from shamisa_cli.heads.store import HEADS_FOLDER, list_heads, load_head
 from shamisa_cli.hub.errors import explained
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
-from shamisa_cli.sharing.card import CARD_FILE, dead_links, updated_card
+from shamisa_cli.sharing.card import CARD_FILE, dead_links, pictures, updated_card
 
 
 def push_model(
@@ -104,15 +104,16 @@ def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
 
 
 def stage(folder: Path, staging: Path, card: str) -> list[str]:
-    """Copy what travels into ``staging``: config, weights, heads, and the card; lists it."""
+    """Copy what travels into ``staging``: weights, heads, card and its pictures; lists it."""
     files = [folder / CONFIG_FILE, *weight_files(folder)]
     if len(files) > 2:
         files.append(folder / INDEX_FILE)
     for name in list_heads(folder):
         files += [folder / HEADS_FOLDER / f"{name}{end}" for end in (".json", ".safetensors")]
+    files += [folder / picture for picture in pictures(card, folder)]
     for file in files:
         to = staging / file.relative_to(folder)
-        to.parent.mkdir(exist_ok=True)
+        to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, to)
     (staging / CARD_FILE).write_text(card, encoding="utf-8", newline="")
     return [CARD_FILE, *(file.relative_to(folder).as_posix() for file in files)]

@@ -150,6 +150,25 @@ def test_links_that_will_lead_nowhere_are_told(hub: HubServer, folder: Path, run
     assert "lead nowhere" not in run("push", folder, "me/tiny").stderr
 
 
+def test_pictures_of_the_card_travel_and_nothing_outside_the_folder(
+    hub: HubServer, folder: Path, run: Run
+) -> None:
+    (folder / "pictures").mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "pictures" / "a b.png")
+    Image.new("RGB", (8, 8)).save(folder / "unused.png")
+    Image.new("RGB", (8, 8)).save(folder.parent / "private.png")
+    shown = "![a](./pictures/a%20b.png) ![no](../private.png) [log](train.log)"
+    (folder / "README.md").write_text(f"# Mine\n{shown}\n")
+    (folder / "train.log").write_text("private")
+    pushed = run("push", folder, "me/tiny")
+    assert pushed.exit_code == 0, pushed.output
+    files = hub.state.repositories["model", "me/tiny"].files()
+    assert files["pictures/a b.png"] == (folder / "pictures" / "a b.png").read_bytes()
+    assert not {"unused.png", "train.log"} & set(files)
+    assert not any("private" in name for name in files)
+    assert "lead nowhere: ../private.png, train.log\n" in pushed.stderr
+
+
 def test_a_card_of_the_repository_that_cannot_be_read(
     hub: HubServer, folder: Path, run: Run
 ) -> None:

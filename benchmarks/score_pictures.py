@@ -1,0 +1,77 @@
+"""What scores look like: two sample photos, damaged until the score is near 20, 50 and 80.
+
+    python benchmarks/score_pictures.py OUT.png [--model default]
+
+For each photo and distortion the severity is chosen whose score is nearest; where none comes within
+five points, the place stays empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_image
+from torchvision.transforms.functional import to_pil_image
+
+import shamisa_cli
+from shamisa_cli.distortions.apply import apply_distortion
+from shamisa_cli.imaging.sheet import contact_sheet
+from shamisa_cli.scoring.scorer import Scorer
+
+PHOTOS = ("china.jpg", "flower.jpg")
+DISTORTIONS = ("gaussian_blur", "motion_blur", "jpeg", "white_noise", "darken")
+WANTED = (80.0, 50.0, 20.0)
+WITHIN = 5.0
+SEVERITIES = 41
+CELL = 320
+
+
+def damaged(photo: str, name: str) -> list[Image.Image]:
+    """The photo under one distortion from λ = 0 to 1."""
+    pixels = torch.from_numpy(load_sample_image(photo).copy()).permute(2, 0, 1).float() / 255
+    made = []
+    for severity in torch.linspace(0, 1, SEVERITIES).tolist():
+        generator = torch.Generator().manual_seed(0)
+        image = apply_distortion(pixels[None], name, severity, generator)[0]
+        made.append(to_pil_image((image * 255).round().to(torch.uint8)))
+    return made
+
+
+def nearest(scorer: Scorer, photo: str, name: str) -> tuple[list[Image.Image], list[str]]:
+    """A row of the sheet: a picture and a caption for each of the wanted scores."""
+    pictures = damaged(photo, name)
+    scores = [each.score or 0.0 for each in scorer.score_many(pictures)]
+    row, captions = [], []
+    for wanted in WANTED:
+        at = min(range(len(scores)), key=lambda i: abs(scores[i] - wanted))
+        found = abs(scores[at] - wanted) <= WITHIN
+        row.append(pictures[at] if found else Image.new("RGB", pictures[at].size, "white"))
+        captions.append(f"{scores[at]:.0f}" if found else f"no severity gives {wanted:.0f}")
+    return row, captions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model", default="default")
+    asked = parser.parse_args()
+    scorer = shamisa_cli.load(asked.model)
+    titles, rows, captions = [], [], []
+    for photo in PHOTOS:
+        plain = scorer.score(to_pil_image(load_sample_image(photo))).score
+        for name in DISTORTIONS:
+            row, texts = nearest(scorer, photo, name)
+            rows.append(row)
+            captions.append(texts)
+            titles.append(f"{Path(photo).stem} ({plain:.0f}), {name}")
+    contact_sheet(rows, captions, row_titles=titles, cell=CELL).save(asked.out)
+    print(asked.out)
+
+
+if __name__ == "__main__":
+    main()
