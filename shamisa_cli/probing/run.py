@@ -226,7 +226,10 @@ def _calibrated(head: Head, ladders: Ladders, features: Tensor, pristine: Tensor
         return (means.double() @ head.weight.double() + head.bias).numpy()
 
     knots = calibration_knots(
-        raw(ladders.features[:, -1]), raw(image_features(features)), raw(pristine)
+        raw(ladders.features[:, -1]),
+        raw(image_features(features)),
+        raw(pristine),
+        head.info.higher_is_better,
     )
     return replace(head, info=replace(head.info, calibration=knots))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,36 +14,45 @@ from shamisa_cli.heads.head import to_score
 from shamisa_cli.probing.calibration import calibration_knots
 
 STRONGEST, EVERYDAY, PRISTINE = (np.array(x) for x in ([10.0, 30, 50], [40.0, 55, 90], [60.0, 70]))
+raws = st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 2)), min_size=1, max_size=9)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_medians_are_at_20_50_and_80(sign: int) -> None:
-    knots = calibration_knots(sign * STRONGEST, sign * EVERYDAY, sign * PRISTINE)
-    for raw, score in ((30, 20), (55, 50), (65, 80)):
+    knots = calibration_knots(sign * STRONGEST, sign * EVERYDAY, sign * PRISTINE, sign > 0)
+    for raw, score in ((30, 20), (55, 50), (65, 80), (42.5, 35)):
         assert to_score(sign * raw, knots).score == pytest.approx(score)
 
 
-def test_beyond_the_medians_it_goes_on_as_steeply() -> None:
-    knots = calibration_knots(STRONGEST, EVERYDAY, PRISTINE)
-    assert to_score(30 - 12.5, knots).score == pytest.approx(20 - 15)  # 30 points for 25 below
-    assert to_score(65 + 5, knots).score == pytest.approx(80 + 15)  # and for 10 above
-    assert [score for _, score in knots] == [0, 20, 50, 80, 100]
-    assert to_score(-1000, knots).clipped
-    assert to_score(1000, knots).clipped
+def test_hardly_any_picture_is_beyond_the_ends() -> None:
+    draw = np.random.default_rng(0).normal
+    strongest, everyday, pristine = (draw(mean, 15, 1000) for mean in (30, 55, 70))
+    knots = calibration_knots(strongest, everyday, pristine)
+    low = [to_score(raw, knots) for raw in strongest]
+    high = [to_score(raw, knots) for raw in (*everyday, *pristine)]
+    assert sum(each.score == 0 for each in low) == 5
+    assert sum(each.score == 100 for each in high) == 10
+    assert sum(each.clipped for each in low) <= 5
 
 
-@given(
-    st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 2)), min_size=3, max_size=3, unique=True),
-    st.booleans(),
-)
-def test_whatever_the_medians_it_is_monotone(medians: list[float], falls: bool) -> None:
-    raws = sorted(medians, reverse=falls)
-    knots = calibration_knots(*(np.array([raw]) for raw in raws))
-    assert all(a[0] < b[0] for a, b in itertools.pairwise(knots))
+@given(raws, raws, raws, st.booleans())
+def test_it_is_monotone_or_refused(
+    strongest: list[float], everyday: list[float], pristine: list[float], up: bool
+) -> None:
+    sign = 1 if up else -1
+    groups = [sign * np.array(each) for each in (strongest, everyday, pristine)]
+    low, middle, high = (np.median(each) * sign for each in groups)
+    if not low < middle < high:
+        with pytest.raises(UsageError, match="cannot be calibrated"):
+            calibration_knots(*groups, up)
+        return
+    knots = calibration_knots(*groups, up)
+    assert all(a[0] < b[0] for a, b in pairwise(knots))
     scores = [score for _, score in knots]
-    assert scores == sorted(scores, reverse=falls)
+    assert scores == sorted(scores, reverse=not up)
+    assert {20, 50, 80} <= set(scores)
 
 
-def test_medians_out_of_order_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"30\.0, for the dataset 20\.0.*--ladder-drop"):
+def test_the_refusal_says_what_the_medians_are() -> None:
+    with pytest.raises(UsageError, match=r"is 30\.0, for the dataset 20\.0.*--ladder-drop"):
         calibration_knots(np.array([30.0]), np.array([20.0]), np.array([40.0]))
