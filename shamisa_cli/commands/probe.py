@@ -83,7 +83,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option(
     "--calibrate",
     is_flag=True,
-    help="Scores: strongest ladder levels at 20, the dataset at 50, the ladders' photos at 80.",
+    help="Scores: strongest ladder levels at 20, the ladders' photos as they are at 80.",
 )
 @click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
 @click.option("--head", help="Head for --dataset ladder.  [default: the model's]")
