@@ -41,6 +41,19 @@ def write_weights(
         max_shard_size=shard_size,
         metadata={DIGEST_KEY: weights_digest(tensors)},
     )
+    mode = _usual_mode(folder)
+    for path in weight_files(folder):
+        path.chmod(mode)  # safetensors makes files that only their owner can read
+
+
+def _usual_mode(folder: Path) -> int:
+    """The permissions that new files in ``folder`` get."""
+    trial = folder / f".{DIGEST_KEY}"
+    trial.touch()
+    try:
+        return trial.stat().st_mode
+    finally:
+        trial.unlink()
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

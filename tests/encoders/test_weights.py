@@ -38,6 +38,17 @@ def test_what_is_written_is_read(
     assert all(read[key].dtype == tensors[key].dtype for key in tensors)
 
 
+@pytest.mark.parametrize("shard_size", ["5GB", "5KB"])
+def test_others_may_read_the_weights_as_any_other_file(
+    tmp_path: Path, tensors: dict[str, torch.Tensor], shard_size: str
+) -> None:
+    write_weights(tmp_path, tensors, shard_size)
+    other = tmp_path / "other"
+    other.write_bytes(b"")
+    for path in weight_files(tmp_path):
+        assert path.stat().st_mode == other.stat().st_mode
+
+
 def test_weights_in_another_number_of_shards_replace_the_old_ones(
     tmp_path: Path, tensors: dict[str, torch.Tensor]
 ) -> None:
