@@ -17,16 +17,15 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import shamisa_cli
+from shamisa_cli.distortions.compression import jpeg_bytes
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.folders import list_photos
 from shamisa_cli.imaging.resample import rescale
 
 
-def as_jpeg(photo: Image.Image, quality: int = 95) -> Image.Image:
+def as_jpeg(photo: Image.Image) -> Image.Image:
     """``photo`` after a JPEG encoder and decoder."""
-    buffer = io.BytesIO()
-    photo.save(buffer, "JPEG", quality=quality)
-    return Image.open(buffer).convert("RGB")
+    return Image.open(io.BytesIO(jpeg_bytes(photo, 95))).convert("RGB")
 
 
 CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {

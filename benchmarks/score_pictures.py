@@ -14,11 +14,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
-from torchvision.transforms.functional import to_pil_image
 
 import shamisa_cli
-from shamisa_cli.distortions.apply import apply_distortion
 from shamisa_cli.imaging.sheet import contact_sheet
+from shamisa_cli.probing.ladder import ladder_images
 from shamisa_cli.scoring.scorer import Scorer
 
 PHOTOS = ("china.jpg", "flower.jpg")
@@ -29,20 +28,9 @@ SEVERITIES = 41
 CELL = 320
 
 
-def damaged(photo: str, name: str) -> list[Image.Image]:
-    """The photo under one distortion from λ = 0 to 1."""
-    pixels = torch.from_numpy(load_sample_image(photo).copy()).permute(2, 0, 1).float() / 255
-    made = []
-    for severity in torch.linspace(0, 1, SEVERITIES).tolist():
-        generator = torch.Generator().manual_seed(0)
-        image = apply_distortion(pixels[None], name, severity, generator)[0]
-        made.append(to_pil_image((image * 255).round().to(torch.uint8)))
-    return made
-
-
-def nearest(scorer: Scorer, photo: str, name: str) -> tuple[list[Image.Image], list[str]]:
+def nearest(scorer: Scorer, photo: Image.Image, name: str) -> tuple[list[Image.Image], list[str]]:
     """A row of the sheet: a picture and a caption for each of the wanted scores."""
-    pictures = damaged(photo, name)
+    pictures = ladder_images(photo, name, 0, torch.linspace(0, 1, SEVERITIES).tolist())
     scores = [each.score or 0.0 for each in scorer.score_many(pictures)]
     row, captions = [], []
     for wanted in WANTED:
@@ -63,9 +51,10 @@ def main() -> None:
     scorer = shamisa_cli.load(asked.model)
     titles, rows, captions = [], [], []
     for photo in PHOTOS:
-        plain = scorer.score(to_pil_image(load_sample_image(photo))).score
+        sample = Image.fromarray(load_sample_image(photo))
+        plain = scorer.score(sample).score
         for name in DISTORTIONS:
-            row, texts = nearest(scorer, photo, name)
+            row, texts = nearest(scorer, sample, name)
             rows.append(row)
             captions.append(texts)
             titles.append(f"{Path(photo).stem} ({plain:.0f}), {name}")

@@ -180,18 +180,19 @@ def _make_head(probed: Probed, features: Tensor, asked: ProbeOptions) -> FittedH
     name = asked.save_head or ""
     if not asked.with_ladder:
         return make_head(name, probed, features)
-    ladders = _ladders(asked.with_ladder, asked)
+    source = next(_sources(asked))
+    ladders = _ladders(asked.with_ladder, asked, source)
     options = LadderOptions(asked.ladder_weight, asked.ladder_gap, asked.ladder_drop)
-    pristine = _pristine(ladders, asked) if asked.calibrate else None
+    pristine = _pristine(ladders, source) if asked.calibrate else None
     return make_head_with_ladders(name, probed, features, ladders, options, pristine)
 
 
-def _pristine(ladders: Ladders, asked: ProbeOptions) -> Tensor:
+def _pristine(ladders: Ladders, source: FeatureSource) -> Tensor:
     """Mean features of the ladders' photos as they are."""
     from shamisa_cli.probing.progress import say_skipped
 
     photos = list(dict.fromkeys(ladders.photos))
-    return next(_sources(asked)).means(photos, say_skipped)[1]
+    return source.means(photos, say_skipped)[1]
 
 
 def _save_head(made: FittedHead, asked: ProbeOptions) -> None:
@@ -209,7 +210,7 @@ def _save_head(made: FittedHead, asked: ProbeOptions) -> None:
         click.echo(ladder_table(made.ladders), nl=False)
 
 
-def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
+def _ladders(folder: Path, asked: ProbeOptions, source: FeatureSource) -> Ladders:
     """Ladders of some photos of ``folder``, by the model's features."""
     from shamisa_cli.errors import UsageError
     from shamisa_cli.imaging.folders import list_photos
@@ -223,9 +224,7 @@ def _ladders(folder: Path, asked: ProbeOptions) -> Ladders:
 
     photos = draw(list_photos(folder), asked.ladder_photos, asked.seed)
     check(len(photos))
-    ladders = next(_sources(asked)).ladders(
-        photos, asked.ladder_per_photo, asked.seed, unreadable=say_skipped
-    )
+    ladders = source.ladders(photos, asked.ladder_per_photo, asked.seed, unreadable=say_skipped)
     check(len(set(ladders.photos)))
     return ladders
 
@@ -242,7 +241,7 @@ def _probe_ladders(asked: ProbeOptions) -> None:
     head = load_head(
         folder, asked.head or default_head(folder, load_encoder(folder)[1].default_head)
     )
-    ladders = _ladders(asked.photos or Path(), asked)
+    ladders = _ladders(asked.photos or Path(), asked, next(_sources(asked)))
     results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)
     click.echo(ladder_table(results), nl=False)
     write_ladder_outputs(results, asked)

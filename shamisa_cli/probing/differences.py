@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from shamisa_cli.probing.ladder import LEVELS, Ladders
+from shamisa_cli.probing.ladder import Ladders
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,7 @@ class ShortDifferences:
         self.rows, self.gaps = ladder_differences(term)
         self.short = torch.zeros(len(self.rows), dtype=torch.bool)
         self._summed = self.short
-        size = self.rows.shape[1]
-        self._gram: Tensor | None = None
-        self._towards = torch.zeros(size, dtype=torch.float64)
+        self._towards = self.rows.new_zeros(self.rows.shape[1])
 
     def __len__(self) -> int:
         """All differences, short or not."""
@@ -67,9 +65,6 @@ class ShortDifferences:
 
     def sums(self) -> tuple[Tensor, Tensor]:
         """DᵀD (F, F) and Dᵀg (F,) of the short differences D with gaps g; not to be changed."""
-        if self._gram is None:
-            size = self.rows.shape[1]
-            self._gram = torch.zeros(size, size, dtype=torch.float64)
         changed = self.short != self._summed
         rows = self.rows[changed]
         signed = torch.where(self.short[changed], 1.0, -1.0).double()[:, None] * rows
@@ -77,6 +72,12 @@ class ShortDifferences:
         self._towards += signed.T @ self.gaps[changed]
         self._summed = self.short
         return self._gram, self._towards
+
+    @cached_property
+    def _gram(self) -> Tensor:
+        """(F, F) float64, made when first asked for: fits by rows need none."""
+        size = self.rows.shape[1]
+        return self.rows.new_zeros(size, size)
 
     @cached_property
     def kernel(self) -> Tensor:
@@ -91,6 +92,6 @@ def ladder_differences(term: LadderTerm) -> tuple[Tensor, Tensor]:
     gaps = torch.full((len(steps),), term.gap, dtype=torch.float64)
     if term.drop == 0:
         return steps, gaps
-    falls = features[:, 0] - features[:, len(LEVELS) - 1]
+    falls = features[:, 0] - features[:, -1]
     drops = torch.full((len(falls),), term.drop, dtype=torch.float64)
     return torch.cat([steps, falls]), torch.cat([gaps, drops])

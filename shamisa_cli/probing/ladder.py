@@ -71,8 +71,10 @@ class LadderResult:
     tau: float
 
 
-def ladder_images(photo: Image.Image, name: str, seed: int) -> list[Image.Image]:
-    """``photo`` (8-bit RGB) under distortion ``name`` at the five levels, mildest first.
+def ladder_images(
+    photo: Image.Image, name: str, seed: int, levels: Sequence[float] = LEVELS
+) -> list[Image.Image]:
+    """``photo`` (8-bit RGB) under distortion ``name`` at each of ``levels``, λ.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def ladder_images(photo: Image.Image, name: str, seed: int) -> list[Image.Image]
     pixels = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
     sign = -1 if DISTORTIONS[name].signed and seed % 2 else 1
     made = []
-    for level in LEVELS:
+    for level in levels:
         generator = torch.Generator().manual_seed(seed)
         distorted = apply_distortion(pixels, name, level, generator, sign)[0]
         values = (distorted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
