@@ -16,6 +16,7 @@ ROOT_HELP = "Folder of your datasets.  [default: $SHAMISA_DATA]"
 @click.pass_context
 def datasets(ctx: click.Context, root: Path | None) -> None:
     """List the datasets that `shamisa probe` knows, and which are found under --root."""
+    ctx.obj = root
     if ctx.invoked_subcommand is not None:
         return
     from shamisa_cli.probing.datasets.check import state
@@ -44,7 +45,8 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
 @click.argument("name")
 @click.option("--root", type=FOLDER, help=ROOT_HELP)
 @click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
-def check(name: str, root: Path | None, workers: int) -> None:
+@click.pass_obj
+def check(group_root: Path | None, name: str, root: Path | None, workers: int) -> None:
     """Check that dataset NAME is complete and that every picture can be read."""
     from tqdm import tqdm
 
@@ -52,7 +54,7 @@ def check(name: str, root: Path | None, workers: int) -> None:
     from shamisa_cli.probing.datasets.check import unreadable
     from shamisa_cli.probing.datasets.registry import open_dataset
 
-    dataset = open_dataset(name, root)
+    dataset = open_dataset(name, root or group_root)
     info = dataset.info
     files = sorted({*dataset.images, *dataset.reference_photos})
     with tqdm(total=len(files), unit="photo", disable=None) as shown:
@@ -72,7 +74,8 @@ def check(name: str, root: Path | None, workers: int) -> None:
 @click.argument("name")
 @click.option("--root", type=FOLDER, help=ROOT_HELP)
 @click.option("--from", "repository", help="Repository of datasets on the Hub.  [default: pyiqa's]")
-def pull(name: str, root: Path | None, repository: str | None) -> None:
+@click.pass_obj
+def pull(group_root: Path | None, name: str, root: Path | None, repository: str | None) -> None:
     """Fetch dataset NAME from the Hugging Face Hub into --root.
 
     Archives are those that the authors of pyiqa publish, or those of --from
@@ -87,7 +90,7 @@ def pull(name: str, root: Path | None, repository: str | None) -> None:
     from shamisa_cli.probing.datasets.registry import data_root, dataset_info
 
     info = dataset_info(name)
-    where = data_root(root)
+    where = data_root(root or group_root)
     if where is None:
         raise UsageError("where to? Give --root, or set SHAMISA_DATA, to the folder of datasets")
     on_hub = require_dataset_name(repository or REPOSITORY)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from shamisa_cli.errors import HubError, ShamisaError, first_line, near_matches
 from shamisa_cli.hub.names import HubName
+from shamisa_cli.hub.patience import patience
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 HTTP_LIBRARIES = ("httpx", "httpcore", "requests", "urllib3")
@@ -115,7 +116,8 @@ def _no_revision(name: HubName) -> str:
 
     asked = name.revision or "main"
     try:
-        refs = HfApi().list_repo_refs(name.repo, repo_type=name.kind)
+        with patience():
+            refs = HfApi().list_repo_refs(name.repo, repo_type=name.kind)
     except Exception:  # this is an error's message already; without the list it is still one
         return f"there is no revision {asked!r}"
     known = [ref.name for ref in (*refs.branches, *refs.tags)]

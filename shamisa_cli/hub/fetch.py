@@ -13,12 +13,15 @@ from shamisa_cli.errors import HubError, ShamisaError
 from shamisa_cli.hub.cache import cached_file
 from shamisa_cli.hub.errors import explained
 from shamisa_cli.hub.names import HubName
+from shamisa_cli.hub.patience import patience
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model-*.safetensors")
 OTHERS = ("model.safetensors.index.json", "heads/*.json", "heads/*.safetensors", "README.md")
 """With the config and the weights, all that is fetched of a model's repository."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_AT_ONCE = 8
+"""Files that are fetched at the same time."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +87,35 @@ def fetch_model(name: HubName, check_config: Callable[[Path], object]) -> Path:
     HubError
         if it cannot be had, is no model, or holds its weights only as pickles.
     """
-    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub import hf_hub_download
 
     listing = _listing_or_what_is_here(name)
     files = model_files(name, listing)
     _check_config(name, listing, check_config)
-    with explained(name):
-        fetched = snapshot_download(name.repo, revision=listing.commit, allow_patterns=files)
-        _check_digests(name, Path(fetched), listing, files)
+    with explained(name), patience():
+        _check_digests(name, _fetch_files(name, listing, files), listing)
         config = Path(hf_hub_download(name.repo, CONFIG, revision=name.revision))
     if config.parent.name != listing.commit:
         raise HubError(f"{name}: changed while it was fetched; run the command again")
     return config.parent
+
+
+def _fetch_files(name: HubName, listing: Listing, files: list[str]) -> dict[str, Path]:
+    """Fetch ``files`` of the listed commit, several at once; returns where each is in the cache.
+
+    Not by ``snapshot_download``, which lists the files once more, and waits for that list for ever.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+    from tqdm.contrib.concurrent import thread_map
+
+    def fetch(file: str) -> Path:
+        return Path(hf_hub_download(name.repo, file, revision=listing.commit))
+
+    found = thread_map(
+        fetch, files, max_workers=_AT_ONCE, tqdm_class=tqdm, desc=f"Fetching {len(files)} files"
+    )
+    return dict(zip(files, found, strict=True))
 
 
 def _check_config(name: HubName, listing: Listing, check_config: Callable[[Path], object]) -> None:
@@ -145,16 +165,16 @@ def model_files(name: HubName, listing: Listing) -> list[str]:
     return [path for path in files if ".." not in PurePosixPath(path).parts]
 
 
-def _check_digests(name: HubName, folder: Path, listing: Listing, files: list[str]) -> None:
+def _check_digests(name: HubName, fetched: Mapping[str, Path], listing: Listing) -> None:
     """Compare with the Hub's digests; files that differ are removed from the cache."""
     damaged = [
         file
-        for file in files
-        if file in listing.digests and file_digest(folder / file) != listing.digests[file]
+        for file, path in fetched.items()
+        if file in listing.digests and file_digest(path) != listing.digests[file]
     ]
     for file in damaged:
-        (folder / file).resolve().unlink(missing_ok=True)
-        (folder / file).unlink(missing_ok=True)
+        fetched[file].resolve().unlink(missing_ok=True)
+        fetched[file].unlink(missing_ok=True)
     if damaged:
         raise HubError(
             f"{name}: {', '.join(damaged)} arrived damaged, and was removed; run the command again"

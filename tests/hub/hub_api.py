@@ -184,6 +184,9 @@ class Api:
         if "lfs" not in facts:
             return 200, shown, content
         large = {"X-Linked-Etag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
+        if self.state.xet:
+            large["X-Xet-Hash"] = sha256(content)
+            large["Link"] = f'<{self.url}/api/models/{name}/xet-read-token/main>; rel="xet-auth"'
         return 302, {**shown, **large, "Location": f"{self.cdn_url}/cdn/{sha256(content)}"}, b""
 
     def cdn(self, oid: str) -> Answer:

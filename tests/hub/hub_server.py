@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -15,14 +14,17 @@ from hub_state import State
 @dataclass
 class Faults:
     """What goes wrong: ``cuts`` large downloads break off after ``cut_after`` bytes each, and with
-    ``cut_for_good`` all that follow get nothing; ``spoil`` turns a bit of each; answers wait
-    ``delay`` seconds, or have ``status``."""
+    ``cut_for_good`` all that follow get nothing; ``spoil`` turns a bit of each; answers after
+    the first ``delay_after``, to paths with ``delay_in`` in them, wait ``delay`` seconds; answers
+    have ``status``."""
 
     cuts: int = 0
     cut_after: int = 0
     cut_for_good: bool = False
     spoil: bool = False
     delay: float = 0.0
+    delay_after: int = 0
+    delay_in: str = ""
     status: int = 0
 
 
@@ -73,8 +75,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {key.lower(): value for key, value in self.headers.items()}
         hub = self.server_of
         hub.requests.append((self.command, self.path, headers))
+        late = len(hub.requests) > hub.faults.delay_after and hub.faults.delay_in in self.path
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        time.sleep(hub.faults.delay)
+        if late:  # tests take time.sleep away
+            threading.Event().wait(hub.faults.delay)
         url = urlsplit(self.path)
         if hub.faults.status:
             answer: Answer = (hub.faults.status, {}, b"")

@@ -49,11 +49,13 @@ class Repository:
 
 @dataclass
 class State:
-    """All of a Hub. ``tokens`` maps a token to (user, may write)."""
+    """All of a Hub. ``tokens`` maps a token to (user, may write); with ``xet``, large files are
+    said to be had by Xet, and are not."""
 
     repositories: dict[tuple[str, str], Repository] = field(default_factory=dict)
     tokens: dict[str, tuple[str, bool]] = field(default_factory=dict)
     large: dict[str, bytes] = field(default_factory=dict)
+    xet: bool = False
 
     def add(self, name: str, files: dict[str, bytes], kind: str = "model") -> Repository:
         """A repository with ``files`` on its main branch."""

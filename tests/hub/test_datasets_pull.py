@@ -86,6 +86,26 @@ def test_a_pulled_dataset_can_be_probed(hub: HubServer, tmp_path: Path, kind: st
     assert "move it away" in again.output
 
 
+def test_the_root_of_the_group_holds_unless_there_is_another(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(hub, koniq10k_tgz=tar_of(koniq()))
+    big, other, unused = (tmp_path / name for name in ("big", "other", "unused"))
+    monkeypatch.setenv("SHAMISA_DATA", str(unused))
+
+    def run(*args: object) -> Result:
+        return CliRunner().invoke(app, ["datasets", "--root", str(big), *map(str, args)])
+
+    assert run("pull", "koniq", "--root", other).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["other"]
+    assert run("pull", "koniq").exit_code == 0
+    assert len(open_dataset("koniq", big).images) == 3
+    assert not unused.exists()
+    assert f"is not in {big}" in run("check", "kadid10k").output
+    assert f"is not in {other}" in run("check", "kadid10k", "--root", other).output
+    assert "3 of 10073 images" in run("check", "koniq").output
+
+
 def test_a_dataset_that_is_complete_is_not_fetched_again(hub: HubServer, tmp_path: Path) -> None:
     publish(hub, koniq10k_tgz=tar_of(koniq()))
     info = dataclasses.replace(KONIQ, n_images=3)
