@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import click
@@ -47,7 +48,7 @@ def distort(
     """
     from shamisa_cli.distortions.copies import CopyWriter, SheetRows
     from shamisa_cli.distortions.variants import LadderPlan, Plan, RandomPlan
-    from shamisa_cli.errors import PhotoError, ShamisaError, UsageError
+    from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
     from shamisa_cli.imaging.decode import decode
     from shamisa_cli.imaging.folders import find_photos
 
@@ -61,6 +62,8 @@ def distort(
         steps = [k / (levels - 1) for k in range(levels)] if severity is None else [severity]
         plan = LadderPlan(names, steps)
 
+    if sheet is not None:
+        _check_sheet(sheet, out)
     found = find_photos(photos)
     writer = CopyWriter(out, seed, [name for _, name in found]) if out is not None else None
     shown = SheetRows(plan, seed)
@@ -77,9 +80,42 @@ def distort(
         if writer is not None:
             made += writer.write(image, name, plan)
     if sheet is not None and shown.rows:
-        shown.draw().save(sheet)
-        click.echo(f"{sheet}: contact sheet")
+        try:
+            shown.draw().save(sheet)
+        except (OSError, ValueError) as error:  # JPEG and WebP limit the sides, a disk its bytes
+            raise ShamisaError(
+                f"{sheet}: cannot be written ({first_line(error)}); "
+                "check the disk, or choose a name that ends in .png"
+            ) from error
+        click.echo(f"{click.format_filename(sheet)}: contact sheet")
     if out is not None:
-        click.echo(f"{out}: {made} copies of {len(found) - unread} photos, metadata.jsonl")
+        copies = f"{made} copies of {len(found) - unread} photos, metadata.jsonl"
+        click.echo(f"{click.format_filename(out)}: {copies}")
     if unread:
         raise ShamisaError(f"{unread} of {len(found)} photos could not be read")
+
+
+def _check_sheet(sheet: Path, out: Path | None) -> None:
+    """Refuse a contact sheet that could not be written, before any copy is made.
+
+    Raises
+    ------
+    UsageError
+        if no picture is written under such a name, or if its folder neither exists nor will be
+        made for the copies.
+    """
+    from PIL import Image
+
+    from shamisa_cli.errors import UsageError
+
+    try:
+        kind = Image.registered_extensions()[sheet.suffix.lower()]
+        Image.new("RGB", (8, 8)).save(io.BytesIO(), kind)
+    except (KeyError, OSError, ValueError) as error:
+        raise UsageError(
+            f"{sheet}: no kind of picture that can be written; choose a name that ends in .png"
+        ) from error
+    to_be_made = [] if out is None else [out.absolute(), *out.absolute().parents]
+    folder = sheet.absolute().parent
+    if not folder.is_dir() and folder not in to_be_made:
+        raise UsageError(f"{sheet}: there is no folder {sheet.parent}; make it first")

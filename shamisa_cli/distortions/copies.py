@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -14,8 +13,8 @@ from PIL import Image
 
 from shamisa_cli.distortions.composition import compose
 from shamisa_cli.distortions.registry import ENTRIES
-from shamisa_cli.distortions.variants import Plan, Variant
-from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.distortions.variants import Plan, Variant, stream_of
+from shamisa_cli.errors import ShamisaError, UsageError, first_line
 from shamisa_cli.imaging.sheet import contact_sheet
 from shamisa_cli.seeds import generator
 
@@ -25,7 +24,7 @@ SHEET_SIDE = 224
 
 def distorted_copy(image: Image.Image, photo: PurePath, variant: Variant, seed: int) -> Image.Image:
     """``image`` (8-bit RGB) distorted, 8-bit; the draws depend on the names and the seed alone."""
-    draws = generator(seed, zlib.crc32(f"{photo.as_posix()}/{variant.suffix}".encode()))
+    draws = generator(seed, stream_of(f"{photo.as_posix()}/{variant.suffix}"))
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()
     done = compose(pixels.float().div_(255), variant.composition, draws)[0]
     return Image.fromarray(done.mul(255).round_().to(torch.uint8).permute(1, 2, 0).numpy())
@@ -43,7 +42,8 @@ class CopyWriter:
     Raises
     ------
     UsageError
-        if copies of two photos would have the same name, as of a.jpg and a.png.
+        if copies of two photos would have the same name, as of a.jpg and a.png, or if ``folder``
+        cannot be made.
     ShamisaError
         if the folder already holds a metadata.jsonl.
     """
@@ -53,9 +53,14 @@ class CopyWriter:
         self.folder = folder
         self.seed = seed
         self.metadata = folder / "metadata.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            in_the_way = isinstance(error, (FileExistsError, NotADirectoryError))
+            why = "a file is in the way" if in_the_way else error.strerror or first_line(error)
+            raise UsageError(f"{folder}: {why}; choose another folder") from error
         if self.metadata.exists():
             raise ShamisaError(f"{self.metadata} exists already; choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, image: Image.Image, photo: PurePath, plan: Plan) -> int:
         """Write the copies of one photo, in the folder that ``photo`` names; how many they are."""
@@ -65,7 +70,7 @@ class CopyWriter:
             name = photo.with_name(f"{photo.stem}_{variant.suffix}.png")
             distorted_copy(image, photo, variant, self.seed).save(self.folder / name)
             line = record(name, photo, variant)
-            with self.metadata.open("a", encoding="utf-8") as file:
+            with self.metadata.open("a", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         return len(variants)
 

@@ -92,9 +92,14 @@ class RandomPlan:
         self.seed = seed
 
     def rows(self, photo: PurePath) -> list[list[Variant]]:
-        draws = generator(self.seed, zlib.crc32(photo.as_posix().encode()))
+        draws = generator(self.seed, stream_of(photo.as_posix()))
         numbers = range(1, self.count + 1)
         return [[Variant("composition", n, sample_composition(draws)) for n in numbers]]
+
+
+def stream_of(name: str) -> int:
+    """The number of the random stream of ``name``, which need not be UTF-8 on disk."""
+    return zlib.crc32(name.encode("utf-8", "surrogateescape"))
 
 
 def _ladder(entry: int, severities: Sequence[float]) -> list[Variant]:

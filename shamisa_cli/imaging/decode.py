@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from PIL import Image
 
 from shamisa_cli.errors import PhotoError, first_line
 from shamisa_cli.imaging.colour import to_srgb
+from shamisa_cli.imaging.folders import folder_error
 from shamisa_cli.imaging.formats import open_photo
 from shamisa_cli.imaging.resample import averaging_factor, viewing_size
 
@@ -36,7 +38,6 @@ _SIDEWAYS = {5, 6, 7, 8}
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (FileNotFoundError, "no such file"),
     (PermissionError, "may not be read; check its permissions"),
-    (IsADirectoryError, "is a folder, not a photo"),
     (MemoryError, "too large for this machine's memory"),
     (
         Image.DecompressionBombError,
@@ -107,7 +108,14 @@ def decode_photo(
         except PhotoError:
             raise
         except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
-            raise PhotoError(f"{name}: {_reason(error)}") from error
+            raise unreadable(name, error) from error
+
+
+def unreadable(name: str, error: Exception) -> PhotoError:
+    """What to say of the photo or folder called ``name``, which could not be read for ``error``."""
+    if isinstance(error, (IsADirectoryError, PermissionError)) and os.path.isdir(name):  # noqa: PTH112
+        return folder_error(name)
+    return PhotoError(f"{name}: {_reason(error)}")
 
 
 def upright_srgb(image: Image.Image) -> Image.Image:

@@ -48,7 +48,10 @@ EXTENSIONS: frozenset[str] = frozenset(
 ) | {".heic", ".heif"}
 """Lower-case file name endings (with the dot) by which photos in a folder are known."""
 
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+_SHARED_BRANDS = {b"mif1", b"msf1"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+_MOST_BRANDS = 256
 _HEIC_HINT = "HEIC photos need an extra: pip install 'shamisa[heic]'"
 
 
@@ -67,6 +70,8 @@ def open_photo(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     prefix = file.read(16)
     if not prefix:
         raise PhotoError(f"{name}: the file is empty; copy or download it again")
+    if _is_heic(file, prefix):
+        return _open_heic(file, name, max_pixels)
     for format_name in FORMATS:
         factory, accept = Image.OPEN[format_name]
         if accept is not None and accept(prefix) is True:
@@ -74,12 +79,24 @@ def open_photo(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
             image = factory(file, name)
             _check_size(image.size, max_pixels, name)
             return image
-    if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS:
-        return _open_heic(file, name, max_pixels)
     raise PhotoError(
         f"{name}: not a photo in a format that is read here ({', '.join(FORMATS)}, HEIC); "
         "convert it, for example to PNG"
     )
+
+
+def _is_heic(file: BinaryIO, prefix: bytes) -> bool:
+    """Whether the "ftyp" box at the start of ``file`` says HEIC.
+
+    Its major brand may be one that HEIC and AVIF share; then it is AVIF if AVIF is among the brands
+    that it is compatible with, as in libavif.
+    """
+    if prefix[4:8] != b"ftyp" or prefix[8:12] not in _SHARED_BRANDS:
+        return prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIC_BRANDS
+    file.seek(16)
+    size = min(int.from_bytes(prefix[:4], "big") - 16, 4 * _MOST_BRANDS)
+    brands = file.read(max(0, size))
+    return not any(brands[n : n + 4] in _AVIF_BRANDS for n in range(0, len(brands), 4))
 
 
 def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:

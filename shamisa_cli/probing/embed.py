@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shamisa_cli.imaging.folders import list_photos
+from shamisa_cli.imaging.folders import folder_error, list_photos
 from shamisa_cli.probing.datasets.registry import open_dataset
 from shamisa_cli.probing.embed_options import EmbedOptions
 from shamisa_cli.probing.points import (
@@ -39,8 +39,15 @@ def gather_points(
     ----------
     photos : what the command's PATHS stand for.
     unreadable : called with the error of each photo that is left out.
+
+    Raises
+    ------
+    PhotoError
+        if a folder among ``photos`` cannot be listed: which photos are drawn would depend on it.
     """
     if asked.kind == "photos":
+        for folder in filter(Path.is_dir, photos):
+            raise folder_error(folder)
         return photo_points(source, _drawn(photos, asked.sample, asked.seed), unreadable)
     if asked.kind == "dataset":
         dataset = open_dataset(asked.dataset or "", asked.root)
@@ -64,7 +71,7 @@ def write_csv(path: Path, points: Points, places: NDArray[np.float64]) -> None:
     if points.distortions:
         columns["distortion"] = points.distortions
     columns |= points.values | {"x": places[:, 0].tolist(), "y": places[:, 1].tolist()}
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))

@@ -17,7 +17,13 @@ from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.heads.head import Head
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import photo_from_array
-from shamisa_cli.imaging.decode import MAX_PIXELS, Decoded, decode_photo, upright_srgb
+from shamisa_cli.imaging.decode import (
+    MAX_PIXELS,
+    Decoded,
+    decode_photo,
+    unreadable,
+    upright_srgb,
+)
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.scoring.score import FAILED, Score
 
@@ -130,7 +136,7 @@ class Scorer:
                 max_side=protocol.max_side,
             )
         if isinstance(photo, Image.Image):
-            image = upright_srgb(photo)
+            image = _upright(photo)
         elif isinstance(photo, np.ndarray):
             image = photo_from_array(photo)
         else:
@@ -173,6 +179,14 @@ class Scorer:
             error=reason,
             head_info=self.head.info,
         )
+
+
+def _upright(photo: Image.Image) -> Image.Image:
+    """:func:`upright_srgb` of an image that Pillow may not have decoded yet; else a PhotoError."""
+    try:
+        return upright_srgb(photo)
+    except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
+        raise unreadable(str(getattr(photo, "filename", "") or "this image"), error) from error
 
 
 def _path(photo: Photo) -> str:

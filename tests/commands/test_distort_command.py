@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from PIL import Image
 
 from shamisa_cli.cli import app
 from shamisa_cli.distortions.registry import ENTRIES, get_distortion
+from shamisa_cli.distortions.variants import stream_of
 
 
 @pytest.fixture
@@ -152,3 +155,67 @@ def test_never_mixes_two_sets(photo: Path, tmp_path: Path) -> None:
     clash = run(photo.parent, "--out", tmp_path / "new")
     assert clash.exit_code == 2
     assert "would have the same names" in clash.output
+
+
+def test_a_sheet_that_could_not_be_written_is_refused_before_any_copy(
+    photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for sheet, message in (
+        (tmp_path / "nofolder" / "s.png", "there is no folder"),
+        (tmp_path / "s", "ends in .png"),
+        (tmp_path / "s.txt", "ends in .png"),
+        (tmp_path / "s.xbm", "ends in .png"),  # known to Pillow, but not for colours
+    ):
+        result = run(photo, "--out", out, "--sheet", sheet)
+        assert result.exit_code == 2, result.output
+        assert str(sheet) in result.output
+        assert message in result.output
+        assert not out.exists()
+
+
+def test_a_sheet_may_lie_in_the_folder_of_the_copies(photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "made" / "out"
+    one = ("--distortion", "darken", "--severity", 1)
+    for sheet in (out / "s.PNG", out.parent / "s.jpg"):
+        assert run(photo, "--out", out, "--sheet", sheet, *one).exit_code == 0
+        assert Image.open(sheet).size[0] > 200
+        (out / "metadata.jsonl").unlink()
+
+
+def test_a_sheet_that_its_format_cannot_hold(photo: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "s.jpg"
+    steps = ("--distortion", "darken", "--levels", 65_600 // 230)
+    result = run(photo, "--sheet", sheet, *steps)
+    assert result.exit_code == 1
+    assert f"{sheet}: cannot be written" in result.output
+    assert "ends in .png" in result.output
+
+
+def test_a_file_in_the_place_of_the_folder(photo: Path) -> None:
+    for out in (photo, photo / "below"):
+        result = run(photo, "--out", out)
+        assert result.exit_code == 2, result.output
+        assert f"{out}: a file is in the way; choose another folder" in result.output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such a name cannot be made there")
+@pytest.mark.parametrize(
+    "options", [("--compose", 2), ("--distortion", "white_noise", "--levels", 2)]
+)
+def test_a_name_that_is_not_utf8(photo: Path, tmp_path: Path, options: tuple[object, ...]) -> None:
+    odd = photo.with_name(os.fsdecode(b"caf\xe9.png"))
+    photo.rename(odd)
+    out, sheet = tmp_path / "out", tmp_path / "sheet.png"
+    result = run(photo.parent, "--out", out, "--sheet", sheet, *options)
+    assert result.exit_code == 0, result.output
+    text = (out / "metadata.jsonl").read_text(encoding="utf-8", errors="surrogateescape")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["reference"] for line in lines] == [odd.name] * 2
+    assert {p.name for p in out.glob("*.png")} == {line["file"] for line in lines}
+
+
+def test_the_draws_of_names_are_those_of_their_utf8_bytes() -> None:
+    assert stream_of("a/b.png") == zlib.crc32(b"a/b.png")
+    assert stream_of("é.png") == zlib.crc32(b"\xc3\xa9.png")
+    assert stream_of("caf\udce9.png") == zlib.crc32(b"caf\xe9.png")

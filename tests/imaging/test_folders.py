@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from shamisa_cli.errors import ShamisaError
+from shamisa_cli.errors import PhotoError, ShamisaError
 from shamisa_cli.imaging.folders import find_photos, list_photos, natural_key
 
 
@@ -62,3 +64,15 @@ def test_refuses_what_is_not_there(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "p.png")
     with pytest.raises(ShamisaError, match="is a file, not a folder"):
         list_photos(tmp_path / "p.png")
+
+
+def test_what_lies_below_a_folder_that_may_not_be_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: Any) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    for listing in (list_photos, lambda folder: find_photos([folder])):
+        with pytest.raises(PhotoError, match=r"below: cannot be reached \(Permission denied\)"):
+            listing(tmp_path / "below")

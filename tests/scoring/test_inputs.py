@@ -63,3 +63,29 @@ def test_a_file_that_is_named_is_taken_whatever_its_ending(here: Path) -> None:
 
 def test_lists() -> None:
     assert read_list(io.StringIO("a.jpg\r\n\n b c.jpg \nd.jpg")) == ["a.jpg", " b c.jpg ", "d.jpg"]
+
+
+@pytest.mark.parametrize("pattern", ["pics/**", "pics/**/*", "./pics/**", "p*/**"])
+def test_a_recursive_pattern_is_as_its_folder_with_every_photo_once(
+    here: Path, pattern: str
+) -> None:
+    start = "./pics" if pattern.startswith(".") else "pics"
+    found = expanded(pattern)
+    assert sorted(found) == sorted(expanded(start))
+    assert expanded("pics/**", "pics/notes.txt", "pics/**") == [
+        *expanded("pics"),
+        "pics/notes.txt",
+        *expanded("pics"),
+    ]
+
+
+def test_a_file_is_taken_once_however_many_links_lead_to_its_folder(here: Path) -> None:
+    (here / "pics" / "again").symlink_to(here / "pics", target_is_directory=True)
+    found = expanded("pics/**")
+    assert sorted(map(os.path.basename, found)) == ["b.png", "img10.jpg", "img2.JPG"]
+
+
+def test_a_pattern_may_ask_for_another_ending(here: Path) -> None:
+    assert expanded("**/*.txt") == ["pics/notes.txt"]
+    assert expanded("pics/n*") == ["pics/notes.txt"]
+    assert expanded("**/n*") == []

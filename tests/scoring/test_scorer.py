@@ -243,3 +243,15 @@ def test_a_name_that_is_not_utf8(scorer: Scorer, tmp_path: Path, photos: list[st
     path = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9.png")
     shutil.copy(photos[1], path)
     assert not scorer.score(path).failed
+
+
+def test_a_damaged_image_that_pillow_opened(scorer: Scorer, photos: list[str]) -> None:
+    content = Path(photos[0]).read_bytes()[:3000]
+    damaged = Path(photos[0]).with_name("half.jpg")
+    damaged.write_bytes(content)
+    with pytest.raises(PhotoError, match=r"half\.jpg: damaged or truncated .*download it again"):
+        scorer.score(Image.open(damaged))
+    with pytest.raises(PhotoError, match="this image: damaged or truncated"):
+        scorer.score(Image.open(io.BytesIO(content)))
+    (row,) = scorer.score_many([Image.open(io.BytesIO(content))])
+    assert row.error.startswith("this image: damaged or truncated")
