@@ -40,7 +40,11 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
     help="auto is bf16 where the device has it.",
 )
 @click.option("--batch-size", type=click.IntRange(1), help="Photos collected before scoring.")
-@click.option("--workers", type=click.IntRange(0), help="Decoding threads.  [default: the cores]")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    help="Decoding threads.  [default: the cores, 8 at most]",
+)
 @click.option("--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size.")
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
@@ -128,7 +132,7 @@ def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool
             raise UsageError("rows go to files; without such an option, plain lines go to a pipe")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
-        read_rows(path, kind)
+        read_rows(path, kind, to_replace=not resume)
     return files
 
 

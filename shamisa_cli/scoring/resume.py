@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from shamisa_cli.errors import UsageError
@@ -16,26 +16,42 @@ def earlier_rows(
 ) -> list[Score]:
     """The rows that need not be made again: scored ones, and failed ones nobody asks for now.
 
-    All files of a run hold the same rows, except that a killed run may have left the last one out
+    All files of a run hold the same rows, except that a killed run may have left the last ones out
     of some; the fullest file counts.
 
     Raises
     ------
     UsageError
-        if a file was made with another model, head or protocol, or is no file of rows.
+        if a file was made with another model, head or protocol, or is no file of rows, or holds
+        rows that the fullest does not.
     """
-    rows: list[Score] = []
-    for path, kind in files:
-        found = read_rows(path, kind)
-        for row in found:
+    found = {path: read_rows(path, kind) for path, kind in files}
+    for path, rows in found.items():
+        for row in rows:
             if (row.model, row.head) != (model, head):
                 raise UsageError(
                     f"{path}: was made with model {row.model}, head {row.head}; now it is {model}, "
                     f"{head} (weights, head and options all count). Choose another file to write"
                 )
-        rows = max(rows, found, key=len)
+    rows = _fullest(found)
     wanted = set(asked)
     return [row for row in rows if not row.failed or row.path not in wanted]
+
+
+def _fullest(found: Mapping[Path, list[Score]]) -> list[Score]:
+    """The rows of the fullest file, once it is known that no other file has more to lose."""
+    if not found:
+        return []
+    fullest = max(found, key=lambda path: len(found[path]))
+    for path, rows in found.items():
+        only_here = Counter(rows) - Counter(found[fullest])
+        if only_here:
+            raise UsageError(
+                f"{path}: holds rows that {fullest} does not ({only_here.total()}, such as that of "
+                f"{next(iter(only_here)).path}), and --resume would delete them, for all its files "
+                "get the same rows. Go on with one of the two, and name another file for the other"
+            )
+    return found[fullest]
 
 
 def remaining(paths: Iterable[str], rows: Iterable[Score]) -> list[str]:

@@ -13,12 +13,13 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.scoring.score import COLUMNS, Score
+from shamisa_cli.scoring.score import COLUMNS, AddedFieldError, Score
 
 Kind = Literal["csv", "json", "jsonl"]
 
@@ -85,37 +86,63 @@ class RowFile:
         self._empty = False
 
     def close(self, rows: Iterable[Score] | None = None) -> None:
-        """Close the file; with ``rows``, these take the place of what is in it, all at once."""
-        self._file.close()
-        if rows is not None:
-            self._replace(rows)
+        """Close the file; with ``rows``, these take the place of what is in it, all at once.
+
+        Raises
+        ------
+        ShamisaError
+            if the disk is full or gone; what was in the file stays in it.
+        """
+        try:
+            self._file.close()
+            if rows is not None:
+                self._replace(rows)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     def _replace(self, rows: Iterable[Score]) -> bool:
         """Write ``rows`` in place of the file; returns whether there were none."""
         shape = _SHAPES[self.kind]
         encoded = [_encode(row, self.kind) for row in rows]
         unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        with unfinished.open("wb") as file:
-            file.write(shape.start + shape.between.join(encoded) + shape.end)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(shape.start + shape.between.join(encoded) + shape.end)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(self.path)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
         return not encoded
 
 
-def read_rows(path: Path, kind: Kind) -> list[Score]:
+def read_rows(path: Path, kind: Kind, *, to_replace: bool = False) -> list[Score]:
     """The whole rows of a file that :class:`RowFile` made; none if there is no such file.
+
+    Parameters
+    ----------
+    path, kind : of the file.
+    to_replace : the file will be made anew, so fields that somebody added may go.
 
     Raises
     ------
     UsageError
-        if the file is there and is something else; nobody's data is taken for rows.
+        if the file is there and is something else, for nobody's data is taken for rows; or if
+        somebody added fields, which would be lost.
     """
     _check_ordinary(path)
     try:
         content = path.read_bytes() if path.exists() else b""
         records = list(_records(content, kind))
-        return [_decode(record, kind) for record in records]
+        return [_decode(record, kind, to_replace=to_replace) for record in records]
+    except AddedFieldError as error:
+        mend = "remove that file" if kind == "csv" else "leave --resume out to replace that file"
+        raise UsageError(
+            f"{path}: has a field that shamisa score did not write, {str(error)!r}, and it would "
+            f"be lost; write to another file, or {mend}"
+        ) from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
@@ -131,6 +158,8 @@ def _records(content: bytes, kind: Kind) -> Iterator[bytes]:
     if len(content) < len(shape.start) and shape.start.startswith(content):
         return
     if not content.startswith(shape.start):
+        if kind == "csv" and content.startswith(shape.start.rstrip(b"\n") + b","):
+            raise AddedFieldError(_added_column(content))
         raise ValueError("another start")
     pending = b""
     for line in content[len(shape.start) :].splitlines(keepends=True):
@@ -173,9 +202,18 @@ def _encode(row: Score, kind: Kind) -> bytes:
     return text.getvalue().removesuffix("\r\n").encode("utf-8", "surrogateescape") + b"\n"
 
 
-def _decode(record: bytes, kind: Kind) -> Score:
+def _added_column(content: bytes) -> str:
+    """The first column of a CSV file that comes after ours."""
+    header = content.splitlines()[0].decode("utf-8", "surrogateescape")
+    return next(csv.reader([header]))[len(COLUMNS)]
+
+
+def _decode(record: bytes, kind: Kind, *, to_replace: bool) -> Score:
     if kind != "csv":
-        return Score.from_row(json.loads(record))
+        values = json.loads(record)
+        if to_replace:
+            values = {column: values[column] for column in COLUMNS}
+        return Score.from_row(values)
     text = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="")
     (fields,) = csv.reader(text)
     return Score.from_row(dict(zip(COLUMNS, fields, strict=True)))

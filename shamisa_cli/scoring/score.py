@@ -26,6 +26,10 @@ FAILED = "failed"
 _DECIMALS = 4
 
 
+class AddedFieldError(ValueError):
+    """A row has a field that is none of ours; the message is the field's name."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One photo's score, and the facts that go with it.
@@ -90,6 +94,8 @@ class Score:
         ------
         ValueError, KeyError
             if it is no such row.
+        AddedFieldError
+            if it is one, to which somebody added a field.
         """
         kinds = {"score": float} | dict.fromkeys(COLUMNS[2:6], int)
         values: dict[str, Any] = {}
@@ -99,4 +105,7 @@ class Score:
                 values[column] = None if value in (None, "") else kinds[column](value)
             else:
                 values[column] = str(value or "")
+        for key in row:
+            if key not in COLUMNS:
+                raise AddedFieldError(key)
         return cls(**values)

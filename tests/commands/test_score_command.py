@@ -20,6 +20,7 @@ from shamisa_cli.cli import app
 from shamisa_cli.scoring import Scorer
 from shamisa_cli.scoring.rows import read_rows
 from shamisa_cli.scoring.score import COLUMNS
+from shamisa_cli.scoring.scorer import _MOST_WORKERS
 
 
 @pytest.fixture
@@ -166,6 +167,30 @@ def test_resume_refuses_what_was_scored_otherwise(photos: Path, score) -> None:
         assert result.exit_code == 2
         assert "was made with model tiny@" in result.stderr
     assert Path("o.csv").read_bytes() == before
+
+
+def test_resume_loses_nothing(photos: Path, score) -> None:
+    score("photos/p0.png", "photos/p1.png", "--csv", "a.csv")
+    score("photos/p2.png", "--jsonl", "b.jsonl")
+    row = json.loads(Path("b.jsonl").read_text())
+    Path("c.jsonl").write_text(json.dumps({**row, "note": "mine"}) + "\n")
+    before = [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
+    refused = score("photos", "--csv", "a.csv", "--jsonl", "b.jsonl", "--resume")
+    assert refused.exit_code == 2
+    assert "b.jsonl: holds rows that a.csv does not (1, such as that of photos/p2.png)" in (
+        refused.stderr
+    )
+    refused = score("photos", "--jsonl", "c.jsonl", "--resume")
+    assert refused.exit_code == 2
+    assert "c.jsonl: has a field that shamisa score did not write, 'note'" in refused.stderr
+    assert before == [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
+    assert score("photos/p0.png", "--jsonl", "c.jsonl").exit_code == 0
+    assert "note" not in Path("c.jsonl").read_text()
+
+
+def test_help_tells_how_many_threads_decode() -> None:
+    told = " ".join(CliRunner().invoke(app, ["score", "--help"]).output.split())
+    assert f"[default: the cores, {_MOST_WORKERS} at most]" in told
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")

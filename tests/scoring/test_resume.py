@@ -36,6 +36,30 @@ def test_the_fullest_of_several_files_counts(tmp_path: Path) -> None:
     assert earlier_rows(files, "m@1", "h", []) == [A, B, C]
 
 
+def test_the_same_rows_in_another_order_are_the_same(tmp_path: Path) -> None:
+    files = [
+        stored(tmp_path / "r.csv", "csv", C, A, A, FAILED),
+        stored(tmp_path / "r.json", "json", A, FAILED, A, C),
+    ]
+    assert earlier_rows(files, "m@1", "h", []) == [C, A, A, FAILED]
+
+
+@pytest.mark.parametrize("fewer", [(C,), (A, A), (A, replace(B, score=51.0))])
+def test_rows_that_the_fullest_file_has_not_are_not_deleted(
+    tmp_path: Path, fewer: tuple[Score, ...]
+) -> None:
+    files = [
+        stored(tmp_path / "some.jsonl", "jsonl", *fewer),
+        stored(tmp_path / "full.csv", "csv", A, B, FAILED),
+    ]
+    before = files[0][0].read_bytes()
+    with pytest.raises(
+        UsageError, match=r"some\.jsonl: .* that .*full\.csv does not .*another file"
+    ):
+        earlier_rows(files, "m@1", "h", [])
+    assert files[0][0].read_bytes() == before
+
+
 @pytest.mark.parametrize(("model", "head"), [("m@2", "h"), ("m@1", "other")])
 def test_another_model_or_head_is_refused(tmp_path: Path, model: str, head: str) -> None:
     file = stored(tmp_path / "r.csv", "csv", A)

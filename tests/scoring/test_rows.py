@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,23 @@ def test_a_file_of_something_else_is_refused_and_kept(
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_fields_that_somebody_added_are_not_lost(tmp_path: Path, kind: Kind) -> None:
+    path = written(tmp_path / "mine", kind, ROWS[:2])
+    if kind == "csv":
+        header, *lines = path.read_text().splitlines(keepends=True)
+        path.write_text(header.replace("\n", ",note\n") + "".join(lines).replace("\n", ",x\n"))
+    else:
+        path.write_text(path.read_text().replace("}", ', "note": "x"}'))
+    with pytest.raises(UsageError, match=r"mine: has a field .*'note'.* write to another file, or"):
+        read_rows(path, kind)
+    if kind == "csv":  # no CSV file of other columns was ever replaced
+        with pytest.raises(UsageError, match=r"'note'.* or remove that file"):
+            read_rows(path, kind, to_replace=True)
+    else:
+        assert read_rows(path, kind, to_replace=True) == ROWS[:2]
+
+
 @pytest.mark.parametrize("path", ["/dev/null", "/"])
 def test_devices_and_folders_are_refused(path: str) -> None:
     with pytest.raises(UsageError, match="is no ordinary file"):
@@ -146,6 +165,19 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
         file._file = full
         with pytest.raises(ShamisaError, match="No space left"):
             file.write(ROWS[0])
+
+
+def test_a_disk_that_is_full_at_the_end_is_told_and_the_rows_stay(
+    tmp_path: Path, no_file_over: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    file = RowFile(tmp_path / "rows", "csv", ROWS)
+    with (
+        no_file_over(100),
+        pytest.raises(ShamisaError, match=r"rows: cannot be written any more: .* --resume"),
+    ):
+        file.close(ROWS[::-1])
+    assert read_rows(tmp_path / "rows", "csv") == ROWS
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
 
 
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
