@@ -124,12 +124,17 @@ def _as_mapping(
     **plain: Any,
 ) -> dict[str, Any]:
     """The options that were given, by the names that a config file has for them."""
+    from shamisa_cli.errors import UsageError
     from shamisa_cli.graphs.registry import parse_source_option
 
     def given(**values: Any) -> dict[str, Any]:
         return {key: value for key, value in values.items() if value is not None}
 
-    sources = dict(parse_source_option(text) for text in graphs)
+    sources: dict[str, dict[str, Any]] = {}
+    for name, values in map(parse_source_option, graphs):
+        if name in sources:
+            raise UsageError(f"--graph {name} is given twice; put all its options into one")
+        sources[name] = values
     return {
         **given(**plain),
         "graphs": given(sources=sources, remove=list(no_graphs), alpha=alpha),

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shamisa_cli.errors import WeightsError
+from shamisa_cli.errors import WeightsError, first_line
 
 TENSORS, STATE = "state.safetensors", "state.json"
 KEPT = 2
@@ -31,6 +31,8 @@ class Checkpoint:
     config : the resolved configuration, as a plain mapping.
     model : state dict of the whole training model, float32.
     optimiser : state dict of the optimiser.
+    encoder : :func:`~shamisa_cli.pretraining.initial.encoder_facts`; None in old checkpoints.
+    photos : :func:`~shamisa_cli.pretraining.photos.photo_facts`; None in old checkpoints.
     """
 
     step: int
@@ -38,17 +40,44 @@ class Checkpoint:
     config: dict[str, Any]
     model: dict[str, Tensor]
     optimiser: dict[str, Any]
+    encoder: dict[str, Any] | None = None
+    photos: dict[str, Any] | None = None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write ``folder``/step-NNNNNNNN; it has its name only once all of it is on the disk."""
+    """Write ``folder``/step-NNNNNNNN; it has its name only once all of it is on the disk.
+
+    Raises
+    ------
+    WeightsError
+        if it cannot be written, as on a full disk; nothing of it is left.
+    """
     final = folder / f"step-{checkpoint.step:08d}"
-    if final.is_dir():
+    if (final / STATE).is_file():
         return final
     temporary = folder / f".{final.name}.{os.getpid()}"
     for unfinished in folder.glob(".step-*"):  # of a process that was killed while it wrote
         shutil.rmtree(unfinished, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    try:
+        temporary.mkdir(parents=True)
+        _write(temporary, checkpoint)
+        if final.exists():  # without its state, so of no use
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _fsync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise WeightsError(
+            f"{final}: this checkpoint cannot be written ({first_line(error)}); make room, then "
+            "--resume"
+        ) from error
+    for old in checkpoints(folder)[:-KEPT]:
+        shutil.rmtree(old)
+    return final
+
+
+def _write(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write the files of a checkpoint into ``folder``, down to the disk."""
     tensors = {f"model/{key}": value for key, value in checkpoint.model.items()}
     scalars: dict[str, dict[str, Any]] = {}
     for index, entries in checkpoint.optimiser["state"].items():
@@ -57,22 +86,19 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
                 tensors[f"optimiser/{index}/{key}"] = value
             else:
                 scalars.setdefault(str(index), {})[key] = value
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary / TENSORS)
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, folder / TENSORS)
     state = {
         "step": checkpoint.step,
         "elapsed": checkpoint.elapsed,
         "config": checkpoint.config,
         "optimiser_scalars": scalars,
         "optimiser_groups": checkpoint.optimiser["param_groups"],
+        "encoder": checkpoint.encoder,
+        "photos": checkpoint.photos,
     }
-    (temporary / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-    for path in (temporary / TENSORS, temporary / STATE, temporary):
+    (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+    for path in (folder / TENSORS, folder / STATE, folder):
         _fsync(path)
-    temporary.rename(final)
-    _fsync(folder)
-    for old in checkpoints(folder)[:-KEPT]:
-        shutil.rmtree(old)
-    return final
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -99,7 +125,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
             index, name = rest.split("/", 1)
             entries.setdefault(int(index), {})[name] = value
     optimiser = {"state": entries, "param_groups": state["optimiser_groups"]}
-    return Checkpoint(state["step"], state["elapsed"], state["config"], model, optimiser)
+    return Checkpoint(
+        state["step"],
+        state["elapsed"],
+        state["config"],
+        model,
+        optimiser,
+        state.get("encoder"),
+        state.get("photos"),
+    )
 
 
 def newest_config(folder: Path) -> dict[str, Any] | None:

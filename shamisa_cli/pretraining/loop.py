@@ -24,11 +24,12 @@ from shamisa_cli.pretraining.batches import (
 from shamisa_cli.pretraining.checkpoint import Checkpoint, save_checkpoint
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.diagnostics import effective_rank, spread
+from shamisa_cli.pretraining.initial import encoder_facts
 from shamisa_cli.pretraining.log import RunLog
 from shamisa_cli.pretraining.model import PretrainModel, Step, forward_loss, make_model
 from shamisa_cli.pretraining.objective import LossTerms
 from shamisa_cli.pretraining.optimiser import make_optimiser
-from shamisa_cli.pretraining.parallel import Ranks, agree, sum_gradients
+from shamisa_cli.pretraining.parallel import Ranks, agree, sum_gradients, synchronised
 from shamisa_cli.pretraining.schedule import (
     Position,
     crop_side,
@@ -53,7 +54,11 @@ class Finished:
 
 
 class Trainer:
-    """State of a run: model, optimiser, and how far it is."""
+    """State of a run: model, optimiser, and how far it is.
+
+    With ``checkpoint`` it goes on from there as if it had not stopped. ``photos`` are the
+    :func:`~shamisa_cli.pretraining.photos.photo_facts` of the pool, for the checkpoints to come.
+    """
 
     def __init__(
         self,
@@ -63,17 +68,20 @@ class Trainer:
         device: torch.device,
         ranks: Ranks | None = None,
         save_every: int = 250,
+        checkpoint: Checkpoint | None = None,
+        photos: dict[str, Any] | None = None,
     ) -> None:
         self.config = config
         self.pool = pool
+        self.photos = photos
         self.out = out
         self.device = device
         self.ranks = ranks or Ranks()
         self.save_every = save_every
-        self.model: PretrainModel = make_model(config).to(device)
+        self.model: PretrainModel = make_model(config, checkpoint).to(device)
         self.model.encoder.to(memory_format=torch.channels_last)
         if self.ranks.world > 1 and device.type == "cuda":
-            self.model.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(self.model.encoder)
+            synchronised(self.model.encoder)
         if config.compile:
             self.model.encoder.backbone.compile()
         self.optimiser = make_optimiser(self.model, config.optimiser)
@@ -81,6 +89,8 @@ class Trainer:
         self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
         self.step = self.saved = 0
         self.elapsed = 0.0
+        if checkpoint is not None:
+            self._restore(checkpoint)
 
     @property
     def photos_per_step(self) -> int:
@@ -108,8 +118,7 @@ class Trainer:
             progress = step / total
         return Position(step, step * self.photos_per_step / len(self.pool), min(progress, 1.0))
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from ``checkpoint`` as if the run had not stopped."""
+    def _restore(self, checkpoint: Checkpoint) -> None:
         self.model.load_state_dict(checkpoint.model)
         self.optimiser.load_state_dict(checkpoint.optimiser)
         self.step, self.elapsed = checkpoint.step, checkpoint.elapsed
@@ -128,6 +137,8 @@ class Trainer:
             to_mapping(self.config),
             self.model.state_dict(),
             self.optimiser.state_dict(),
+            encoder_facts(self.model.encoder),
+            self.photos,
         )
         return save_checkpoint(self.out / "checkpoints", state)
 

@@ -16,8 +16,9 @@ from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
 from shamisa_cli.graphs.source import GraphInputs
 from shamisa_cli.pretraining.batches import global_order
+from shamisa_cli.pretraining.checkpoint import Checkpoint
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
-from shamisa_cli.pretraining.initial import initial_encoder
+from shamisa_cli.pretraining.initial import initial_encoder, resumed_encoder
 from shamisa_cli.pretraining.objective import LossTerms, objective
 from shamisa_cli.pretraining.parallel import Ranks, gather_rows
 from shamisa_cli.seeds import derived_seed, generator
@@ -56,10 +57,15 @@ class Step:
     z: Tensor
 
 
-def make_model(config: PretrainConfig) -> PretrainModel:
-    """The model to train, on the CPU; random weights are a pure function of the config's seed."""
+def make_model(config: PretrainConfig, checkpoint: Checkpoint | None = None) -> PretrainModel:
+    """The model to train, on the CPU; random weights are a pure function of the config's seed.
+
+    With ``checkpoint`` it has the shapes and the preprocessing of that one's, not its weights yet.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed))
+        if checkpoint is not None:
+            return PretrainModel(resumed_encoder(config, checkpoint.encoder), config)
         return PretrainModel(initial_encoder(config), config)
 
 

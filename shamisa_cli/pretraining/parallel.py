@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from timm.layers import convert_sync_batchnorm  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 from shamisa_cli.errors import UsageError
@@ -111,6 +112,14 @@ def gather_rows(rows: Tensor, ranks: Ranks) -> Tensor:
     if ranks.world == 1:
         return rows
     return _GatherRows.apply(rows, ranks.rank, ranks.world)
+
+
+def synchronised(module: nn.Module) -> nn.Module:
+    """``module``, changed in place, with batch norms that see the crops of all ranks (CUDA only).
+
+    By timm's own conversion: PyTorch's drops the activations that timm has inside its batch norms.
+    """
+    return convert_sync_batchnorm(module)
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], ranks: Ranks) -> None:

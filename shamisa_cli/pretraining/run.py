@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.encoders.store import save_encoder
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.checkpoint import Checkpoint, checkpoints, load_checkpoint
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.log import read_log
 from shamisa_cli.pretraining.loop import Finished, Trainer
 from shamisa_cli.pretraining.parallel import join_ranks, leave_ranks
+from shamisa_cli.pretraining.photos import check_photos, photo_facts
 from shamisa_cli.pretraining.plots import batch_sheet, plot_run
 from shamisa_cli.pretraining.start import decide_init
 from shamisa_cli.pretraining.tensorboard import tensorboard_writer
@@ -70,27 +72,39 @@ def pretrain_to(
         checkpoint = _checkpoint(config, options)
         config = decide_init(config, checkpoint.config if checkpoint else None, say)
         pool = PhotoPool(options.photos)
-        trainer = Trainer(config, pool, options.out, device, ranks, options.save_every)
+        photos = photo_facts(options.photos, pool.paths)
         if checkpoint is not None:
-            trainer.restore(checkpoint)
+            check_photos(photos, checkpoint.photos, options.photos)
+        trainer = Trainer(
+            config, pool, options.out, device, ranks, options.save_every, checkpoint, photos
+        )
         if ranks.is_first:
             _begin(trainer, options, say)
+        board = tensorboard_writer(options.out, trainer.step + 1)
+        with board if ranks.is_first else nullcontext() as to_tensorboard:
 
-        to_tensorboard = tensorboard_writer(options.out) if ranks.is_first else None
+            def after_step(record: dict[str, Any]) -> None:
+                on_step(record)
+                if to_tensorboard is not None:
+                    to_tensorboard(record)
+                if probe is not None and record["step"] % probe.every == 0:
+                    model = save_model(trainer, options.out)
+                    say(f"step {record['step']}: {_measured(probe, model)}")
 
-        def after_step(record: dict[str, Any]) -> None:
-            on_step(record)
-            if to_tensorboard is not None:
-                to_tensorboard(record)
-            if probe is not None and record["step"] % probe.every == 0:
-                say(f"step {record['step']}: {probe.measure(save_model(trainer, options.out))}")
-
-        finished = trainer.run(after_step if ranks.is_first else None)
+            finished = trainer.run(after_step if ranks.is_first else None)
         if ranks.is_first:
             _end(trainer, options, finished, say)
     finally:
         leave_ranks()
     return options.out / "model" if ranks.is_first else None
+
+
+def _measured(probe: Probe, folder: Path) -> str:
+    """What the probe says of a model folder; training goes on where it can say nothing."""
+    try:
+        return probe.measure(folder)
+    except ShamisaError as error:
+        return f"not measured: {error}"
 
 
 def _checkpoint(config: PretrainConfig, options: RunOptions) -> Checkpoint | None:
@@ -120,7 +134,7 @@ def _identity(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that would make it another run."""
     kept = {key: value for key, value in config.items() if key not in RESUMABLE}
     optimiser = config["optimiser"].items()
-    del kept["init"]  # decided by the checkpoint where it says auto, and used up where it does not
+    del kept["init"]  # decide_init compares it, once auto is decided
     return {**kept, "optimiser": {k: v for k, v in optimiser if k not in ("lr", "clip_norm")}}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shamisa_cli.encoders.pretrained import imagenet_folder
-from shamisa_cli.errors import WeightsError
+from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.presets import resolve
 
@@ -34,7 +34,7 @@ def resolve_start(
     ----------
     preset : as asked for; None takes the one that fits the weights.
     config_file, options : what comes over the preset.
-    resumed : the config of the checkpoint to go on from, if any; it decides ``init = "auto"``.
+    resumed : the config of the checkpoint to go on from, if any; it decides ``init``.
     say : hears what was decided, and why, where the user could not know.
     """
     config = resolve(preset or PUBLISHED, config_file, options)
@@ -53,11 +53,22 @@ def resolve_start(
 def decide_init(
     config: PretrainConfig, resumed: Mapping[str, Any] | None, say: Callable[[str], None]
 ) -> PretrainConfig:
-    """``config`` with ``init = "auto"`` decided: as the resumed run did, else by what is here."""
+    """``config`` with ``init = "auto"`` decided: as the resumed run did, else by what is here.
+
+    Raises
+    ------
+    UsageError
+        if it is not ``auto``, and not what the resumed run began from.
+    """
+    if resumed is not None:
+        if config.init not in ("auto", resumed["init"]):
+            raise UsageError(
+                f"the run to resume began from init {resumed['init']}, not {config.init}: resume "
+                "with --init auto, which takes what it began from, or choose another --out"
+            )
+        return replace(config, init=resumed["init"])
     if config.init != "auto":
         return config
-    if resumed is not None:
-        return replace(config, init=resumed["init"])
     try:
         imagenet_folder(config.backbone, fetch=False)
     except WeightsError as error:

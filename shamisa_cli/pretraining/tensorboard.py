@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
-def tensorboard_writer(out: Path) -> Callable[[dict[str, Any]], None] | None:
-    """A function that writes one log record under ``out``/tensorboard; None without TensorBoard."""
+@contextmanager
+def tensorboard_writer(
+    out: Path, first_step: int
+) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """A function that writes one log record under ``out``/tensorboard; None without TensorBoard.
+
+    ``first_step`` is the first step to come: what an interrupted run wrote from there on is taken
+    back, so that a curve has each step once.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        return None
-    writer = SummaryWriter(str(out / "tensorboard"))
+        yield None
+        return
+    with SummaryWriter(str(out / "tensorboard"), purge_step=first_step) as writer:
 
-    def write(record: dict[str, Any]) -> None:
-        for key, value in scalars(record).items():
-            writer.add_scalar(key, value, record["step"])
+        def write(record: dict[str, Any]) -> None:
+            for key, value in scalars(record).items():
+                writer.add_scalar(key, value, record["step"])
 
-    return write
+        yield write
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:

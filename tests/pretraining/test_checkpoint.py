@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -58,6 +62,36 @@ def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
     (tmp_path / ".step-00000002.123").mkdir()
     save_checkpoint(tmp_path, checkpoint_of(model, optimiser))
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
+@pytest.mark.parametrize("config", [{}, {"larger than all tensors": "x" * 20_000}])
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(
+    tmp_path: Path,
+    no_file_over: Callable[[int], AbstractContextManager[None]],
+    config: dict[str, Any],
+) -> None:
+    checkpoint = replace(checkpoint_of(*trained("sgd")), config=config)
+    with (
+        no_file_over(10_000 if config else 100),
+        pytest.raises(WeightsError, match=r"step-00000003: .*\(.*\); make room, then --resume"),
+    ):
+        save_checkpoint(tmp_path, checkpoint)
+    assert list(tmp_path.iterdir()) == []
+    assert load_checkpoint(save_checkpoint(tmp_path, checkpoint)).config == config
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WeightsError, match=r"file/step-00000003: .*cannot be written"):
+        save_checkpoint(tmp_path / "file", checkpoint_of(*trained("sgd")))
+
+
+def test_a_folder_without_its_state_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "step-00000003").mkdir()
+    (tmp_path / "step-00000003" / "state.safetensors").write_bytes(b"")
+    saved = save_checkpoint(tmp_path, checkpoint_of(*trained("sgd")))
+    assert checkpoints(tmp_path) == [saved]
+    assert load_checkpoint(saved).step == 3
 
 
 def test_only_the_newest_stay_and_half_written_ones_do_not_count(tmp_path: Path) -> None:

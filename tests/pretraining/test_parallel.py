@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -21,6 +22,7 @@ from shamisa_cli.pretraining.parallel import (
     join_ranks,
     leave_ranks,
     sum_gradients,
+    synchronised,
 )
 
 LAYOUT = BatchLayout(tiny_batches=4, views=2, references=2, groups=2, levels=2)
@@ -108,6 +110,23 @@ def test_more_processes_than_cuda_devices_are_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match="--nproc-per-node=1"):
         join_ranks("cuda")
+
+
+def test_synchronised_batch_norm_keeps_the_activations_inside_it() -> None:
+    crops = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plain = timm.create_model("mobilenetv4_conv_small_035", num_classes=0)
+    for module in plain.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the statistics below are those of one batch
+    with torch.no_grad():
+        plain.train()(crops)
+        expected = plain.eval()(crops)
+        made = synchronised(plain)
+        assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in made.modules())
+        assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in made.modules())
+        torch.testing.assert_close(made(crops), expected)
 
 
 def test_alone_there_is_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:

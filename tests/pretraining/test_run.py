@@ -21,7 +21,7 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.store import load_encoder
-from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
+from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, WeightsError
 from shamisa_cli.pretraining.config import OptimiserConfig, PretrainConfig, ProjectorConfig
 from shamisa_cli.pretraining.log import read_log
 from shamisa_cli.pretraining.presets import resolve
@@ -192,6 +192,7 @@ def test_another_run_is_not_overwritten_nor_resumed(tmp_path: Path, photos: Path
         (["--backbone", "resnet51"], "Did you mean"),
         (["--preset", "shamiza"], "Did you mean shamisa"),
         (["--graph", "knm:k=3"], "Did you mean knn"),
+        (["--graph", "knn:k=3", "--graph", "knn:coeff=0.3"], "--graph knn is given twice"),
         (["--graph", "knn:kk=3"], "k"),
         (["--graph", "knn:coeff=much"], "graph source 'knn': coeff: expected float, got 'much'"),
         (["--no-graph", "knm"], "Did you mean knn"),
@@ -271,6 +272,17 @@ def test_probes_on_the_way_are_said(tmp_path: Path, photos: Path) -> None:
         "step 2: 2 steps",
         "step 4: 4 steps",
     ]
+
+
+def test_a_probe_that_cannot_measure_does_not_end_the_run(tmp_path: Path, photos: Path) -> None:
+    def broken(folder: Path) -> str:
+        raise PhotoError(f"{folder}/3.jpg: damaged")
+
+    said: list[str] = []
+    options = RunOptions(photos, tmp_path)
+    pretrain_to(config(steps=3), options, said.append, lambda record: None, Probe(2, broken))
+    assert len(read_log(tmp_path / "log.jsonl")) == 3
+    assert any(line.startswith("step 2: not measured: ") and "3.jpg" in line for line in said)
 
 
 def test_presets_train(tmp_path: Path, photos: Path) -> None:

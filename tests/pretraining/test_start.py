@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shamisa_cli.errors import WeightsError
+from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.pretraining import start
 from shamisa_cli.pretraining.checkpoint import newest_config
 from shamisa_cli.pretraining.presets import resolve
@@ -70,6 +70,15 @@ def test_a_resumed_run_starts_as_it_did(monkeypatch: pytest.MonkeyPatch, said: l
     imagenet(monkeypatch, at_hand=True)
     config = resolve_start(None, None, OPTIONS, {"init": "random"}, said.append)
     assert config == resolve("scratch", options=OPTIONS)
+
+
+def test_a_resumed_run_starts_from_nothing_else(said: list[str]) -> None:
+    for init in ("imagenet", "runs/other/model"):
+        with pytest.raises(UsageError, match=rf"init random, not {init}: .*--init auto"):
+            resolve_start(None, None, {**OPTIONS, "init": init}, {"init": "random"}, said.append)
+    same = {**OPTIONS, "init": "imagenet"}
+    config = resolve_start(None, None, same, {"init": "imagenet"}, said.append)
+    assert config == resolve("shamisa", options=same)
 
 
 def test_no_checkpoint_has_no_config(tmp_path: Path) -> None:
