@@ -27,7 +27,9 @@ class PhotoError(ShamisaError):
 
 
 class WeightsError(ShamisaError):
-    """A model or head that cannot be found, or is not what it says it is."""
+    """A model or head that cannot be found, or is not what it says it is (exit code 2)."""
+
+    exit_code = 2
 
 
 class HubError(ShamisaError):

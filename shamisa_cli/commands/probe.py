@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from shamisa_cli.commands.shared import FILE, FOLDER, source_options
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from shamisa_cli.encoders.config import ModelConfig, Protocol
     from shamisa_cli.probing.datasets.dataset import Dataset
     from shamisa_cli.probing.ladder import Ladders
     from shamisa_cli.probing.options import ProbeOptions
@@ -92,7 +95,8 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--markdown", type=FILE, help="Write the table as Markdown.")
 @click.option("--plot", type=FILE, help="Picture: predicted against human scores.")
 @source_options
-def probe(**options: Any) -> None:
+@click.pass_context
+def probe(context: click.Context, /, **options: Any) -> None:
     """Measure a frozen encoder against human scores, as the field does.
 
     Ridge regression on the features, its strength by validation SRCC; median over 10 splits
@@ -103,14 +107,25 @@ def probe(**options: Any) -> None:
     shamisa probe --dataset mine.csv --save-head mine      then: shamisa score --head mine
     shamisa probe --dataset ladder --photos ~/photos       needs no human scores
     """
-    from shamisa_cli.probing.options import ProbeOptions, check_options
+    from shamisa_cli.probing.options import ProbeOptions, check_ladder_options, check_options
 
     asked = ProbeOptions(**options)
     check_options(asked)
+    check_ladder_options(asked, _given(context))
     if asked.datasets == ("ladder",):
         _probe_ladders(asked)
     else:
         _probe_datasets(asked)
+
+
+def _given(context: click.Context) -> list[str]:
+    """The options that stand on the command line."""
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
 
 
 def _probe_datasets(asked: ProbeOptions) -> None:
@@ -129,26 +144,31 @@ def _probe_datasets(asked: ProbeOptions) -> None:
         name: choose_splits(dataset, asked.splits, asked.seed, asked.split)
         for name, dataset in fit_on.items()
     }
+    ladder_photos = _ladder_photos(asked.with_ladder, asked) if asked.with_ladder else []
     rows: list[ReportRow] = []
     probed: list[Probed] = []
     heads: list[FittedHead] = []
 
-    def make_head(one: Probed, features: Tensor) -> None:
+    def keep_head(source: FeatureSource, one: Probed, features: Tensor) -> None:
         if asked.save_head and not heads:
-            heads.append(_make_head(one, features, asked))
+            heads.append(_make_head(source, one, features, ladder_photos, asked))
 
-    for source in _sources(asked):
-        some = probe_together(source, datasets, splits, list(test_on), asked.fr, make_head)
+    for source in _sources(asked, datasets.values()):
+        take = partial(keep_head, source)
+        some = probe_together(source, datasets, splits, list(test_on), asked.fr, take)
         probed += some[0]
         rows += some[1]
     print_tables(rows)
+    write_outputs(rows, probed, heads[0] if heads else None, asked)
     for head in heads:
         _save_head(head, asked)
-    write_outputs(rows, probed, heads[0] if heads else None, asked)
 
 
-def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:
-    """The model, and the same backbone with random weights if that is wanted."""
+def _sources(asked: ProbeOptions, datasets: Iterable[Dataset]) -> Iterator[FeatureSource]:
+    """The model, and the same backbone with random weights if that is wanted.
+
+    Refused are heads for another view of the photos than that which the model scores by.
+    """
     from shamisa_cli.encoders.names import locate_model
     from shamisa_cli.encoders.store import load_encoder
     from shamisa_cli.errors import UsageError
@@ -159,32 +179,50 @@ def _sources(asked: ProbeOptions) -> Iterator[FeatureSource]:
     if asked.save_head:
         check_own_folder(folder)
     encoder, config = load_encoder(folder)
-    protocol = config.protocol
-    if asked.crops:
-        protocol = dataclasses.replace(protocol, crops=asked.crops)
+    protocol = _protocol(config, asked)
     if asked.save_head and protocol != config.protocol:
         raise UsageError(
             f"--save-head fits a head for the model's own crops, {config.protocol.crops}; "
             "leave --crops out"
         )
-    encoders = {config.name: encoder}
+    source = make_source(config.name, encoder, protocol, asked)
+    for dataset in datasets if asked.save_head else ():
+        seen = source.protocol_for(dataset.info.short_side)
+        if seen != config.protocol:
+            raise UsageError(
+                f"--save-head: {dataset.info.name} is looked at by {seen}, but the model scores by "
+                f"{config.protocol}; change protocol in {folder / 'config.json'} of a copy"
+            )
+    yield source
     if asked.random:
-        encoders[f"{config.name} (random weights)"] = random_encoder(config, asked.seed)
-    for name, each in encoders.items():
-        yield make_source(name, each, protocol, asked)
+        name = f"{config.name} (random weights)"
+        yield make_source(name, random_encoder(config, asked.seed), protocol, asked)
 
 
-def _make_head(probed: Probed, features: Tensor, asked: ProbeOptions) -> FittedHead:
+def _protocol(config: ModelConfig, asked: ProbeOptions) -> Protocol:
+    """The model's own, or with the crops that are asked for."""
+    return dataclasses.replace(config.protocol, crops=asked.crops or config.protocol.crops)
+
+
+def _make_head(
+    source: FeatureSource,
+    probed: Probed,
+    features: Tensor,
+    ladder_photos: list[Path],
+    asked: ProbeOptions,
+) -> FittedHead:
+    from shamisa_cli.encoders.store import encoder_digest
     from shamisa_cli.probing.run import LadderOptions, make_head, make_head_with_ladders
 
     name = asked.save_head or ""
-    if not asked.with_ladder:
-        return make_head(name, probed, features)
-    source = next(_sources(asked))
-    ladders = _ladders(asked.with_ladder, asked, source)
-    options = LadderOptions(asked.ladder_weight, asked.ladder_gap, asked.ladder_drop)
-    pristine = _pristine(ladders, source) if asked.calibrate else None
-    return make_head_with_ladders(name, probed, features, ladders, options, pristine)
+    if asked.with_ladder:
+        ladders = _ladders(asked.with_ladder, ladder_photos, asked, source)
+        options = LadderOptions(asked.ladder_weight, asked.ladder_gap, asked.ladder_drop)
+        pristine = _pristine(ladders, source) if asked.calibrate else None
+        made = make_head_with_ladders(name, probed, features, ladders, options, pristine)
+    else:
+        made = make_head(name, probed, features)
+    return made.of_encoder(encoder_digest(source.encoder))
 
 
 def _pristine(ladders: Ladders, source: FeatureSource) -> Tensor:
@@ -210,38 +248,45 @@ def _save_head(made: FittedHead, asked: ProbeOptions) -> None:
         click.echo(ladder_table(made.ladders), nl=False)
 
 
-def _ladders(folder: Path, asked: ProbeOptions, source: FeatureSource) -> Ladders:
-    """Ladders of some photos of ``folder``, by the model's features."""
-    from shamisa_cli.errors import UsageError
+def _ladder_photos(folder: Path, asked: ProbeOptions) -> list[Path]:
+    """Photos of ``folder`` to make ladders of; refused before any work if they are too few."""
     from shamisa_cli.imaging.folders import list_photos
-    from shamisa_cli.probing.options import MIN_LADDER_PHOTOS
-    from shamisa_cli.probing.progress import say_skipped
+    from shamisa_cli.probing.options import check_ladder_photos
     from shamisa_cli.probing.run import draw
 
-    def check(count: int) -> None:
-        if count < MIN_LADDER_PHOTOS:
-            raise UsageError(f"{folder}: {count} photos; ladders need at least {MIN_LADDER_PHOTOS}")
-
     photos = draw(list_photos(folder), asked.ladder_photos, asked.seed)
-    check(len(photos))
+    check_ladder_photos(folder, len(photos))
+    return photos
+
+
+def _ladders(
+    folder: Path, photos: list[Path], asked: ProbeOptions, source: FeatureSource
+) -> Ladders:
+    """Ladders of those ``photos`` of ``folder`` that can be read, by the model's features."""
+    from shamisa_cli.probing.options import check_ladder_photos
+    from shamisa_cli.probing.progress import say_skipped
+
     ladders = source.ladders(photos, asked.ladder_per_photo, asked.seed, unreadable=say_skipped)
-    check(len(set(ladders.photos)))
+    check_ladder_photos(folder, len(set(ladders.photos)))
     return ladders
 
 
 def _probe_ladders(asked: ProbeOptions) -> None:
     from shamisa_cli.encoders.names import locate_model
     from shamisa_cli.encoders.store import load_encoder
-    from shamisa_cli.heads.store import default_head, load_head
+    from shamisa_cli.heads.choose import choose_head
     from shamisa_cli.probing.joint import score_ladders
     from shamisa_cli.probing.outputs import write_ladder_outputs
     from shamisa_cli.probing.report import ladder_table
+    from shamisa_cli.probing.source import make_source
 
-    folder = locate_model(asked.model)
-    head = load_head(
-        folder, asked.head or default_head(folder, load_encoder(folder)[1].default_head)
-    )
-    ladders = _ladders(asked.photos or Path(), asked, next(_sources(asked)))
+    folder = asked.photos or Path()
+    photos = _ladder_photos(folder, asked)
+    model = locate_model(asked.model)
+    encoder, config = load_encoder(model)
+    head = choose_head(model, asked.head, encoder, config)
+    source = make_source(config.name, encoder, _protocol(config, asked), asked)
+    ladders = _ladders(folder, photos, asked, source)
     results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)
     click.echo(ladder_table(results), nl=False)
     write_ladder_outputs(results, asked)

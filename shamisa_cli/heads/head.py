@@ -28,6 +28,7 @@ class HeadInfo:
     calibration : knots (raw, score) of a monotone piecewise-linear map from raw predictions to
         0-100; empty means the straight line that takes ``score_range`` to 0-100.
     note : anything a person should know, such as added synthetic data.
+    encoder : digest of the encoder whose features it was fitted on; empty if that is not known.
     """
 
     name: str
@@ -40,6 +41,7 @@ class HeadInfo:
     metrics: dict[str, float] = field(default_factory=dict)
     calibration: tuple[tuple[float, float], ...] = ()
     note: str = ""
+    encoder: str = ""
 
     def __post_init__(self) -> None:
         low, high = self.score_range

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -50,26 +51,33 @@ def save_head(model_folder: Path, head: Head) -> Path:
         tensors_path.write_bytes(save(tensors))  # save_file makes files that others cannot read
         info_path.write_text(info + "\n", encoding="utf-8")
     except OSError as error:
-        raise WeightsError(
-            f"{info_path.parent}: cannot be written ({error}); copy the model folder to a place of "
-            "your own and give it as --model"
-        ) from error
+        raise _not_writable(info_path.parent, str(error)) from error
     return info_path
 
 
 def check_own_folder(model_folder: Path) -> None:
-    """Refuse a folder of the Hub's cache: its files are links to content that others share.
+    """Refuse a folder where no head can be kept.
 
     Raises
     ------
     WeightsError
-        if it is one.
+        for one that cannot be written to, and for one of the Hub's cache: its files are links to
+        content that others share.
     """
     if cache_folder().resolve() in model_folder.resolve().parents:
         raise WeightsError(
             f"{model_folder} is of the Hub's cache, which only shamisa pull writes: copy it, with "
             f"cp -rL {model_folder} my-model, and say --model my-model"
         )
+    if model_folder.is_dir() and not os.access(model_folder, os.W_OK):
+        raise _not_writable(model_folder, "permission denied")
+
+
+def _not_writable(folder: Path, why: str) -> WeightsError:
+    return WeightsError(
+        f"{folder}: cannot be written ({why}); copy the model folder to a place of your own and "
+        "give it as --model"
+    )
 
 
 def load_head(model_folder: Path, name: str) -> Head:

@@ -63,6 +63,10 @@ class ShortDifferences:
         before, self.short = self.short, self.rows @ w < self.gaps
         return not torch.equal(self.short, before)
 
+    def hinge(self, w: Tensor) -> float:
+        """Σ max(0, g − d·w)² over all differences, with weights ``w`` (F,)."""
+        return float((self.gaps - self.rows @ w).clamp_min(0).square().sum())
+
     def sums(self) -> tuple[Tensor, Tensor]:
         """DᵀD (F, F) and Dᵀg (F,) of the short differences D with gaps g; not to be changed."""
         changed = self.short != self._summed

@@ -14,6 +14,9 @@ from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.probing.cache import FeatureCache, file_digest
 
+MAX_NAMED = 10
+"""Photos that cannot be read, of those that one message names."""
+
 
 def extract_features(
     paths: Sequence[Path],
@@ -36,12 +39,14 @@ def extract_features(
     Raises
     ------
     PhotoError
-        for a photo that cannot be read; the message names it.
+        if photos cannot be read, once all others are done; the message names them.
     """
     result = torch.empty(0)
+    broken: list[PhotoError] = []
     for i, features in _each(paths, extractor, cache, workers):
         if isinstance(features, PhotoError):
-            raise features
+            broken.append(features)
+            continue
         if not result.numel():
             result = torch.empty(len(paths), *features.shape)
         if features.shape != result.shape[1:]:
@@ -51,6 +56,10 @@ def extract_features(
             )
         result[i] = features
         progress(1)
+    if broken:
+        shown = [str(error) for error in broken[:MAX_NAMED]]
+        more = [f"and {len(broken) - MAX_NAMED} more"] if len(broken) > MAX_NAMED else []
+        raise PhotoError("\n".join([*shown, *more]))
     return result
 
 

@@ -10,7 +10,9 @@ is let go, as in a ranking support vector machine with squared hinge loss (Chape
     Σ_i (x_i·w + b − y_i)²  +  ω Σ_j max(0, g_j − d_j·w)²  +  α ‖w‖²
 
 is convex, and its minimum is found by ridge regressions over the differences that are short of
-their gaps, until these stay the same.
+their gaps, until these stay the same. A step that would raise the loss is halved (such loops can
+turn in a circle otherwise: Keerthi & DeCoste, "A modified finite Newton method for fast solution of
+large scale linear SVMs", JMLR 6, 2005).
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from shamisa_cli.errors import ShamisaError
 from shamisa_cli.probing.differences import LadderTerm, ShortDifferences
 from shamisa_cli.probing.protocol import crop_rows
 from shamisa_cli.probing.ridge import normal_equations
 
-MAX_ROUNDS = 30
+MAX_ROUNDS = 100
+MAX_HALVINGS = 40
 
 
 class HeadFit:
@@ -56,6 +60,11 @@ class HeadFit:
         Parameters
         ----------
         start : (F,) weights of a similar fit; saves rounds and changes nothing else.
+
+        Raises
+        ------
+        ShamisaError
+            if no minimum is found, which takes extreme weights and strengths.
         """
         if self._ladders is None:
             w = self._solver.solve(alpha, 0.0)
@@ -64,17 +73,43 @@ class HeadFit:
         return w, self._solver.target_mean - float(self._solver.feature_mean @ w)
 
     def _in_order(self, ladders: ShortDifferences, alpha: float, start: Tensor | None) -> Tensor:
-        """Newton's method for the squared hinge."""
+        """Newton's method for the squared hinge, with a line search."""
         if start is None:
             ladders.clear()
             start = self._solver.solve(alpha, self._omega)
         w = start
-        ladders.update(w)
         for _ in range(MAX_ROUNDS):
-            w = self._solver.solve(alpha, self._omega)
-            if not ladders.update(w):
+            ladders.update(w)
+            aim = self._solver.solve(alpha, self._omega)
+            if not ladders.update(aim):
+                return aim
+            lower = self._lower(w, aim, alpha)
+            if lower is None:  # what is left to gain is less than rounding
+                return w
+            w = lower
+        raise ShamisaError(
+            f"no minimum found for a head with ladders in {MAX_ROUNDS} rounds, at ridge strength "
+            f"{alpha:g}; give a smaller --ladder-weight"
+        )
+
+    def _lower(self, w: Tensor, aim: Tensor, alpha: float) -> Tensor | None:
+        """Between ``w`` and ``aim``, weights of a loss below that of ``w``; None if there are none.
+
+        The loss is convex, so along the way from ``aim`` to ``w`` it falls, then rises.
+        """
+        found, lowest = aim, self._loss(aim, alpha)
+        for halvings in range(1, MAX_HALVINGS):
+            nearer = w + (aim - w) * 0.5**halvings
+            loss = self._loss(nearer, alpha)
+            if loss >= lowest:
                 break
-        return w
+            found, lowest = nearer, loss
+        return found if lowest < self._loss(w, alpha) else None
+
+    def _loss(self, w: Tensor, alpha: float) -> float:
+        """The loss of the module's docstring at ``w``, but for a constant."""
+        hinge = self._ladders.hinge(w) if self._ladders is not None else 0.0
+        return self._solver.misfit(w) + self._omega * hinge + alpha * float(w @ w)
 
 
 class ByFeatures:
@@ -99,6 +134,10 @@ class ByFeatures:
             of_short, towards = self._differences.sums()
             gram, pull = torch.add(gram, of_short, alpha=omega), pull + omega * towards
         return solve_damped(gram, pull, alpha)
+
+    def misfit(self, w: Tensor) -> float:
+        """‖Xw − t‖² but for a constant."""
+        return float(w @ (self._equations.gram @ w) - 2 * (w @ self._equations.correlation))
 
 
 class ByRows:
@@ -130,6 +169,10 @@ class ByRows:
         shares = solve_damped(kernel, wanted, alpha)
         own, others = shares.tensor_split([len(self._targets)])
         return self._rows.T @ own + root * (self._differences.rows[short].T @ others)
+
+    def misfit(self, w: Tensor) -> float:
+        """‖Xw − t‖²."""
+        return float((self._rows @ w - self._targets).square().sum())
 
 
 def fit_head(

@@ -67,7 +67,7 @@ def evaluate_with_ladders(
     features, scores, splits : as there.
     term : ladders of photos that have nothing to do with the dataset's.
     choose : ladders of yet other photos; the strength is chosen by the sum of their share of levels
-        in order and the validation SRCC.
+        in order and the validation SRCC (0 where the validation images all have one score).
     alphas : (A,) rising.
     """
     wanted = scores.double().numpy()
@@ -82,7 +82,7 @@ def evaluate_with_ladders(
             start, b = fit.solve(alpha, start)
             solutions.append((start, b))
             agreement = srcc(_predictions(features[split.val], start, b), wanted[split.val.numpy()])
-            validation[i] = agreement + score_ladders(choose, start)["all"].in_order
+            validation[i] = np.nan_to_num(agreement) + score_ladders(choose, start)["all"].in_order
         alpha = best_alpha(validation, alphas)
         predictions = _predictions(features[split.test], *solutions[alphas.tolist().index(alpha)])
         measures = measure_all(predictions, wanted[split.test.numpy()])

@@ -21,6 +21,7 @@ from shamisa_cli.distortions.apply import apply_distortion
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
+from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.probing.cache import FeatureCache, file_digest
@@ -99,6 +100,7 @@ def extract_ladders(
     per_photo: int | None = None,
     seed: int = 0,
     cache: FeatureCache | None = None,
+    workers: int = 2,
     progress: Callable[[int], object] = lambda done: None,
     unreadable: Callable[[PhotoError], object],
 ) -> Ladders:
@@ -109,6 +111,8 @@ def extract_ladders(
     per_photo : distortions a photo; default all 24. Fewer are dealt out in turn, so that every
         distortion is met equally often.
     seed : with the content of a photo it decides every draw, whatever else is in ``photos``.
+    cache : where finished ones are kept; an interrupted run goes on from there.
+    workers : threads that distort, some ladders ahead of the encoder.
     progress : called with 1 after each photo.
     unreadable : called with the error of each photo that is left out; the message names it.
     """
@@ -121,7 +125,9 @@ def extract_ladders(
         at = len(owners)
         dealt = [names[(at + k) % len(names)] for k in range(count)]
         try:
-            for k, ladder in enumerate(_photo_ladders(path, dealt, extractor, seed, cache)):
+            for k, ladder in enumerate(
+                _photo_ladders(path, dealt, extractor, seed, cache, workers)
+            ):
                 features[at + k] = ladder
         except PhotoError as error:
             unreadable(named_error(path, error))
@@ -164,17 +170,26 @@ def _photo_ladders(
     extractor: FeatureExtractor,
     seed: int,
     cache: FeatureCache | None,
+    workers: int,
 ) -> Iterator[Tensor]:
-    """(5, F) for each of ``names``."""
+    """(5, F) for each of ``names``; those that are not in the cache are distorted ahead."""
     content = file_digest(path)
-    photo: Image.Image | None = None
-    for name in names:
-        digest = hashlib.sha256(f"{content} {name} {seed}".encode()).hexdigest()
-        features = cache.get(digest) if cache else None
+    digests = [hashlib.sha256(f"{content} {name} {seed}".encode()).hexdigest() for name in names]
+    known = [cache.get(digest) if cache else None for digest in digests]
+    missing = [i for i, features in enumerate(known) if features is None]
+    viewed = _viewed(path, extractor) if missing else None
+
+    def rungs(i: int) -> list[Image.Image]:
+        assert viewed is not None
+        return ladder_images(viewed, names[i], int(digests[i][:12], 16))
+
+    made = map_ahead(rungs, missing, workers, ahead=workers)
+    for digest, features in zip(digests, known, strict=True):
         if features is None:
-            photo = photo or _viewed(path, extractor)
-            rungs = ladder_images(photo, name, int(digest[:12], 16))
-            features = torch.stack([each.mean(0) for each in extractor.features_many(rungs)])
+            _, images = next(made)
+            if isinstance(images, Exception):
+                raise images
+            features = torch.stack([each.mean(0) for each in extractor.features_many(images)])
             if cache:
                 cache.put(digest, features)
         yield features

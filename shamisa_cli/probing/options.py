@@ -92,6 +92,12 @@ def _check_names(asked: ProbeOptions) -> None:
 
 def _check_ladder(asked: ProbeOptions) -> None:
     if "ladder" not in asked.datasets:
+        for option, value in (("--head", asked.head), ("--photos", asked.photos)):
+            if value:
+                raise UsageError(
+                    f"{option} is for --dataset ladder, which tests a head; "
+                    "a dataset with human scores is fitted anew on each split"
+                )
         return
     if len(asked.datasets) > 1 or asked.test_on or asked.save_head or asked.fr or asked.random:
         raise UsageError("--dataset ladder stands alone: it fits nothing, it tests a head")
@@ -113,6 +119,31 @@ def _check_head(asked: ProbeOptions) -> None:
         raise UsageError("--fr heads cannot be saved: scoring a photo has no reference to compare")
     if len(asked.datasets) > 1:
         raise UsageError("--save-head fits one head on one dataset; give one --dataset")
+
+
+def check_ladder_options(asked: ProbeOptions, given: Iterable[str]) -> None:
+    """Refuse options of ladders where no ladders are made.
+
+    Parameters
+    ----------
+    given : the options that stand on the command line, such as ``--ladder-gap``.
+
+    Raises
+    ------
+    UsageError
+        which names the first.
+    """
+    if asked.with_ladder or "ladder" in asked.datasets:
+        return
+    for option in given:
+        if option.startswith("--ladder-"):
+            raise UsageError(f"{option} says nothing without --with-ladder FOLDER")
+
+
+def check_ladder_photos(folder: Path, count: int) -> None:
+    """Refuse ladders of fewer than :data:`MIN_LADDER_PHOTOS` photos of ``folder``."""
+    if count < MIN_LADDER_PHOTOS:
+        raise UsageError(f"{folder}: {count} photos; ladders need at least {MIN_LADDER_PHOTOS}")
 
 
 def check_files(paths: Iterable[Path | None], plot: Path | None) -> None:

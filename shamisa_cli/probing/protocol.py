@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shamisa_cli.errors import UsageError
 from shamisa_cli.probing.measures import Array, measure_all, srcc
 from shamisa_cli.probing.ridge import RidgePath, ridge_path
 from shamisa_cli.probing.splits import Split
@@ -100,8 +101,22 @@ def best_alpha(validation: Array, alphas: Tensor = ALPHAS) -> float:
 
 
 def overall_alpha(results: Sequence[SplitResult], alphas: Tensor = ALPHAS) -> float:
-    """The strength of the best validation SRCC on average, for a fit on all images."""
-    return best_alpha(np.mean([result.validation for result in results], axis=0), alphas)
+    """The strength of the best validation SRCC on average, for a fit on all images.
+
+    Splits whose validation images all have one score say nothing about it and are left out.
+
+    Raises
+    ------
+    UsageError
+        if that is so of every split.
+    """
+    told = [result.validation for result in results if not np.isnan(result.validation).all()]
+    if not told:
+        raise UsageError(
+            "the scores of every validation part are all the same, so no strength can be chosen; "
+            "give more images, or finer scores"
+        )
+    return best_alpha(np.mean(np.nan_to_num(told, nan=-1.0), axis=0), alphas)
 
 
 def _evaluate_split(features: Tensor, scores: Tensor, split: Split, alphas: Tensor) -> SplitResult:

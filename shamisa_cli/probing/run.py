@@ -137,6 +137,10 @@ class FittedHead:
     measures: dict[str, Summary]
     ladders: dict[str, LadderResult] | None = None
 
+    def of_encoder(self, digest: str) -> FittedHead:
+        """The same, with what the head was fitted on; see :attr:`HeadInfo.encoder`."""
+        return replace(self, head=replace(self.head, info=replace(self.head.info, encoder=digest)))
+
 
 def make_head(name: str, probed: Probed, features: Tensor) -> FittedHead:
     """Fit on all images (n, K, F) of a dataset; the measures are the protocol's own."""

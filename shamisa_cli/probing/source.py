@@ -47,7 +47,7 @@ class FeatureSource:
     encoder, protocol : as for :class:`FeatureExtractor`.
     device, precision : likewise.
     cache : folder for features, or None to keep none.
-    workers : threads that decode.
+    workers : threads that decode and distort.
     progress : shows how far extraction is.
     """
 
@@ -130,9 +130,15 @@ class FeatureSource:
                 per_photo=per_photo,
                 seed=seed,
                 cache=cache,
+                workers=self._workers,
                 progress=advance,
                 unreadable=unreadable,
             )
+
+    def protocol_for(self, short_side: int | None) -> Protocol:
+        """How photos are looked at that are used at ``short_side`` px at most."""
+        limits = [side for side in (self.protocol.short_side, short_side) if side]
+        return dataclasses.replace(self.protocol, short_side=min(limits, default=None))
 
     def _extracted(self, paths: Sequence[Path], dataset: Dataset) -> Tensor:
         extractor, cache = self._tools(dataset.info.short_side)
@@ -142,9 +148,7 @@ class FeatureSource:
             )
 
     def _tools(self, short_side: int | None = None) -> tuple[FeatureExtractor, FeatureCache | None]:
-        """For photos that are used at ``short_side`` px at most, whatever the model's own is."""
-        limits = [side for side in (self.protocol.short_side, short_side) if side]
-        protocol = dataclasses.replace(self.protocol, short_side=min(limits, default=None))
+        protocol = self.protocol_for(short_side)
         extractor = FeatureExtractor(self.encoder, protocol, self._device, self._precision)
         if self._cache is None:
             return extractor, None

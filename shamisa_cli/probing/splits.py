@@ -74,7 +74,13 @@ def official_split(parts: Sequence[str], references: Sequence[str], seed: int = 
     parts : (n,) of ``train``, ``val``, ``test``. If none is ``val``, an eighth of the training part
         (by reference) is drawn for validation with ``seed``, as 10 of 80 percent.
     references : (n,), as for :func:`random_splits`.
+
+    Raises
+    ------
+    UsageError
+        if images of one reference are in two parts, or a part is too small.
     """
+    _check_apart(parts, references)
     of = {part: [i for i, p in enumerate(parts) if p == part] for part in ("train", "val", "test")}
     train, val, test = (torch.tensor(of[part], dtype=torch.int64) for part in of)
     if not len(val):
@@ -84,6 +90,17 @@ def official_split(parts: Sequence[str], references: Sequence[str], seed: int = 
         held, kept = order.split([(n_groups + 7) // 8, n_groups - (n_groups + 7) // 8])
         train, val = train[_members(group_of, kept)], train[_members(group_of, held)]
     return _checked(Split(train, val, test))
+
+
+def _check_apart(parts: Sequence[str], references: Sequence[str]) -> None:
+    part_of: dict[str, str] = {}
+    for part, reference in zip(parts, references, strict=True):
+        first = part_of.setdefault(reference, part)
+        if first != part:
+            raise UsageError(
+                f"its split has images of the reference {reference} in both {first} and {part}, "
+                "which would flatter every figure; keep them in one part, or give --split random"
+            )
 
 
 def _group_numbers(references: Sequence[str]) -> Tensor:

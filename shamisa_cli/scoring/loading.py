@@ -8,8 +8,7 @@ from typing import Literal
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.encoders.names import locate_model
 from shamisa_cli.encoders.store import load_encoder
-from shamisa_cli.errors import WeightsError
-from shamisa_cli.heads.store import default_head, load_head
+from shamisa_cli.heads.choose import choose_head
 from shamisa_cli.imaging.decode import MAX_PIXELS
 from shamisa_cli.scoring.fingerprint import fingerprint
 from shamisa_cli.scoring.protocol import adapt_protocol
@@ -49,22 +48,17 @@ def load(
     Raises
     ------
     WeightsError
-        if there is no such model or head, or its files are damaged.
+        if there is no such model or head, its files are damaged, or the head is of another encoder.
     UsageError
         for options that cannot be meant.
     """
     folder = locate_model(str(model))
     encoder, config = load_encoder(folder)
-    chosen = load_head(folder, head or default_head(folder, config.default_head))
+    chosen = choose_head(folder, head, encoder, config)
     protocol = adapt_protocol(
         config.protocol, short_side=short_side, max_side=max_side, native=native, crops=crops
     )
     extractor = FeatureExtractor(encoder, protocol, device, precision)
-    if chosen.info.features != extractor.size:
-        raise WeightsError(
-            f"head {chosen.info.name!r} of {folder} takes {chosen.info.features} features, the "
-            f"model gives {extractor.size}; fit it again with: shamisa probe --save-head"
-        )
     return Scorer(
         extractor,
         chosen,

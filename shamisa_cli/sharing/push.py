@@ -12,8 +12,9 @@ from shamisa_cli.encoders.names import CONFIG_FILE
 from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.encoders.weights import INDEX_FILE, weight_files
 from shamisa_cli.errors import ShamisaError, WeightsError
+from shamisa_cli.heads.choose import choose_head
 from shamisa_cli.heads.head import HeadInfo
-from shamisa_cli.heads.store import HEADS_FOLDER, list_heads, load_head
+from shamisa_cli.heads.store import HEADS_FOLDER, list_heads
 from shamisa_cli.hub.errors import explained
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
@@ -89,15 +90,8 @@ def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
     WeightsError
         if a file is missing or damaged, or does not fit the others.
     """
-    _, config = load_encoder(folder)
-    heads = [load_head(folder, name).info for name in list_heads(folder)]
-    features = config.feature_size * len(config.protocol.scales)
-    for head in heads:
-        if head.features != features:
-            raise WeightsError(
-                f"{folder}: head {head.name} takes {head.features} features, the model gives "
-                f"{features}"
-            )
+    encoder, config = load_encoder(folder)
+    heads = [choose_head(folder, name, encoder, config).info for name in list_heads(folder)]
     if config.default_head and config.default_head not in list_heads(folder):
         raise WeightsError(f"{folder}: its default head {config.default_head!r} is missing")
     return config, sorted(heads, key=lambda head: head.name != config.default_head)

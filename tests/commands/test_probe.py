@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from shamisa_cli.encoders.config import ModelConfig, Protocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.encoders.store import load_encoder, save_encoder
+from shamisa_cli.errors import WeightsError
+from shamisa_cli.heads.choose import choose_head
 from shamisa_cli.heads.head import Head, HeadInfo
 from shamisa_cli.heads.store import list_heads, load_head, save_head
 from shamisa_cli.imaging.decode import decode
@@ -214,6 +218,61 @@ def test_a_saved_head_scores_as_it_was_fitted(model: Path, scores: Path) -> None
     assert sharp > blurred
 
 
+def test_a_head_of_earlier_weights_is_refused(model: Path, scores: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(model, tmp_path / "model", ignore=lambda *_: ["heads"])
+    assert probe(model, "--dataset", scores, "--splits", 2, "--save-head", "mine").exit_code == 0
+    encoder, config = load_encoder(model)
+    choose_head(model, "mine", encoder, config)
+    save_encoder(model, random_encoder(config, seed=6), config)  # as a resumed training does
+    other = load_encoder(model)[0]
+    with pytest.raises(WeightsError, match=r"'mine'.*changed.*fit it again with: shamisa probe"):
+        choose_head(model, "mine", other, config)
+    encoder.pooling = "log_stages" if encoder.pooling == "stages" else "stages"
+    encoder.statistics = "none"
+    with pytest.raises(WeightsError, match="fit it again"):
+        choose_head(model, "mine", encoder, config)
+    photo = scores.parent / "r0.png"
+    for command in (["score", photo], ["embed", photo, "--csv", tmp_path / "map.csv"]):
+        result = run(*command, "--head", "mine", "--model", model)
+        assert result.exit_code == 2, result.output
+        assert "fit it again" in result.output
+
+
+def test_a_head_for_another_view_than_the_models_is_refused(
+    model: Path, scores: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    encoder, config = load_encoder(copy)
+    tiles = dataclasses.replace(config, protocol=Protocol(short_side=96, crop=64, crops="tiles"))
+    save_encoder(copy, encoder, tiles)
+    result = probe(copy, "--dataset", scores, "--splits", 2, "--save-head", "mine")
+    assert result.exit_code == 2
+    assert "crops='five'" in result.output
+    assert (
+        "scores by Protocol(short_side=96, max_side=None, crop=64, crops='tiles'" in result.output
+    )
+    assert probe(copy, "--dataset", scores, "--splits", 2).exit_code == 0
+
+
+def test_figures_are_kept_where_the_head_cannot_be(
+    model: Path, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = shutil.copytree(model, tmp_path / "model", ignore=lambda *_: ["heads"])
+    arguments = ["--dataset", scores, "--splits", 2, "--save-head", "mine"]
+    out = tmp_path / "out.json"
+    (model / "heads").write_text("a file where a folder should be")
+    result = probe(model, *arguments, "--json", out)
+    assert result.exit_code == 2
+    assert "copy the model folder" in result.output
+    assert json.loads(out.read_text())["rows"]
+    out.unlink()
+    monkeypatch.setattr("shamisa_cli.heads.store.os.access", lambda path, mode: False)
+    result = probe(model, *arguments, "--json", out)
+    assert result.exit_code == 2
+    assert "permission denied" in result.output
+    assert not out.exists()  # refused before any work
+
+
 def test_a_head_of_dmos_keeps_its_own_direction(model: Path, scores: Path) -> None:
     turned = scores.parent / "turned.csv"
     rows = list(csv.reader(scores.open()))
@@ -296,6 +355,13 @@ def test_picture(model: Path, scores: Path, tmp_path: Path) -> None:
         (["--dataset", "{csv}", "--crops", "whole", "--save-head", "x"], "leave --crops out"),
         (["--dataset", "{csv},{csv}"], "--dataset has {csv} twice"),
         (["--dataset", "ladder", "--photos", "{empty}"], "0 photos; ladders need at least 5"),
+        (
+            ["--dataset", "{csv}", "--save-head", "x", "--with-ladder", "{empty}"],
+            "0 photos; ladders need at least 5",
+        ),
+        (["--dataset", "{csv}", "--head", "mine"], "--head is for --dataset ladder"),
+        (["--dataset", "{csv}", "--photos", "{empty}"], "--photos is for --dataset ladder"),
+        (["--dataset", "{csv}", "--ladder-gap", "2"], "--ladder-gap says nothing without"),
     ],
 )
 def test_usage_errors(

@@ -228,7 +228,7 @@ def test_a_model_that_is_not_whole_is_not_sent(
     else:
         (folder / "README.md").write_text("---\nlicense: [\n---\n# Mine\n")
     refused = run("push", folder, "me/tiny")
-    assert refused.exit_code == 1
+    assert refused.exit_code == (1 if damage in ("card", "latin") else 2)
     assert "Traceback" not in refused.output
     assert {
         "weights": "sha256",
@@ -266,7 +266,7 @@ def test_a_pulled_model_is_not_written_to(
     with pytest.raises(WeightsError, match="cp -rL"):
         save_head(found, load_head(folder, "toy"))
     probed = run("probe", "--dataset", few_scores, "--model", "me/tiny", "--save-head", "toy")
-    assert probed.exit_code == 1
+    assert probed.exit_code == 2
     assert "cp -rL" in probed.output
     assert (found / "heads" / "toy.safetensors").read_bytes() == whole
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import approx_fprime, minimize
 from sklearn.linear_model import Ridge
 
 from shamisa_cli.probing.differences import LadderTerm, ShortDifferences, ladder_differences
@@ -33,14 +33,17 @@ def _ladders(n: int = 12) -> Ladders:
     return Ladders(start + steps + noise, ("jpeg",) * n, tuple(Path(f"{i}") for i in range(n)))
 
 
-def _loss(v: np.ndarray, alpha: float, term: LadderTerm) -> float:
+Scored = tuple[torch.Tensor, torch.Tensor]
+
+
+def _loss(v: np.ndarray, alpha: float, term: LadderTerm, scored: Scored | None = None) -> float:
     """The formula of the module's docstring, by loops."""
-    features, scores = _scored()
+    features, scores = scored or _scored()
     w, b = v[:-1], v[-1]
     total = alpha * float(w @ w)
     for image, score in zip(features.double().numpy(), scores.double().numpy(), strict=True):
         total += sum((crop @ w + b - score) ** 2 for crop in image)
-    rows = 3 * len(scores)
+    rows = features.shape[1] * len(scores)
     pairs = [(ladder[i] - ladder[i + 1]) for ladder in term.ladders.features for i in range(4)]
     gaps = [term.gap] * len(pairs)
     if term.drop:
@@ -78,6 +81,24 @@ def test_with_ladders_it_is_the_minimum_of_the_stated_loss(
     elsewhere = torch.full((SIZE,), -3.0, dtype=torch.float64)
     again, _ = HeadFit(features, scores, ShortDifferences(term)).solve(0.7, start=elsewhere)
     torch.testing.assert_close(again, w)
+
+
+@pytest.mark.parametrize("seed", [9, 72, 83, 222])
+def test_the_minimum_is_found_where_plain_newton_turns_in_a_circle(seed: int) -> None:
+    """Differences of very unequal lengths; of these seeds whole steps never end."""
+    generator = torch.Generator().manual_seed(seed)
+    scored = torch.randn(4, 1, 5, generator=generator), 10 * torch.randn(4, generator=generator)
+    steps = torch.randn(2, 5, 5, generator=generator)
+    steps *= 10 ** (0.7 * torch.randn(2, 5, 1, generator=generator))
+    term = LadderTerm(Ladders(steps.cumsum(1), ("jpeg",) * 2, (Path("a"), Path("b"))), 10.0, 2.0)
+    found = np.append(*fit_head(*scored, 0.01, term))
+    lowest = _loss(found, 0.01, term, scored)
+    for way in (-1.0, 0.0, 1.0):
+        start = np.full(6, way)
+        oracle = minimize(_loss, start, args=(0.01, term, scored), options={"gtol": 1e-6})
+        assert lowest <= oracle.fun * (1 + 1e-6) + 1e-6
+    slope = approx_fprime(found, _loss, 1e-6, 0.01, term, scored)
+    assert np.abs(slope).max() < 1e-2
 
 
 def test_ladders_come_into_order_and_weight_0_changes_nothing() -> None:

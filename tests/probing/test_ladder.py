@@ -91,6 +91,12 @@ def test_ladders_of_photos(extractor: FeatureExtractor, photos: list[Path]) -> N
     assert kept.distortions == ladders.distortions[3:]
 
 
+def test_distorting_ahead_changes_nothing(extractor: FeatureExtractor, photos: list[Path]) -> None:
+    alone, ahead = (extract_ladders(photos, extractor, workers=workers) for workers in (0, 3))
+    assert torch.equal(alone.features, ahead.features)
+    assert alone.distortions == ahead.distortions == 2 * tuple(DISTORTIONS)
+
+
 def test_the_cache_gives_the_same_ladders(
     extractor: FeatureExtractor, encoder: Encoder, photos: list[Path], tmp_path: Path
 ) -> None:

@@ -86,14 +86,28 @@ def test_the_second_time_nothing_is_extracted(
 def test_an_interrupted_run_goes_on(
     extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, tmp_path: Path
 ) -> None:
-    whole = paths[3].read_bytes()
-    paths[3].write_bytes(whole[:100])
-    with pytest.raises(PhotoError, match=r"3\.png"):
-        extract_features(paths, extractor, cache=cache, workers=0)
+    done: list[int] = []
+
+    def stop(count: int) -> None:
+        done.append(count)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(paths, extractor, cache=cache, workers=0, progress=stop)
     assert len(_stored(tmp_path)) == 3
-    paths[3].write_bytes(whole)
     features = extract_features(paths, extractor, cache=cache)
     assert torch.equal(features, extract_features(paths, extractor))
+
+
+def test_all_that_cannot_be_read_are_named_once_the_others_are_done(
+    extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, tmp_path: Path
+) -> None:
+    for path in (paths[0], paths[2]):
+        path.write_bytes(b"no picture")
+    with pytest.raises(PhotoError, match=r"0\.png: .*\n.*2\.png: "):
+        extract_features(paths, extractor, cache=cache)
+    assert len(_stored(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("cached", [False, True])

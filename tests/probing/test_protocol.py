@@ -8,7 +8,8 @@ import torch
 from scipy import stats
 from sklearn.linear_model import Ridge
 
-from shamisa_cli.probing.protocol import evaluate, summarise
+from shamisa_cli.errors import UsageError
+from shamisa_cli.probing.protocol import SplitResult, evaluate, overall_alpha, summarise
 from shamisa_cli.probing.splits import random_splits
 
 ALPHAS = torch.tensor([1e-3, 1e-1, 1e1, 1e3], dtype=torch.float64)
@@ -44,6 +45,18 @@ def test_equals_a_plain_loop_with_scikit_learn() -> None:
         np.testing.assert_allclose(result.predictions, best[2], rtol=1e-6)
         wanted = stats.spearmanr(best[2], y[split.test.numpy()]).statistic
         assert result.measures["srcc"] == pytest.approx(wanted)
+
+
+def _result(validation: list[float]) -> SplitResult:
+    return SplitResult(1.0, np.array(validation), {}, torch.empty(0), np.empty(0))
+
+
+def test_a_split_that_says_nothing_of_the_strength_is_left_out() -> None:
+    nan = float("nan")
+    told = [_result([0.1, 0.5, 0.2, 0.3]), _result([0.2, 0.6, 0.1, nan])]
+    assert overall_alpha([*told, _result([nan] * 4)], ALPHAS) == overall_alpha(told, ALPHAS) == 1e-1
+    with pytest.raises(UsageError, match="all the same"):
+        overall_alpha([_result([nan] * 4)] * 2, ALPHAS)
 
 
 def test_test_scores_have_no_influence_on_predictions() -> None:

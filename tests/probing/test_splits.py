@@ -75,6 +75,13 @@ def test_official_parts_are_kept() -> None:
     ]
 
 
+def test_an_official_split_that_parts_a_reference_is_refused() -> None:
+    parts = ["train"] * 10 + ["val"] * 5 + ["test"] * 5
+    references = [str(i) for i in range(19)] + ["3"]
+    with pytest.raises(UsageError, match=r"reference 3 in both train and test.*--split random"):
+        official_split(parts, references)
+
+
 def test_official_split_without_validation_draws_it_from_training_by_reference() -> None:
     references = [f"r{i // 3}" for i in range(90)]
     parts = ["test" if i >= 60 else "train" for i in range(90)]

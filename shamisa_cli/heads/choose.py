@@ -1,0 +1,43 @@
+"""The head that goes with an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shamisa_cli.encoders.config import ModelConfig
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.store import encoder_digest
+from shamisa_cli.errors import WeightsError
+from shamisa_cli.heads.head import Head
+from shamisa_cli.heads.store import default_head, load_head
+
+
+def choose_head(folder: Path, name: str | None, encoder: Encoder, config: ModelConfig) -> Head:
+    """The head ``name`` of a model folder, or its default, if it was fitted on this encoder.
+
+    Parameters
+    ----------
+    folder : of the model that ``encoder`` and ``config`` were read from.
+
+    Raises
+    ------
+    UnknownNameError
+        if there is no head of that name, with near matches.
+    WeightsError
+        if its files are damaged; or if it is a head of another encoder: the model was trained on
+        since, or its pooling or statistics are others now.
+    """
+    head = load_head(folder, name or default_head(folder, config.default_head))
+    again = f"fit it again with: shamisa probe --model {folder} --save-head {head.info.name}"
+    features = encoder.feature_size * len(config.protocol.scales)
+    if head.info.features != features:
+        raise WeightsError(
+            f"head {head.info.name!r} of {folder} takes {head.info.features} features, the model "
+            f"gives {features}; {again}"
+        )
+    if head.info.encoder and head.info.encoder != encoder_digest(encoder):
+        raise WeightsError(
+            f"head {head.info.name!r} of {folder} was fitted before the model's weights or the "
+            f"making of its features changed; {again}"
+        )
+    return head
