@@ -11,7 +11,7 @@ from shamisa_cli.errors import WeightsError, near_matches
 from shamisa_cli.hub.cache import cache_folder, cached_file, cached_names
 from shamisa_cli.hub.names import SCHEME, HubName, parse_hub_name
 
-DEFAULT_MODEL = "fast"
+DEFAULT_MODEL = "resnet50"
 CONFIG_FILE = "config.json"
 """The file that tells that a folder holds a model."""
 

@@ -18,7 +18,7 @@ _LENGTH = 8
 def fingerprint(folder: Path, config: ModelConfig, protocol: Protocol, head: Head) -> str:
     """Eight hexadecimal digits that change with weights, config, protocol or head.
 
-    Device and precision are left out: they change a score by less than half a point. ``folder`` is
+    Device and precision are left out: they change a score by less than a point. ``folder`` is
     one that was loaded, which checks its weights.
     """
     digest = hashlib.sha256(folder_digest(folder).encode())

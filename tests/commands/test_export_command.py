@@ -199,6 +199,6 @@ def test_usage_errors(tiny_model: Path, arguments: list[str], message: str) -> N
 
 def test_an_unknown_model(tmp_path: Path) -> None:
     result = export("fasst", "--torch-export", tmp_path / "x.pt2")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "fast" in result.output
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shamisa_cli.encoders.names import bundled_folder, locate_model
+from shamisa_cli.encoders.names import DEFAULT_MODEL, bundled_folder, locate_model
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.hub.cache import cache_folder, cached_names
 from shamisa_cli.hub.names import HubName, parse_hub_name, require_hub_name
@@ -72,7 +72,9 @@ def test_other_folders_in_the_cache_are_passed_over(hub: object) -> None:
 
 
 def test_bundled_models_have_names() -> None:
-    assert locate_model("default") == locate_model("fast") == bundled_folder() / "fast"
+    assert locate_model("default") == bundled_folder() / DEFAULT_MODEL
+    for name in (DEFAULT_MODEL, "fast"):
+        assert locate_model(name) == bundled_folder() / name
 
 
 def test_an_unknown_name_lists_what_was_tried_and_what_is_near(
