@@ -16,11 +16,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shamisa_cli.cli import app
-from shamisa_cli.encoders.names import bundled_folder, bundled_models
+from shamisa_cli.encoders.names import bundled_models
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.exporting import files
 from shamisa_cli.exporting.graph import photo_crops
-from shamisa_cli.heads.store import list_heads
 from shamisa_cli.scoring import load
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"
@@ -102,12 +101,10 @@ def test_the_recipe_of_the_docs(
 
 
 @needs_onnx
-@pytest.mark.parametrize(
-    ("model", "head"),
-    [(m, h) for m in bundled_models() for h in list_heads(bundled_folder() / m)],
-)
-def test_every_bundled_head(model: str, head: str, tmp_path: Path) -> None:
-    result = export(model, "--head", head, "--onnx", tmp_path / "made.onnx")
+@pytest.mark.parametrize("model", bundled_models())
+def test_every_bundled_model(model: str, tmp_path: Path) -> None:
+    """By its default head; the graphs of its others differ in a vector and a few numbers."""
+    result = export(model, "--onnx", tmp_path / "made.onnx")
     assert result.exit_code == 0, result.output
 
 
