@@ -55,6 +55,11 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def system_reason(error: OSError) -> str:
+    """What the system says of a file that it refused."""
+    return error.strerror or first_line(error)
+
+
 def near_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Up to ``n`` names of ``known`` that resemble ``name``, best first, whatever their case."""
     by_folded = {k.casefold(): k for k in known}

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shamisa_cli.encoders.config import ModelConfig
-    from shamisa_cli.encoders.encoder import Encoder
     from shamisa_cli.heads.head import Head
     from shamisa_cli.probing.embed_options import EmbedOptions
     from shamisa_cli.probing.points import Points
@@ -77,7 +76,7 @@ def embed(**options: Any) -> None:
     check_options(asked)
     folder = locate_model(asked.model)
     encoder, config = load_encoder(folder)
-    head = _head(folder, encoder, config, asked)
+    head = _head(folder, config, asked)
     photos = [Path(path) for path in expand_paths(asked.paths, recursive=asked.recursive)]
     if asked.kind == "photos" and not photos:
         raise UsageError(f"no photos in {', '.join(asked.paths)}")
@@ -99,13 +98,13 @@ def embed(**options: Any) -> None:
         raise ShamisaError(f"{len(skipped)} photos could not be read; they are not on the map")
 
 
-def _head(folder: Path, encoder: Encoder, config: ModelConfig, asked: EmbedOptions) -> Head | None:
+def _head(folder: Path, config: ModelConfig, asked: EmbedOptions) -> Head | None:
     """What colours by score, if that is wanted."""
     if asked.colour != "score":
         return None
     from shamisa_cli.heads.choose import choose_head
 
-    return choose_head(folder, asked.head, encoder, config)
+    return choose_head(folder, asked.head, config)
 
 
 def _write(points: Points, places: NDArray[np.float64], model: str, asked: EmbedOptions) -> None:

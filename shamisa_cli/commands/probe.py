@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from shamisa_cli.encoders.config import ModelConfig, Protocol
+    from shamisa_cli.encoders.encoder import Encoder
     from shamisa_cli.probing.datasets.dataset import Dataset
     from shamisa_cli.probing.ladder import Ladders
     from shamisa_cli.probing.options import ProbeOptions
@@ -129,6 +130,7 @@ def _given(context: click.Context) -> list[str]:
 
 
 def _probe_datasets(asked: ProbeOptions) -> None:
+    from shamisa_cli.encoders.store import encoder_digest
     from shamisa_cli.probing.datasets.registry import open_dataset
     from shamisa_cli.probing.options import by_name
     from shamisa_cli.probing.outputs import print_tables, write_outputs
@@ -145,15 +147,18 @@ def _probe_datasets(asked: ProbeOptions) -> None:
         for name, dataset in fit_on.items()
     }
     ladder_photos = _ladder_photos(asked.with_ladder, asked) if asked.with_ladder else []
+    folder, encoder, config = _open_model(asked)
+    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
     rows: list[ReportRow] = []
     probed: list[Probed] = []
     heads: list[FittedHead] = []
 
     def keep_head(source: FeatureSource, one: Probed, features: Tensor) -> None:
         if asked.save_head and not heads:
-            heads.append(_make_head(source, one, features, ladder_photos, asked))
+            made = _make_head(source, one, features, ladder_photos, asked)
+            heads.append(made.of_encoder(digest))
 
-    for source in _sources(asked, datasets.values()):
+    for source in _sources(folder, encoder, config, asked, datasets.values()):
         take = partial(keep_head, source)
         some = probe_together(source, datasets, splits, list(test_on), asked.fr, take)
         probed += some[0]
@@ -161,24 +166,35 @@ def _probe_datasets(asked: ProbeOptions) -> None:
     print_tables(rows)
     write_outputs(rows, probed, heads[0] if heads else None, asked)
     for head in heads:
-        _save_head(head, asked)
+        _save_head(head, folder)
 
 
-def _sources(asked: ProbeOptions, datasets: Iterable[Dataset]) -> Iterator[FeatureSource]:
-    """The model, and the same backbone with random weights if that is wanted.
-
-    Refused are heads for another view of the photos than that which the model scores by.
-    """
+def _open_model(asked: ProbeOptions) -> tuple[Path, Encoder, ModelConfig]:
+    """The model's folder and what is in it; refused where a head could not be kept."""
     from shamisa_cli.encoders.names import locate_model
     from shamisa_cli.encoders.store import load_encoder
-    from shamisa_cli.errors import UsageError
     from shamisa_cli.heads.store import check_own_folder
-    from shamisa_cli.probing.source import make_source, random_encoder
 
     folder = locate_model(asked.model)
     if asked.save_head:
         check_own_folder(folder)
-    encoder, config = load_encoder(folder)
+    return folder, *load_encoder(folder)
+
+
+def _sources(
+    folder: Path,
+    encoder: Encoder,
+    config: ModelConfig,
+    asked: ProbeOptions,
+    datasets: Iterable[Dataset],
+) -> Iterator[FeatureSource]:
+    """The model, and the same backbone with random weights if that is wanted.
+
+    Refused are heads for another view of the photos than that which the model scores by.
+    """
+    from shamisa_cli.errors import UsageError
+    from shamisa_cli.probing.source import make_source, random_encoder
+
     protocol = _protocol(config, asked)
     if asked.save_head and protocol != config.protocol:
         raise UsageError(
@@ -211,18 +227,15 @@ def _make_head(
     ladder_photos: list[Path],
     asked: ProbeOptions,
 ) -> FittedHead:
-    from shamisa_cli.encoders.store import encoder_digest
     from shamisa_cli.probing.run import LadderOptions, make_head, make_head_with_ladders
 
     name = asked.save_head or ""
-    if asked.with_ladder:
-        ladders = _ladders(asked.with_ladder, ladder_photos, asked, source)
-        options = LadderOptions(asked.ladder_weight, asked.ladder_gap, asked.ladder_drop)
-        pristine = _pristine(ladders, source) if asked.calibrate else None
-        made = make_head_with_ladders(name, probed, features, ladders, options, pristine)
-    else:
-        made = make_head(name, probed, features)
-    return made.of_encoder(encoder_digest(source.encoder))
+    if not asked.with_ladder:
+        return make_head(name, probed, features)
+    ladders = _ladders(asked.with_ladder, ladder_photos, asked, source)
+    options = LadderOptions(asked.ladder_weight, asked.ladder_gap, asked.ladder_drop)
+    pristine = _pristine(ladders, source) if asked.calibrate else None
+    return make_head_with_ladders(name, probed, features, ladders, options, pristine)
 
 
 def _pristine(ladders: Ladders, source: FeatureSource) -> Tensor:
@@ -233,13 +246,12 @@ def _pristine(ladders: Ladders, source: FeatureSource) -> Tensor:
     return source.means(photos, say_skipped)[1]
 
 
-def _save_head(made: FittedHead, asked: ProbeOptions) -> None:
-    from shamisa_cli.encoders.names import locate_model
+def _save_head(made: FittedHead, folder: Path) -> None:
     from shamisa_cli.heads.store import save_head
     from shamisa_cli.probing.report import ladder_table
 
     info = made.head.info
-    path = save_head(locate_model(asked.model), made.head)
+    path = save_head(folder, made.head)
     click.echo(f"\nhead {info.name} on {info.n_images} images: {path}")
     if made.ladders is not None:
         median = made.measures["srcc"].median
@@ -272,8 +284,6 @@ def _ladders(
 
 
 def _probe_ladders(asked: ProbeOptions) -> None:
-    from shamisa_cli.encoders.names import locate_model
-    from shamisa_cli.encoders.store import load_encoder
     from shamisa_cli.heads.choose import choose_head
     from shamisa_cli.probing.joint import score_ladders
     from shamisa_cli.probing.outputs import write_ladder_outputs
@@ -282,9 +292,8 @@ def _probe_ladders(asked: ProbeOptions) -> None:
 
     folder = asked.photos or Path()
     photos = _ladder_photos(folder, asked)
-    model = locate_model(asked.model)
-    encoder, config = load_encoder(model)
-    head = choose_head(model, asked.head, encoder, config)
+    model, encoder, config = _open_model(asked)
+    head = choose_head(model, asked.head, config)
     source = make_source(config.name, encoder, _protocol(config, asked), asked)
     ladders = _ladders(folder, photos, asked, source)
     results = score_ladders(ladders, head.weight if head.info.higher_is_better else -head.weight)

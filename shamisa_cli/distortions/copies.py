@@ -14,7 +14,7 @@ from PIL import Image
 from shamisa_cli.distortions.composition import compose
 from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.distortions.variants import Plan, Variant, stream_of
-from shamisa_cli.errors import ShamisaError, UsageError, first_line
+from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.imaging.sheet import contact_sheet
 from shamisa_cli.seeds import generator
 
@@ -57,7 +57,7 @@ class CopyWriter:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             in_the_way = isinstance(error, (FileExistsError, NotADirectoryError))
-            why = "a file is in the way" if in_the_way else error.strerror or first_line(error)
+            why = "a file is in the way" if in_the_way else system_reason(error)
             raise UsageError(f"{folder}: {why}; choose another folder") from error
         if self.metadata.exists():
             raise ShamisaError(f"{self.metadata} exists already; choose another folder")

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
@@ -16,8 +15,8 @@ from shamisa_cli.encoders.pretrained import timm_architecture
 from shamisa_cli.encoders.weights import (
     SHARD_SIZE,
     WEIGHTS_FILE,
+    folder_digest,
     read_weights,
-    weights_digest,
     write_weights,
 )
 from shamisa_cli.errors import WeightsError
@@ -60,25 +59,20 @@ def save_encoder(
     folder: Path, encoder: Encoder, config: ModelConfig, shard_size: str = SHARD_SIZE
 ) -> None:
     """Write config.json and model.safetensors; floating-point weights are stored as fp16."""
-    write_weights(folder, _stored(encoder), shard_size)
-    config.save(folder / CONFIG_FILE)
-
-
-def encoder_digest(encoder: Encoder) -> str:
-    """SHA-256 (hexadecimal) of what a head is fitted to.
-
-    That is the weights as they are stored, and how features are made of them; two encoders of one
-    digest differ in their features by the rounding to fp16 at most.
-    """
-    facts = [to_mapping(encoder.preprocessing), encoder.pooling, encoder.statistics]
-    digest = hashlib.sha256(weights_digest(_stored(encoder)).encode())
-    digest.update(json.dumps(facts, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _stored(encoder: Encoder) -> dict[str, Tensor]:
-    """The weights as they are written: floating-point ones in fp16."""
-    return {
+    tensors = {
         key: (value.to(torch.float16) if value.is_floating_point() else value).cpu().contiguous()
         for key, value in encoder.backbone.state_dict().items()
     }
+    write_weights(folder, tensors, shard_size)
+    config.save(folder / CONFIG_FILE)
+
+
+def encoder_digest(folder: Path, config: ModelConfig) -> str:
+    """SHA-256 (hexadecimal) of what a head is fitted to: the weights, and what is made of them.
+
+    Cheap for a folder that was loaded, which checks its weights; see :func:`folder_digest`.
+    """
+    facts = [to_mapping(config.preprocessing), config.pooling, config.statistics]
+    digest = hashlib.sha256(folder_digest(folder).encode())
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()

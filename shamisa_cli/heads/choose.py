@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from shamisa_cli.encoders.config import ModelConfig
-from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.store import encoder_digest
 from shamisa_cli.errors import WeightsError
 from shamisa_cli.heads.head import Head
 from shamisa_cli.heads.store import default_head, load_head
 
 
-def choose_head(folder: Path, name: str | None, encoder: Encoder, config: ModelConfig) -> Head:
-    """The head ``name`` of a model folder, or its default, if it was fitted on this encoder.
+def choose_head(folder: Path, name: str | None, config: ModelConfig) -> Head:
+    """The head ``name`` of a model folder, or its default, if it was fitted on its encoder.
 
     Parameters
     ----------
-    folder : of the model that ``encoder`` and ``config`` were read from.
+    folder, config : of a model that was loaded.
 
     Raises
     ------
@@ -29,13 +28,13 @@ def choose_head(folder: Path, name: str | None, encoder: Encoder, config: ModelC
     """
     head = load_head(folder, name or default_head(folder, config.default_head))
     again = f"fit it again with: shamisa probe --model {folder} --save-head {head.info.name}"
-    features = encoder.feature_size * len(config.protocol.scales)
+    features = config.feature_size * len(config.protocol.scales)
     if head.info.features != features:
         raise WeightsError(
             f"head {head.info.name!r} of {folder} takes {head.info.features} features, the model "
             f"gives {features}; {again}"
         )
-    if head.info.encoder and head.info.encoder != encoder_digest(encoder):
+    if head.info.encoder and head.info.encoder != encoder_digest(folder, config):
         raise WeightsError(
             f"head {head.info.name!r} of {folder} was fitted before the model's weights or the "
             f"making of its features changed; {again}"

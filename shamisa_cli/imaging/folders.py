@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 
-from shamisa_cli.errors import PhotoError, ShamisaError, first_line
+from shamisa_cli.errors import PhotoError, ShamisaError, system_reason
 from shamisa_cli.imaging.formats import EXTENSIONS
 
 
@@ -129,14 +129,11 @@ def _is_folder(path: Path) -> bool | None:
         return None
     except OSError as error:
         raise PhotoError(
-            f"{path}: cannot be reached ({_why(error)}); check the permissions of the folders above"
+            f"{path}: cannot be reached ({system_reason(error)}); "
+            "check the permissions of the folders above"
         ) from error
 
 
 def _unlisted_error(folder: str | Path, error: OSError) -> PhotoError:
     mend = "check its permissions" if isinstance(error, PermissionError) else "check its disk"
-    return PhotoError(f"{folder}: this folder cannot be listed ({_why(error)}); {mend}")
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or first_line(error)
+    return PhotoError(f"{folder}: this folder cannot be listed ({system_reason(error)}); {mend}")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from shamisa_cli.errors import ShamisaError, first_line
+from shamisa_cli.errors import ShamisaError, system_reason
 
 
 class RunLog:
@@ -49,8 +49,9 @@ class RunLog:
         self.file.close()
 
     def _not_written(self, error: OSError) -> ShamisaError:
-        why = error.strerror or first_line(error)
-        return ShamisaError(f"{self.path}: cannot be written ({why}); make room, then --resume")
+        return ShamisaError(
+            f"{self.path}: cannot be written ({system_reason(error)}); make room, then --resume"
+        )
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

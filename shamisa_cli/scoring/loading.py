@@ -54,7 +54,7 @@ def load(
     """
     folder = locate_model(str(model))
     encoder, config = load_encoder(folder)
-    chosen = choose_head(folder, head, encoder, config)
+    chosen = choose_head(folder, head, config)
     protocol = adapt_protocol(
         config.protocol, short_side=short_side, max_side=max_side, native=native, crops=crops
     )

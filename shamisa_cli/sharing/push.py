@@ -90,8 +90,8 @@ def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
     WeightsError
         if a file is missing or damaged, or does not fit the others.
     """
-    encoder, config = load_encoder(folder)
-    heads = [choose_head(folder, name, encoder, config).info for name in list_heads(folder)]
+    _, config = load_encoder(folder)
+    heads = [choose_head(folder, name, config).info for name in list_heads(folder)]
     if config.default_head and config.default_head not in list_heads(folder):
         raise WeightsError(f"{folder}: its default head {config.default_head!r} is missing")
     return config, sorted(heads, key=lambda head: head.name != config.default_head)
