@@ -24,10 +24,10 @@ from shamisa_cli.graphs.source import GraphInputs
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distorted
 from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.pretraining.loop import Trainer
 from shamisa_cli.pretraining.objective import objective
-from shamisa_cli.pretraining.parallel import Ranks
 from shamisa_cli.pretraining.presets import resolve
+from shamisa_cli.training.loop import Trainer
+from shamisa_cli.training.parallel import Ranks
 
 
 def per_second(work: Callable[[], object], seconds: float, device: torch.device) -> float:

@@ -16,8 +16,8 @@ import time
 import torch
 from sklearn.linear_model import Ridge
 
-from shamisa_cli.probing.protocol import ALPHAS, crop_rows, evaluate
-from shamisa_cli.probing.splits import random_splits
+from shamisa_cli.evaluation.evaluate import ALPHAS, crop_rows, evaluate
+from shamisa_cli.evaluation.splits import random_splits
 
 CROPS = 5
 PLAIN_STRENGTHS = 5

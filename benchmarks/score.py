@@ -28,11 +28,11 @@ from sklearn.datasets import load_sample_image
 from torchvision.transforms.functional import pil_to_tensor
 
 import shamisa_cli
-from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.store import load_encoder, save_encoder
-from shamisa_cli.heads.head import Head, HeadInfo
-from shamisa_cli.heads.store import save_head
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.head import Head, HeadInfo
+from shamisa_cli.models.heads import save_head
+from shamisa_cli.models.store import load_encoder, save_encoder
 
 LARGE = (4000, 3000)
 WEB = (1024, 683)

@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_image
 
 import shamisa_cli
 from shamisa_cli.imaging.sheet import contact_sheet
-from shamisa_cli.probing.ladder import ladder_images
+from shamisa_cli.ladders.ladder import ladder_images
 from shamisa_cli.scoring.scorer import Scorer
 
 PHOTOS = ("china.jpg", "flower.jpg")

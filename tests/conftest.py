@@ -20,13 +20,13 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import MAX_FUNCTIONS, BatchMetadata
-from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.encoders.store import save_encoder
 from shamisa_cli.graphs.source import GraphInputs
-from shamisa_cli.heads.head import Head, HeadInfo
-from shamisa_cli.heads.store import save_head
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.head import Head, HeadInfo
+from shamisa_cli.models.heads import save_head
+from shamisa_cli.models.store import save_encoder
 
 
 @pytest.fixture(scope="session")

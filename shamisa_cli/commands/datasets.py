@@ -19,8 +19,8 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
     ctx.obj = root
     if ctx.invoked_subcommand is not None:
         return
-    from shamisa_cli.probing.datasets.check import state
-    from shamisa_cli.probing.datasets.registry import DATASETS, data_root
+    from shamisa_cli.datasets.check import state
+    from shamisa_cli.datasets.registry import DATASETS, data_root
 
     where = data_root(root)
     click.echo(f"{'name':<10} {'images':>6} {'refs':>4}  {'scores':<16} here")
@@ -50,9 +50,9 @@ def check(group_root: Path | None, name: str, root: Path | None, workers: int) -
     """Check that dataset NAME is complete and that every picture can be read."""
     from tqdm import tqdm
 
+    from shamisa_cli.datasets.check import unreadable
+    from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.errors import ShamisaError
-    from shamisa_cli.probing.datasets.check import unreadable
-    from shamisa_cli.probing.datasets.registry import open_dataset
 
     dataset = open_dataset(name, root or group_root)
     info = dataset.info
@@ -83,11 +83,11 @@ def pull(group_root: Path | None, name: str, root: Path | None, repository: str 
     """
     from tqdm import tqdm
 
+    from shamisa_cli.datasets.check import state
+    from shamisa_cli.datasets.pull import REPOSITORY, pull_dataset
+    from shamisa_cli.datasets.registry import data_root, dataset_info
     from shamisa_cli.errors import UsageError
     from shamisa_cli.hub.names import require_dataset_name
-    from shamisa_cli.probing.datasets.check import state
-    from shamisa_cli.probing.datasets.pull import REPOSITORY, pull_dataset
-    from shamisa_cli.probing.datasets.registry import data_root, dataset_info
 
     info = dataset_info(name)
     where = data_root(root or group_root)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shamisa_cli.encoders.config import ModelConfig
-    from shamisa_cli.heads.head import Head
-    from shamisa_cli.probing.embed_options import EmbedOptions
-    from shamisa_cli.probing.points import Points
+    from shamisa_cli.maps.options import EmbedOptions
+    from shamisa_cli.maps.points import Points
+    from shamisa_cli.models.config import ModelConfig
+    from shamisa_cli.models.head import Head
 
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 
@@ -33,7 +33,7 @@ METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
     help="So many photos at most, drawn at random.  [default: all; for ladders, 8]",
 )
 @click.option(
-    "--colour-by",
+    "--color-by",
     type=click.Choice(["distortion", "severity", "mos", "score"]),
     help="[default: mos for a dataset, distortion for ladders, score for photos]",
 )
@@ -46,7 +46,7 @@ METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--model", default="default", show_default=True, help="Model name or folder.")
-@click.option("--head", help="Head for --colour-by score.  [default: the model's]")
+@click.option("--head", help="Head for --color-by score.  [default: the model's]")
 @click.option("--plot", type=FILE, help="Write the map as a picture.")
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
 @source_options
@@ -61,15 +61,15 @@ def embed(**options: Any) -> None:
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
-    from shamisa_cli.encoders.names import locate_model
-    from shamisa_cli.encoders.store import load_encoder
     from shamisa_cli.errors import PhotoError, ShamisaError, UsageError
-    from shamisa_cli.probing.embed import gather_points
-    from shamisa_cli.probing.embed_options import EmbedOptions, check_options
-    from shamisa_cli.probing.points import score_points
-    from shamisa_cli.probing.progress import say_skipped
-    from shamisa_cli.probing.projection import project
-    from shamisa_cli.probing.source import make_source
+    from shamisa_cli.evaluation.frozen_encoder import make_source
+    from shamisa_cli.maps.gather import gather_points
+    from shamisa_cli.maps.options import EmbedOptions, check_options
+    from shamisa_cli.maps.points import score_points
+    from shamisa_cli.maps.projection import project
+    from shamisa_cli.models.names import locate_model
+    from shamisa_cli.models.store import load_encoder
+    from shamisa_cli.progress import say_skipped
     from shamisa_cli.scoring.inputs import expand_paths
 
     asked = EmbedOptions(**options)
@@ -99,18 +99,18 @@ def embed(**options: Any) -> None:
 
 
 def _head(folder: Path, config: ModelConfig, asked: EmbedOptions) -> Head | None:
-    """What colours by score, if that is wanted."""
-    if asked.colour != "score":
+    """What colors by score, if that is wanted."""
+    if asked.color != "score":
         return None
-    from shamisa_cli.heads.choose import choose_head
+    from shamisa_cli.models.choose import choose_head
 
     return choose_head(folder, asked.head, config)
 
 
 def _write(points: Points, places: NDArray[np.float64], model: str, asked: EmbedOptions) -> None:
     """The files that were asked for."""
-    from shamisa_cli.probing.embed import write_csv
-    from shamisa_cli.probing.embed_plot import plot_map
+    from shamisa_cli.maps.gather import write_csv
+    from shamisa_cli.maps.plot import plot_map
 
     what = f"{len(points.photos)} pictures"
     if asked.csv:
@@ -121,5 +121,5 @@ def _write(points: Points, places: NDArray[np.float64], model: str, asked: Embed
         if asked.kind == "ladder":
             what += f" made of {len(set(points.photos))} photos"
         title = f"{of}: {what} by the features of {model} ({METHODS[asked.method]})"
-        plot_map(points, places, asked.colour, title, asked.plot)
+        plot_map(points, places, asked.color, title, asked.plot)
         click.echo(f"{asked.plot}: a map of {what}")

@@ -18,16 +18,16 @@ from shamisa_cli.commands.shared import FILE
 def export(model: str, onnx: Path | None, torch_export: Path | None, head: str | None) -> None:
     """Write encoder and head of MODEL as one graph: crops in, scores from 0 to 100 out.
 
-    The graph takes any number of photos, normalises their crops itself, and is checked after
+    The graph takes any number of photos, normalizes their crops itself, and is checked after
     writing: its scores must be torch's to within 0.001. See docs/export.md.
 
     \b
     shamisa export default --onnx fast.onnx
     shamisa export ./runs/mine --head koniq --onnx mine.onnx --torch-export mine.pt2
     """
-    from shamisa_cli.exporting.describe import describe
-    from shamisa_cli.exporting.files import place_verified, save_onnx, save_torch_export, trace
-    from shamisa_cli.exporting.graph import make_graph, sample_crops
+    from shamisa_cli.models.export import place_verified, save_onnx, save_torch_export, trace
+    from shamisa_cli.models.export_facts import describe
+    from shamisa_cli.models.export_graph import make_graph, sample_crops
     from shamisa_cli.scoring import load
 
     _check_files(onnx, torch_export)
@@ -46,7 +46,7 @@ def export(model: str, onnx: Path | None, torch_export: Path | None, head: str |
 def _check_files(onnx: Path | None, torch_export: Path | None) -> None:
     """Refuse what cannot be written, before anything is computed."""
     from shamisa_cli.errors import UsageError
-    from shamisa_cli.exporting.files import check_onnx_installed
+    from shamisa_cli.models.export import check_onnx_installed
 
     if onnx is None and torch_export is None:
         raise UsageError("nothing to make: give --onnx FILE, --torch-export FILE, or both")

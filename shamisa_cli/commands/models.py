@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from shamisa_cli.heads.head import HeadInfo
-    from shamisa_cli.sharing.models import ModelRow
+    from shamisa_cli.models.head import HeadInfo
+    from shamisa_cli.models.listing import ModelRow
 
 RUNS = Path("runs")
 """Where `shamisa pretrain` writes unless told otherwise."""
@@ -26,8 +26,8 @@ def models(folders: tuple[Path, ...], as_json: bool) -> None:
     """
     import json
 
+    from shamisa_cli.models.listing import list_models
     from shamisa_cli.settings import to_mapping
-    from shamisa_cli.sharing.models import list_models
 
     rows = list_models(folders or ([RUNS] if RUNS.is_dir() else []))
     if as_json:

@@ -36,7 +36,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 @click.option("--epochs", type=float, help="Stop after so many passes over the photos.")
 @click.option("--budget", help="Stop after so much wall-clock time: 25m, 1h30m.")
 @click.option("--crop", help="Crop side, or a progression: 112:0.6,224.")
-@click.option("--optimiser", help="sgd, adamw or lars.")
+@click.option("--optimizer", help="sgd, adamw or lars.")
 @click.option("--lr", type=float, help="Peak learning rate.")
 @click.option("--accumulate", type=int, help="Mini-batches per step.")
 @click.option("--precision", help="auto, fp32 or bf16.")
@@ -71,10 +71,10 @@ def pretrain(
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     """
-    from shamisa_cli.pretraining.checkpoint import newest_config
-    from shamisa_cli.pretraining.parallel import is_first_process
     from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
     from shamisa_cli.pretraining.start import resolve_start
+    from shamisa_cli.training.checkpoint import newest_config
+    from shamisa_cli.training.parallel import is_first_process
 
     options = RunOptions(find_photos(photos), out, resume, save_every)
     resumed = newest_config(out / "checkpoints") if resume else None
@@ -95,10 +95,10 @@ def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
     """What measures a model folder on a dataset, and says so in a line."""
     from contextlib import nullcontext
 
-    from shamisa_cli.encoders.store import load_encoder
-    from shamisa_cli.probing.datasets.registry import open_dataset
-    from shamisa_cli.probing.run import choose_splits, probe_dataset
-    from shamisa_cli.probing.source import FeatureSource
+    from shamisa_cli.datasets.registry import open_dataset
+    from shamisa_cli.evaluation.frozen_encoder import FeatureSource
+    from shamisa_cli.evaluation.probe import choose_splits, probe_dataset
+    from shamisa_cli.models.store import load_encoder
 
     dataset = open_dataset(name, root)
     splits = choose_splits(dataset, 10, 0, "auto")
@@ -119,7 +119,7 @@ def _as_mapping(
     graphs: tuple[str, ...],
     no_graphs: tuple[str, ...],
     alpha: str | None,
-    optimiser: str | None,
+    optimizer: str | None,
     lr: float | None,
     **plain: Any,
 ) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _as_mapping(
     return {
         **given(**plain),
         "graphs": given(sources=sources, remove=list(no_graphs), alpha=alpha),
-        "optimiser": given(name=optimiser, lr=lr),
+        "optimizer": given(name=optimizer, lr=lr),
     }
 
 

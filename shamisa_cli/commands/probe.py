@@ -16,14 +16,15 @@ from shamisa_cli.commands.shared import FILE, FOLDER, source_options
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from shamisa_cli.encoders.config import ModelConfig, Protocol
+    from shamisa_cli.datasets.dataset import Dataset
+    from shamisa_cli.encoders.config import ViewingProtocol
     from shamisa_cli.encoders.encoder import Encoder
-    from shamisa_cli.probing.datasets.dataset import Dataset
-    from shamisa_cli.probing.ladder import Ladders
-    from shamisa_cli.probing.options import ProbeOptions
-    from shamisa_cli.probing.report import ReportRow
-    from shamisa_cli.probing.run import FittedHead, Probed
-    from shamisa_cli.probing.source import FeatureSource
+    from shamisa_cli.evaluation.frozen_encoder import FeatureSource
+    from shamisa_cli.evaluation.options import ProbeOptions
+    from shamisa_cli.evaluation.probe import FittedHead, Probed
+    from shamisa_cli.evaluation.report import ReportRow
+    from shamisa_cli.ladders.ladder import Ladders
+    from shamisa_cli.models.config import ModelConfig
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,7 +109,7 @@ def probe(context: click.Context, /, **options: Any) -> None:
     shamisa probe --dataset mine.csv --save-head mine      then: shamisa score --head mine
     shamisa probe --dataset ladder --photos ~/photos       needs no human scores
     """
-    from shamisa_cli.probing.options import ProbeOptions, check_ladder_options, check_options
+    from shamisa_cli.evaluation.options import ProbeOptions, check_ladder_options, check_options
 
     asked = ProbeOptions(**options)
     check_options(asked)
@@ -130,12 +131,12 @@ def _given(context: click.Context) -> list[str]:
 
 
 def _probe_datasets(asked: ProbeOptions) -> None:
-    from shamisa_cli.encoders.store import encoder_digest
-    from shamisa_cli.probing.datasets.registry import open_dataset
-    from shamisa_cli.probing.options import by_name
-    from shamisa_cli.probing.outputs import print_tables, write_outputs
-    from shamisa_cli.probing.run import choose_splits
-    from shamisa_cli.probing.together import probe_together
+    from shamisa_cli.datasets.registry import open_dataset
+    from shamisa_cli.evaluation.options import by_name
+    from shamisa_cli.evaluation.outputs import print_tables, write_outputs
+    from shamisa_cli.evaluation.probe import choose_splits
+    from shamisa_cli.evaluation.several_datasets import probe_together
+    from shamisa_cli.models.store import encoder_digest
 
     fit_on = by_name(open_dataset(name, asked.root) for name in asked.datasets)
     test_on = by_name(open_dataset(name, asked.root) for name in asked.test_on)
@@ -171,9 +172,9 @@ def _probe_datasets(asked: ProbeOptions) -> None:
 
 def _open_model(asked: ProbeOptions) -> tuple[Path, Encoder, ModelConfig]:
     """The model's folder and what is in it; refused where a head could not be kept."""
-    from shamisa_cli.encoders.names import locate_model
-    from shamisa_cli.encoders.store import load_encoder
-    from shamisa_cli.heads.store import check_own_folder
+    from shamisa_cli.models.heads import check_own_folder
+    from shamisa_cli.models.names import locate_model
+    from shamisa_cli.models.store import load_encoder
 
     folder = locate_model(asked.model)
     if asked.save_head:
@@ -193,7 +194,8 @@ def _sources(
     Refused are heads for another view of the photos than that which the model scores by.
     """
     from shamisa_cli.errors import UsageError
-    from shamisa_cli.probing.source import make_source, random_encoder
+    from shamisa_cli.evaluation.frozen_encoder import make_source
+    from shamisa_cli.models.store import random_encoder
 
     protocol = _protocol(config, asked)
     if asked.save_head and protocol != config.protocol:
@@ -215,7 +217,7 @@ def _sources(
         yield make_source(name, random_encoder(config, asked.seed), protocol, asked)
 
 
-def _protocol(config: ModelConfig, asked: ProbeOptions) -> Protocol:
+def _protocol(config: ModelConfig, asked: ProbeOptions) -> ViewingProtocol:
     """The model's own, or with the crops that are asked for."""
     return dataclasses.replace(config.protocol, crops=asked.crops or config.protocol.crops)
 
@@ -227,7 +229,7 @@ def _make_head(
     ladder_photos: list[Path],
     asked: ProbeOptions,
 ) -> FittedHead:
-    from shamisa_cli.probing.run import LadderOptions, make_head, make_head_with_ladders
+    from shamisa_cli.evaluation.probe import LadderOptions, make_head, make_head_with_ladders
 
     name = asked.save_head or ""
     if not asked.with_ladder:
@@ -240,15 +242,15 @@ def _make_head(
 
 def _pristine(ladders: Ladders, source: FeatureSource) -> Tensor:
     """Mean features of the ladders' photos as they are."""
-    from shamisa_cli.probing.progress import say_skipped
+    from shamisa_cli.progress import say_skipped
 
     photos = list(dict.fromkeys(ladders.photos))
     return source.means(photos, say_skipped)[1]
 
 
 def _save_head(made: FittedHead, folder: Path) -> None:
-    from shamisa_cli.heads.store import save_head
-    from shamisa_cli.probing.report import ladder_table
+    from shamisa_cli.evaluation.report import ladder_table
+    from shamisa_cli.models.heads import save_head
 
     info = made.head.info
     path = save_head(folder, made.head)
@@ -262,9 +264,9 @@ def _save_head(made: FittedHead, folder: Path) -> None:
 
 def _ladder_photos(folder: Path, asked: ProbeOptions) -> list[Path]:
     """Photos of ``folder`` to make ladders of; refused before any work if they are too few."""
+    from shamisa_cli.evaluation.options import check_ladder_photos
+    from shamisa_cli.evaluation.probe import draw
     from shamisa_cli.imaging.folders import list_photos
-    from shamisa_cli.probing.options import check_ladder_photos
-    from shamisa_cli.probing.run import draw
 
     photos = draw(list_photos(folder), asked.ladder_photos, asked.seed)
     check_ladder_photos(folder, len(photos))
@@ -275,8 +277,8 @@ def _ladders(
     folder: Path, photos: list[Path], asked: ProbeOptions, source: FeatureSource
 ) -> Ladders:
     """Ladders of those ``photos`` of ``folder`` that can be read, by the model's features."""
-    from shamisa_cli.probing.options import check_ladder_photos
-    from shamisa_cli.probing.progress import say_skipped
+    from shamisa_cli.evaluation.options import check_ladder_photos
+    from shamisa_cli.progress import say_skipped
 
     ladders = source.ladders(photos, asked.ladder_per_photo, asked.seed, unreadable=say_skipped)
     check_ladder_photos(folder, len(set(ladders.photos)))
@@ -284,11 +286,11 @@ def _ladders(
 
 
 def _probe_ladders(asked: ProbeOptions) -> None:
-    from shamisa_cli.heads.choose import choose_head
-    from shamisa_cli.probing.joint import score_ladders
-    from shamisa_cli.probing.outputs import write_ladder_outputs
-    from shamisa_cli.probing.report import ladder_table
-    from shamisa_cli.probing.source import make_source
+    from shamisa_cli.evaluation.frozen_encoder import make_source
+    from shamisa_cli.evaluation.outputs import write_ladder_outputs
+    from shamisa_cli.evaluation.report import ladder_table
+    from shamisa_cli.ladders.evaluate import score_ladders
+    from shamisa_cli.models.choose import choose_head
 
     folder = asked.photos or Path()
     photos = _ladder_photos(folder, asked)

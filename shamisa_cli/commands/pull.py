@@ -19,7 +19,7 @@ def pull(name: str) -> None:
     shamisa pull hf://timm/resnet50.a1_in1k  then: shamisa pretrain --init hf://timm/…
     """
     from shamisa_cli.hub.names import require_hub_name
-    from shamisa_cli.sharing.pull import pull_model
+    from shamisa_cli.models.pull import pull_model
 
     on_hub = require_hub_name(name)
     pulled = pull_model(on_hub)

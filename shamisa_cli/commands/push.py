@@ -27,10 +27,10 @@ def push(
     \b
     shamisa push runs/pretrain/model hf://me/my-model --private
     """
-    from shamisa_cli.encoders.names import locate_model
     from shamisa_cli.errors import UsageError
     from shamisa_cli.hub.names import require_hub_name
-    from shamisa_cli.sharing.push import push_model
+    from shamisa_cli.models.names import locate_model
+    from shamisa_cli.models.push import push_model
 
     on_hub = require_hub_name(name)
     if create_pr and on_hub.revision:

@@ -23,7 +23,7 @@ _SOURCE_OPTIONS = (
 
 
 def source_options(command: F) -> F:
-    """How features are made: the options of :class:`shamisa_cli.probing.source.SourceOptions`."""
+    """How features are made: the options of ``frozen_encoder.SourceOptions``."""
     for option in reversed(_SOURCE_OPTIONS):
         command = option(command)
     return command

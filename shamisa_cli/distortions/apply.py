@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from shamisa_cli.distortions.calibration import applied_native
 from shamisa_cli.distortions.registry import Distortion, Entry, get_distortion
+from shamisa_cli.distortions.severity import applied_native
 from shamisa_cli.errors import UsageError
 
 CPU_PIECE = 5

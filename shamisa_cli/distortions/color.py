@@ -1,4 +1,4 @@
-"""Colour: diffusion, shift of the green channel, two saturations (KADID-10k)."""
+"""Color: diffusion, shift of the green channel, two saturations (KADID-10k)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from shamisa_cli.distortions.colorspace import lab_to_rgb, rgb_to_grey, rgb_to_lab
+from shamisa_cli.distortions.colorspace import lab_to_rgb, rgb_to_gray, rgb_to_lab
 from shamisa_cli.distortions.convolution import gaussian_blur
 from shamisa_cli.distortions.draws import host_uniform, per_image
 
@@ -25,7 +25,7 @@ def color_diffusion(images: Tensor, native: Tensor, generator: torch.Generator) 
 def color_shift(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
     """Shift the green channel by ``native`` px in a direction drawn per image, near edges only.
 
-    The shifted channel is blended in by the smoothed gradient magnitude of the grey image, rescaled
+    The shifted channel is blended in by the smoothed gradient magnitude of the gray image, rescaled
     to [0, 1] in each image. The displacement is rounded to whole pixels; the border is replicated.
     """
     angle = host_uniform((len(native),), generator) * (2 * math.pi)
@@ -58,10 +58,10 @@ def color_saturation_2(images: Tensor, native: Tensor, generator: torch.Generato
 
 def _edge_weight(images: Tensor) -> Tensor:
     """(N, 1, H, W) in [0, 1]: forward-difference gradient magnitude, smoothed, rescaled."""
-    grey = rgb_to_grey(images)
-    squared = torch.zeros_like(grey)
-    squared[..., :, :-1] += grey.diff(dim=-1).square_()
-    squared[..., :-1, :] += grey.diff(dim=-2).square_()
+    gray = rgb_to_gray(images)
+    squared = torch.zeros_like(gray)
+    squared[..., :, :-1] += gray.diff(dim=-1).square_()
+    squared[..., :-1, :] += gray.diff(dim=-2).square_()
     edges = gaussian_blur(squared.sqrt_(), torch.full((len(images),), EDGE_SIGMA))
     low, high = edges.aminmax(dim=-1, keepdim=True)
     low, high = low.amin(-2, keepdim=True), high.amax(-2, keepdim=True)

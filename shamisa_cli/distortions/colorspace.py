@@ -27,7 +27,7 @@ _RGB_TO_SCALED_XYZ = _RGB_TO_XYZ / torch.tensor(_WHITE, dtype=torch.float64)[:, 
 _SCALED_XYZ_TO_RGB = torch.linalg.inv(_RGB_TO_SCALED_XYZ)
 _F_TO_LAB = torch.tensor([[0, 116, 0], [500, -500, 0], [0, 200, -200]], dtype=torch.float64)
 _LAB_TO_F = torch.linalg.inv(_F_TO_LAB)
-_GREY = (0.299, 0.587, 0.114)
+_GRAY = (0.299, 0.587, 0.114)
 _YCC_TO_RGB = torch.tensor(
     [[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], dtype=torch.float64
 )
@@ -35,14 +35,14 @@ _YCC_TO_RGB = torch.tensor(
 
 def rgb_to_lab(images: Tensor) -> Tensor:
     """sRGB (N, 3, H, W) in [0, 1] to CIELab: L* in [0, 100], a* and b* about ±100."""
-    scaled = _mix(_RGB_TO_SCALED_XYZ, _linearise(images))
+    scaled = _mix(_RGB_TO_SCALED_XYZ, _linearize(images))
     lab = _mix(_F_TO_LAB, _compress(scaled))
     lab[:, 0] -= 16
     return lab
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """CIELab (N, 3, H, W) to sRGB; colours outside the sRGB cube are clamped to [0, 1]."""
+    """CIELab (N, 3, H, W) to sRGB; colors outside the sRGB cube are clamped to [0, 1]."""
     ratios = _mix(_LAB_TO_F, lab).add_(16 / 116)  # L* + 16 is in all three
     linear = _mix(_SCALED_XYZ_TO_RGB, _expand(ratios))
     return _gamma(linear.clamp_(0, 1))
@@ -53,10 +53,10 @@ def ycc_to_rgb_offset(offsets: Tensor) -> Tensor:
     return _mix(_YCC_TO_RGB, offsets)
 
 
-def rgb_to_grey(images: Tensor) -> Tensor:
+def rgb_to_gray(images: Tensor) -> Tensor:
     """BT.601 luma (N, 1, H, W)."""
     red, green, blue = images.split(1, dim=1)
-    return red * _GREY[0] + green * _GREY[1] + blue * _GREY[2]
+    return red * _GRAY[0] + green * _GRAY[1] + blue * _GRAY[2]
 
 
 def _mix(matrix: Tensor, images: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def _mix(matrix: Tensor, images: Tensor) -> Tensor:
     return mixed.view(images.shape)
 
 
-def _linearise(images: Tensor) -> Tensor:
+def _linearize(images: Tensor) -> Tensor:
     """sRGB decoding (IEC 61966-2-1)."""
     knee = 0.04045
     high = _power_(images.clamp_min(knee).add_(0.055).div_(1.055), 2.4)

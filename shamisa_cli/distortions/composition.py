@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.distortions.apply import apply_entry
-from shamisa_cli.distortions.calibration import quantize_severity
 from shamisa_cli.distortions.registry import CATEGORIES, ENTRIES, ENTRIES_OF_CATEGORY
+from shamisa_cli.distortions.severity import quantize_severity
 
 SEVERITY_SCALE = 0.625
 """Standard deviation of u in λ = min(|u|, 1)."""

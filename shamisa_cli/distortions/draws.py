@@ -39,7 +39,7 @@ def uniform_like(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def host_uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Uniform draws in [0, 1) on the CPU: the few numbers (angles, colours) that plan a call."""
+    """Uniform draws in [0, 1) on the CPU: the few numbers (angles, colors) that plan a call."""
     return torch.rand(shape, generator=generator_for(torch.device("cpu"), generator))
 
 

@@ -43,9 +43,9 @@ def disk(disk_radius: int, radius: int) -> Tensor:
 
 
 def line(length: Tensor, angle: Tensor, radius: int) -> Tensor:
-    """Lines (N, 2·radius+1, 2·radius+1) of ``length`` px at ``angle`` radians, through the centre.
+    """Lines (N, 2·radius+1, 2·radius+1) of ``length`` px at ``angle`` radians, through the center.
 
-    A pixel weighs 1 minus its distance in px to the segment that joins the centres of the line's
+    A pixel weighs 1 minus its distance in px to the segment that joins the centers of the line's
     first and last pixel (at least 0), which is how MATLAB's ``fspecial('motion')`` smooths it.
     """
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)

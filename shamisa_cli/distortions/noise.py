@@ -18,7 +18,7 @@ def white_noise(images: Tensor, native: Tensor, generator: torch.Generator) -> T
 def white_noise_cc(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
     """Add Gaussian noise of variance ``native`` to Y, Cb and Cr (full-range BT.601).
 
-    The colour transform is linear, so the noise is transformed and the image is not.
+    The color transform is linear, so the noise is transformed and the image is not.
     """
     noise = normal_like(images, generator).mul_(per_image(native.sqrt(), images))
     return ycc_to_rgb_offset(noise).add_(images)

@@ -1,4 +1,4 @@
-"""Spatial: jitter, displaced patches, pixelation, quantisation, colour blocks (KADID-10k)."""
+"""Spatial: jitter, displaced patches, pixelation, quantization, color blocks (KADID-10k)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def non_eccentricity_patch(images: Tensor, native: Tensor, generator: torch.Gene
 
 
 def pixelate(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
-    """Nearest-neighbour shrinking by 0.95 − s^0.6 (s = ``native``) and enlarging back."""
+    """Nearest-neighbor shrinking by 0.95 − s^0.6 (s = ``native``) and enlarging back."""
     n, channels, height, width = images.shape
     factor = 0.95 - native.double() ** 0.6
     rows, columns = (_coarse_index(extent, factor) for extent in (height, width))
@@ -81,7 +81,7 @@ def quantization(images: Tensor, native: Tensor, generator: torch.Generator) -> 
 
 
 def color_block(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:
-    """Lay ``native`` squares of 32×32 px, each of one random colour, at random places."""
+    """Lay ``native`` squares of 32×32 px, each of one random color, at random places."""
     n, channels, height, width = images.shape
     counts = native.long()
     shape = (n, int(counts.max()))

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import torch
 
-from shamisa_cli.distortions.calibration import applied_native, quantize_severity
 from shamisa_cli.distortions.composition import Composition, sample_composition
 from shamisa_cli.distortions.registry import ENTRIES, get_entries
+from shamisa_cli.distortions.severity import applied_native, quantize_severity
 from shamisa_cli.seeds import generator
 
 

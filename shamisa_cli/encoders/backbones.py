@@ -37,7 +37,7 @@ def create_backbone(name: str) -> nn.Module:
     Parameters
     ----------
     name : timm name, such as ``resnet50``. Its weights are drawn from torch's generator; for
-        timm's own see :func:`~shamisa_cli.encoders.pretrained.load_pretrained`.
+        timm's own see :func:`~shamisa_cli.models.pretrained.load_pretrained`.
 
     Raises
     ------

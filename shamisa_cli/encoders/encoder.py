@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.backbones import create_backbone, earlier_channels, feature_size
-from shamisa_cli.encoders.config import ModelConfig, Pooling, Preprocessing, Statistics
+from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics
 from shamisa_cli.encoders.scene_statistics import SCENE_STATISTICS, scene_statistics
 
 
@@ -21,14 +21,14 @@ class Encoder(nn.Module):
     Parameters
     ----------
     backbone : timm model without classifier.
-    preprocessing : normalisation of its input.
+    preprocessing : normalization of its input.
     pooling : ``last``, as published: the backbone's own pooled features. ``stages``, ours: after
         those, mean and standard deviation over the picture of every channel of every earlier stage,
         each of these vectors of unit length. Early stages see noise, blur and blocks, which a
         short training leaves out of the last one. ``log_stages``, ours: the same vectors, each
         number on a logarithmic scale (:func:`log_scale`); h then has a length of about 3, not 1.
     statistics : ``none``, as published; or ``scene``, ours: after h, natural scene statistics of
-        luminance and colour, which are not part of the unit length.
+        luminance and color, which are not part of the unit length.
     """
 
     mean: Tensor
@@ -65,13 +65,6 @@ class Encoder(nn.Module):
     ) -> Encoder:
         """An encoder with random weights (drawn from torch's generator)."""
         return cls(create_backbone(backbone), preprocessing, pooling, statistics)
-
-    @classmethod
-    def from_config(cls, config: ModelConfig) -> Encoder:
-        """The encoder that ``config`` describes, with random weights."""
-        return cls.from_name(
-            config.backbone, config.preprocessing, config.pooling, config.statistics
-        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, d) float32 from crops x (N, 3, H, W), RGB in [0, 1]: h, then statistics."""
@@ -114,7 +107,7 @@ def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Projector(nn.Module):
-    """z = Linear → ReLU → Linear of h; with ``batch_norm``, normalised before and inside (§5)."""
+    """z = Linear → ReLU → Linear of h; with ``batch_norm``, normalized before and inside (§5)."""
 
     def __init__(
         self, feature_size: int, hidden: int = 3072, out: int = 768, *, batch_norm: bool = False
@@ -127,5 +120,5 @@ class Projector(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, h: Tensor) -> Tensor:
-        """z (N, out) from h (N, d); not normalised."""
+        """z (N, out) from h (N, d); not normalized."""
         return self.layers(h)

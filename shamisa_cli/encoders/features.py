@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from shamisa_cli.encoders.config import Protocol
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.fold import fold_batch_norm
 from shamisa_cli.encoders.mixed import to_mixed_precision
@@ -54,7 +54,7 @@ class FeatureExtractor:
     def __init__(
         self,
         encoder: Encoder,
-        protocol: Protocol,
+        protocol: ViewingProtocol,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
@@ -146,7 +146,7 @@ class FeatureExtractor:
 
 
 def _for_inference(
-    encoder: Encoder, protocol: Protocol, device: torch.device, bf16: bool
+    encoder: Encoder, protocol: ViewingProtocol, device: torch.device, bf16: bool
 ) -> Encoder:
     """A copy of ``encoder``: folded, channels last, and mixed in precision if ``bf16``."""
     example = torch.rand(2, 3, protocol.crop, protocol.crop, generator=torch.Generator())
@@ -174,5 +174,5 @@ def _check_any_size(encoder: Encoder, example: Tensor) -> None:
 
 
 def _autocast(device: torch.device, bf16: bool) -> AbstractContextManager[object]:
-    """Normalisations and softmax stay in float32 under autocast; the large products do not."""
+    """Normalizations and softmax stay in float32 under autocast; the large products do not."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()

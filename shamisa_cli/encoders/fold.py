@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it, for inference.
+"""Batch normalization folded into the convolution before it, for inference.
 
 With fixed statistics y = γ·(Wx + b − μ)/√(σ² + ε) + β is itself a convolution with other weights:
 one pass over memory less for each layer.
@@ -24,8 +24,8 @@ M = TypeVar("M", bound=nn.Module)
 def fold_batch_norm(model: M, example: Tensor) -> M:
     """A copy of ``model`` in eval mode with the same outputs and fewer layers.
 
-    Which normalisation follows which convolution is seen by running ``example`` once, so that
-    nothing is guessed from names. An activation inside the normalisation (timm's
+    Which normalization follows which convolution is seen by running ``example`` once, so that
+    nothing is guessed from names. An activation inside the normalization (timm's
     ``BatchNormAct2d``) stays in its place. If the outputs for ``example`` then differ (an
     architecture that uses a convolution's output twice), nothing is folded.
 
@@ -48,7 +48,7 @@ def fold_batch_norm(model: M, example: Tensor) -> M:
 
 
 def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:
-    """Names (convolution, normalisation): each runs once, and the one reads the other's output."""
+    """Names (convolution, normalization): each runs once, and the one reads the other's output."""
     runs: list[str] = []
     outputs: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept so that its id stays taken
     reads: dict[str, str] = {}
@@ -79,5 +79,5 @@ def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:
 
 
 def _without_statistics(norm: nn.BatchNorm2d) -> nn.Module:
-    """What a normalisation does besides normalising."""
+    """What a normalization does besides normalizing."""
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

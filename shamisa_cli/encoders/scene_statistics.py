@@ -3,13 +3,13 @@
 Photos of the natural world, once divided by their local contrast, have values whose distribution
 hardly depends on what they show; noise, blur and compression change its shape. Mittal, Moorthy and
 Bovik, "No-Reference Image Quality Assessment in the Spatial Domain", IEEE Transactions on Image
-Processing 21(12), 2012, describe these values, and the products of neighbours, by generalised
+Processing 21(12), 2012, describe these values, and the products of neighbors, by generalized
 Gaussian distributions fitted by moments, at two scales. That is done here, with three changes.
 Shapes and spreads are given as logarithms, so that all features have about the same range and a
 linear regressor can use them as they are; the spreads have a floor, so that pictures without
-contrast stay finite; and beside luminance there are two opponent colours, as in Zhang, Zhang and
+contrast stay finite; and beside luminance there are two opponent colors, as in Zhang, Zhang and
 Bovik, "A Feature-Enriched Completely Blind Image Quality Evaluator", IEEE Transactions on Image
-Processing 24(8), 2015, without which shifted and faded colours go unseen.
+Processing 24(8), 2015, without which shifted and faded colors go unseen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SCENE_STATISTICS = 72
-"""Features of a crop: 18 of luminance; and at half size 18 of luminance and of two colours each."""
+"""Features of a crop: 18 of luminance; and at half size 18 of luminance and of two colors each."""
 
 _TAPS = 7
 _SIGMA = 7 / 6
@@ -30,13 +30,13 @@ _CONTRAST = 1 / 255
 """C of the paper, for luminance in [0, 1]: keeps flat places from being divided by zero."""
 
 _FLOOR = 0.01
-"""Added to variances and deviations of normalised luminance (about 0.2) before the logarithm."""
+"""Added to variances and deviations of normalized luminance (about 0.2) before the logarithm."""
 
 _SMALL = 1e-4
 """A product counts as above or below zero by as much as it exceeds this: in flat places the sign is
 rounding's own, and would differ between machines."""
 
-_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+_NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """(dy, dx) of the products: along rows, along columns, and both diagonals."""
 
 _KNOTS = 1024
@@ -45,8 +45,8 @@ _KNOTS = 1024
 def scene_statistics(x: Tensor) -> Tensor:
     """(N, 72) float32 from crops ``x`` (N, 3, H, W), RGB in [0, 1], H and W at least 4.
 
-    Of luminance; then, averaged over squares of 2×2 px, of luminance and of both opponent colours:
-    of the normalised map log shape and log variance; of the products of neighbours in each of four
+    Of luminance; then, averaged over squares of 2×2 px, of luminance and of both opponent colors:
+    of the normalized map log shape and log variance; of the products of neighbors in each of four
     directions log shape, mean, log spread below and log spread above zero.
     """
     with torch.autocast(x.device.type, enabled=False):
@@ -65,7 +65,7 @@ def luminance(x: Tensor) -> Tensor:
 def opponents(x: Tensor) -> tuple[Tensor, Tensor]:
     """Yellow-blue and red-green, (N, H, W) each, of RGB (N, 3, H, W).
 
-    The Gaussian colour model of Geusebroek et al., "Color invariance", IEEE Transactions on Pattern
+    The Gaussian color model of Geusebroek et al., "Color invariance", IEEE Transactions on Pattern
     Analysis and Machine Intelligence 23(12), 2001.
     """
     r, g, b = x.unbind(1)
@@ -74,9 +74,9 @@ def opponents(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def map_statistics(y: Tensor) -> Tensor:
     """(N, 18) of one map (N, H, W); see :func:`scene_statistics`."""
-    v = normalised(y)
+    v = normalized(y)
     parts = [gaussian_fit(v)]
-    for dy, dx in _NEIGHBOURS:
+    for dy, dx in _NEIGHBORS:
         height, width = v.shape[1] - dy, v.shape[2] - abs(dx)
         left = max(0, -dx)
         here = v[:, :height, left : left + width]
@@ -85,7 +85,7 @@ def map_statistics(y: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def normalised(y: Tensor) -> Tensor:
+def normalized(y: Tensor) -> Tensor:
     """(y − μ) / (σ + C) with mean and deviation under a Gaussian window of 7×7 px (eq. 1-3).
 
     ``y`` is (N, H, W) in a range of 1; at the border its edge is repeated. Values are about ±1.
@@ -99,7 +99,7 @@ def normalised(y: Tensor) -> Tensor:
 
 
 def gaussian_fit(v: Tensor) -> Tensor:
-    """(N, 2): log shape and log variance of the generalised Gaussian of each map (eq. 4).
+    """(N, 2): log shape and log variance of the generalized Gaussian of each map (eq. 4).
 
     ``v`` is (N, H, W). The shape s, in [0.2, 10], has (E|v|)²/E[v²] = ρ(s), :func:`moment_ratio`.
     """
@@ -112,7 +112,7 @@ def gaussian_fit(v: Tensor) -> Tensor:
 def asymmetric_fit(v: Tensor) -> Tensor:
     """(N, 4): log shape, mean, log spread below and above zero, of each map of ``v`` (N, H, W).
 
-    The asymmetric generalised Gaussian of eq. 7-10, by moments (Lasmar, Stitou and Berthoumieu,
+    The asymmetric generalized Gaussian of eq. 7-10, by moments (Lasmar, Stitou and Berthoumieu,
     "Multiscale skewed heavy tailed model for texture analysis", ICIP 2009): with γ = σ_l / σ_r the
     shape has R = (E|v|)²/E[v²] · (γ³+1)(γ+1)/(γ²+1)² = ρ(shape), and the mean of the fitted
     distribution is (σ_r − σ_l)·√ρ.

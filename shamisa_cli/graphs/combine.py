@@ -67,11 +67,6 @@ class GraphCombination(nn.Module):
         self.alpha_mode = alpha
         self.mixture: Mixture | None = None
 
-    @property
-    def uses_crops(self) -> bool:
-        """Whether any source looks at pixels."""
-        return any(self._source(name).uses_crops for name in self.names)
-
     def prepare(self, feature_size: int, generator: torch.Generator) -> None:
         """Make every parameter, of the sources and of α, once before training."""
         for name in self.names:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def squared_distances(x: Tensor) -> Tensor:
-    """‖x_i − x_j‖² for every pair of rows, by the Gram matrix of the centred rows.
+    """‖x_i − x_j‖² for every pair of rows, by the Gram matrix of the centered rows.
 
     Distances do not change when the mean row is subtracted, but the cancellation in
     ‖x_i‖² + ‖x_j‖² − 2·x_i·x_j does: features of unit length, almost equal, keep their digits.
@@ -20,8 +20,8 @@ def squared_distances(x: Tensor) -> Tensor:
     Tensor
         (N, N), symmetric, ≥ 0, with a zero diagonal.
     """
-    centred = x - x.mean(0)
-    gram = centred @ centred.T
+    centered = x - x.mean(0)
+    gram = centered @ centered.T
     norms = gram.diagonal()
     squared = norms[:, None] + norms[None, :] - 2 * gram
     squared = (squared + squared.T) / 2

@@ -29,15 +29,12 @@ class GraphInputs:
     metadata : what the engine did to each.
     h : (N, d) float32, unit-length representations, detached.
     z : (N, D) float32, embeddings, detached.
-    crops : (N, 3, side, side) float32 in [0, 1], for sources with ``uses_crops``; else None may
-        stand here, since several devices would have to send each other pixels that nobody reads.
     """
 
     layout: BatchLayout
     metadata: BatchMetadata
     h: Tensor
     z: Tensor
-    crops: Tensor | None = None
 
 
 class GraphSource(nn.Module):
@@ -47,11 +44,9 @@ class GraphSource(nn.Module):
     ----------
     coeff : the default coefficient c ≥ 0 of this source in A = Σ α_g c_g A_g (method.md §4). With 0
         the source has no graph and no share of α, only its auxiliary loss.
-    uses_crops : whether the source reads ``GraphInputs.crops``.
     """
 
     coeff: ClassVar[float] = 1.0
-    uses_crops: ClassVar[bool] = False
 
     def prepare(self, feature_size: int, generator: torch.Generator) -> None:
         """Make parameters that need the size d of h; called once, before training.

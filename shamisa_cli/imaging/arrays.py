@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from shamisa_cli.errors import PhotoError
-from shamisa_cli.imaging.colour import to_srgb
+from shamisa_cli.imaging.color import to_srgb
 
 
 def photo_from_array(array: np.ndarray) -> Image.Image:
@@ -14,7 +14,7 @@ def photo_from_array(array: np.ndarray) -> Image.Image:
 
     Parameters
     ----------
-    array : (H, W) or (H, W, C) with C = 1 (grey), 3 (RGB) or 4 (RGBA, laid over white); uint8,
+    array : (H, W) or (H, W, C) with C = 1 (gray), 3 (RGB) or 4 (RGBA, laid over white); uint8,
         uint16 (65535 is white) or floats in [0, 1].
 
     Raises

@@ -1,7 +1,7 @@
 """Where the scorer looks: crops of a photo at several scales, in one fixed order (method.md §6).
 
 A *place* is a pair of fractions of the free room, (x, y) in [0, 1]²: (0, 0) is the top left corner,
-(½, ½) the centre. The same places are looked at at every scale.
+(½, ½) the center. The same places are looked at at every scale.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Place = tuple[float, float]
 Kind = Literal["five", "whole", "tiles"]
 
 FIVE: tuple[Place, ...] = ((0.5, 0.5), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
-"""Centre and four corners."""
+"""Center and four corners."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CropPlan:
 
     Attributes
     ----------
-    kind : ``five``: centre and corners. ``tiles``: a grid, row by row, that covers the photo with
+    kind : ``five``: center and corners. ``tiles``: a grid, row by row, that covers the photo with
         as few crops as can do it. ``whole``: everything as one crop.
     side : px of the square crops. What lies outside the photo is filled by reflection, so that no
         crop (nor the whole) has a side under it.

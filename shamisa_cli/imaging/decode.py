@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from shamisa_cli.errors import PhotoError, first_line
-from shamisa_cli.imaging.colour import to_srgb
+from shamisa_cli.imaging.color import to_srgb
 from shamisa_cli.imaging.folders import folder_error
 from shamisa_cli.imaging.formats import open_photo
 from shamisa_cli.imaging.resample import averaging_factor, viewing_size
@@ -75,7 +75,7 @@ def decode_photo(
     short_side: int | None = None,
     max_side: int | None = None,
 ) -> Decoded:
-    """Read one photo: EXIF orientation, colour profile, depth and transparency are seen to.
+    """Read one photo: EXIF orientation, color profile, depth and transparency are seen to.
 
     Parameters
     ----------

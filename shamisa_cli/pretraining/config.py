@@ -10,7 +10,7 @@ from shamisa_cli.encoders.backbones import DEFAULT_BACKBONE
 from shamisa_cli.encoders.config import Pooling, Statistics
 from shamisa_cli.imaging.pool import VIEWS
 from shamisa_cli.pretraining.objective import ObjectiveWeights
-from shamisa_cli.pretraining.schedule import parse_crop, parse_duration
+from shamisa_cli.training.schedule import parse_crop, parse_duration
 
 
 def _check_range(config: Any, low: float, *names: str, above: bool = False) -> None:
@@ -27,7 +27,7 @@ def _check_range(config: Any, low: float, *names: str, above: bool = False) -> N
 class ProjectorConfig:
     """Sizes of the projector (method.md §3).
 
-    ``batch_norm`` puts batch normalisation before and inside it: ``auto`` does so exactly when
+    ``batch_norm`` puts batch normalization before and inside it: ``auto`` does so exactly when
     training starts from random weights, where the published projector collapses (method.md §5).
     """
 
@@ -109,7 +109,7 @@ class PretrainConfig:
     crop : crop side, px; or several with the share of the run at which each ends: ``112:0.6,224``.
     steps, epochs, budget : the run ends at whichever is given (``budget`` is wall-clock: ``25m``);
         with none of them, after one epoch.
-    accumulate : mini-batches per optimiser step.
+    accumulate : mini-batches per optimizer step.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -129,7 +129,7 @@ class PretrainConfig:
     batch: BatchLayout = field(default_factory=BatchLayout)
     photos: PhotosConfig = field(default_factory=PhotosConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    optimizer: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     graphs: GraphsConfig = field(default_factory=GraphsConfig)
@@ -152,7 +152,7 @@ class PretrainConfig:
 
     @property
     def projector_batch_norm(self) -> bool:
-        """Whether the projector is batch-normalised, ``auto`` decided."""
+        """Whether the projector is batch-normalized, ``auto`` decided."""
         if self.projector.batch_norm == "auto":
             return self.init == "random"
         return self.projector.batch_norm == "on"

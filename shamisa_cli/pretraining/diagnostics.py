@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def effective_rank(rows: Tensor) -> float:
-    """exp of the entropy of the normalised singular values of centred ``rows`` (n, d).
+    """exp of the entropy of the normalized singular values of centered ``rows`` (n, d).
 
     Roy & Vetterli, "The effective rank", EUSIPCO 2007. In
     1 … min(n, d); it falls towards 1 when training collapses.
     """
-    centred = rows.detach().float() - rows.detach().float().mean(0)
-    singular = torch.linalg.svdvals(centred)
+    centered = rows.detach().float() - rows.detach().float().mean(0)
+    singular = torch.linalg.svdvals(centered)
     share = singular / singular.sum().clamp_min(torch.finfo(singular.dtype).tiny)
     entropy = -(share * share.clamp_min(torch.finfo(share.dtype).tiny).log()).sum()
     return float(entropy.exp())

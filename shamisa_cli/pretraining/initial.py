@@ -7,10 +7,10 @@ from typing import Any
 from shamisa_cli.encoders.backbones import create_backbone
 from shamisa_cli.encoders.config import Preprocessing
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.names import CONFIG_FILE, locate_model
-from shamisa_cli.encoders.pretrained import imagenet_folder, load_pretrained, timm_architecture
-from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.errors import UsageError
+from shamisa_cli.models.names import CONFIG_FILE, locate_model
+from shamisa_cli.models.pretrained import imagenet_folder, load_pretrained, timm_architecture
+from shamisa_cli.models.store import load_encoder
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.settings import from_mapping, to_mapping
 

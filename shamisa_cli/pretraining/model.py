@@ -16,12 +16,12 @@ from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
 from shamisa_cli.graphs.source import GraphInputs
 from shamisa_cli.pretraining.batches import global_order
-from shamisa_cli.pretraining.checkpoint import Checkpoint
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
 from shamisa_cli.pretraining.initial import initial_encoder, resumed_encoder
 from shamisa_cli.pretraining.objective import LossTerms, objective
-from shamisa_cli.pretraining.parallel import Ranks, gather_rows
 from shamisa_cli.seeds import derived_seed, generator
+from shamisa_cli.training.checkpoint import Checkpoint
+from shamisa_cli.training.parallel import Ranks, gather_rows
 
 GRAPHS = 4
 """The random stream of the graph sources' parameters (see ``batches`` for those of a step)."""
@@ -106,8 +106,7 @@ def forward_loss(
     if not bool(torch.isfinite(h).all()):
         raise FloatingPointError("the representations are not finite")
     z = model.projector(h)
-    pixels = all_crops(crops, layout, ranks) if model.graphs.uses_crops else None
-    inputs = GraphInputs(layout, metadata.to(h.device), h.detach(), z.detach(), pixels)
+    inputs = GraphInputs(layout, metadata.to(h.device), h.detach(), z.detach())
     combined = model.graphs(inputs)
     auxiliary = model.graphs.auxiliary_losses(h, inputs)
     views = layout.view.to(h.device)

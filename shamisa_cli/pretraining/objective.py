@@ -17,19 +17,19 @@ from shamisa_cli.graphs.graph import Graph
 
 @dataclass(frozen=True)
 class ObjectiveWeights:
-    """Published weights; ``regulariser`` is the size of the negative factor of Σ A²."""
+    """Published weights; ``regularizer`` is the size of the negative factor of Σ A²."""
 
     variance: float = 11.976
     invariance: float = 88.369
     covariance: float = 57.212
-    regulariser: float = 0.0342
+    regularizer: float = 0.0342
 
 
 @dataclass(frozen=True)
 class LossTerms:
     """The objective of one step and what it is made of, all scalars.
 
-    L_inv = invariance + auxiliary + regulariser, and
+    L_inv = invariance + auxiliary + regularizer, and
     total = w.variance·variance + w.invariance·L_inv + w.covariance·covariance.
     ``auxiliary`` is the sum of the graph sources' own losses.
     """
@@ -39,7 +39,7 @@ class LossTerms:
     variance: Tensor
     covariance: Tensor
     auxiliary: Tensor
-    regulariser: Tensor
+    regularizer: Tensor
 
 
 def objective(
@@ -67,9 +67,9 @@ def objective(
             "variance": variance(z, views),
             "covariance": covariance(z, views),
             "auxiliary": sum(auxiliary.values(), start=z.new_zeros(())),
-            "regulariser": regulariser(graph, weights.regulariser),
+            "regularizer": regularizer(graph, weights.regularizer),
         }
-        l_inv = terms["invariance"] + terms["auxiliary"] + terms["regulariser"]
+        l_inv = terms["invariance"] + terms["auxiliary"] + terms["regularizer"]
         total = (
             weights.variance * terms["variance"]
             + weights.invariance * l_inv
@@ -106,14 +106,14 @@ def covariance(z: Tensor, views: Tensor) -> Tensor:
     """Σ_views (1/D)·Σ_{a≠b} Cov_ab(z)², ≥ 0; Cov is unbiased, over the nodes of a view."""
     terms = []
     for part in _by_view(z, views):
-        centred = part - part.mean(0)
-        cov = centred.T @ centred / (len(part) - 1)
+        centered = part - part.mean(0)
+        cov = centered.T @ centered / (len(part) - 1)
         off_diagonal = cov.square().sum() - cov.diagonal().square().sum()
         terms.append(off_diagonal / z.shape[1])
     return torch.stack(terms).sum()
 
 
-def regulariser(graph: Graph, weight: float) -> Tensor:
+def regularizer(graph: Graph, weight: float) -> Tensor:
     """−weight·Σ A_ij² over the full symmetric matrix, each undirected edge twice; ≤ 0.
 
     It keeps A from vanishing when α is learned.

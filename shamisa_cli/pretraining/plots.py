@@ -19,7 +19,7 @@ from shamisa_cli.imaging.sheet import contact_sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TERMS = ("total", "invariance", "variance", "covariance", "auxiliary", "regulariser")
+TERMS = ("total", "invariance", "variance", "covariance", "auxiliary", "regularizer")
 GRAPHS = {
     "alpha": "α, share of each graph source",
     "edges": "edges of each graph",

@@ -32,7 +32,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "batch": {"tiny_batches": 6, "references": 3, "groups": 2, "levels": 3},
         "pooling": "log_stages",
         "statistics": "scene",
-        "optimiser": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.02, "clip_norm": 1.0},
+        "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.02, "clip_norm": 1.0},
         "schedule": {"name": "cosine", "warmup_steps": 100},
         "photos": {"flip": True, "scale": (0.5, 1.0)},
         "projector": {"hidden": 1024, "out": 512},

@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
-from shamisa_cli.encoders.store import save_encoder
 from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.imaging.pool import PhotoPool
-from shamisa_cli.pretraining.checkpoint import Checkpoint, checkpoints, load_checkpoint
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.store import save_encoder
 from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.pretraining.log import read_log
-from shamisa_cli.pretraining.loop import Finished, Trainer
-from shamisa_cli.pretraining.parallel import join_ranks, leave_ranks
 from shamisa_cli.pretraining.photos import check_photos, photo_facts
 from shamisa_cli.pretraining.plots import batch_sheet, plot_run
 from shamisa_cli.pretraining.start import decide_init
-from shamisa_cli.pretraining.tensorboard import tensorboard_writer
 from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkpoint
+from shamisa_cli.training.log import read_log
+from shamisa_cli.training.loop import Finished, Trainer
+from shamisa_cli.training.parallel import join_ranks, leave_ranks
+from shamisa_cli.training.tensorboard import tensorboard_writer
 
 RESUMABLE = (
     "steps",
@@ -37,7 +37,7 @@ RESUMABLE = (
     "pooling",
     "statistics",
 )
-"""Keys that a resumed run may change, beside the optimiser's ``lr`` and ``clip_norm``."""
+"""Keys that a resumed run may change, beside the optimizer's ``lr`` and ``clip_norm``."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,9 @@ def _checkpoint(config: PretrainConfig, options: RunOptions) -> Checkpoint | Non
 def _identity(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that would make it another run."""
     kept = {key: value for key, value in config.items() if key not in RESUMABLE}
-    optimiser = config["optimiser"].items()
+    optimizer = config["optimizer"].items()
     del kept["init"]  # decide_init compares it, once auto is decided
-    return {**kept, "optimiser": {k: v for k, v in optimiser if k not in ("lr", "clip_norm")}}
+    return {**kept, "optimizer": {k: v for k, v in optimizer if k not in ("lr", "clip_norm")}}
 
 
 def _begin(trainer: Trainer, options: RunOptions, say: Callable[[str], None]) -> None:

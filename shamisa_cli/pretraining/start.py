@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shamisa_cli.encoders.pretrained import imagenet_folder
 from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.models.pretrained import imagenet_folder
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.presets import resolve
 

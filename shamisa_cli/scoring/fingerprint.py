@@ -7,15 +7,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from shamisa_cli.encoders.config import ModelConfig, Protocol
-from shamisa_cli.encoders.weights import folder_digest
-from shamisa_cli.heads.head import Head
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.head import Head
+from shamisa_cli.models.weights import folder_digest
 from shamisa_cli.settings import to_mapping
 
 _LENGTH = 8
 
 
-def fingerprint(folder: Path, config: ModelConfig, protocol: Protocol, head: Head) -> str:
+def fingerprint(folder: Path, config: ModelConfig, protocol: ViewingProtocol, head: Head) -> str:
     """Eight hexadecimal digits that change with weights, config, protocol or head.
 
     Device and precision are left out: they change a score by less than a point. ``folder`` is

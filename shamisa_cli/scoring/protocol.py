@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from shamisa_cli.encoders.config import Protocol
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import UsageError
 
 
 def adapt_protocol(
-    protocol: Protocol,
+    protocol: ViewingProtocol,
     *,
     short_side: int | None = None,
     max_side: int | None = None,
     native: bool = False,
     crops: Literal["five", "whole"] | None = None,
-) -> Protocol:
+) -> ViewingProtocol:
     """``protocol`` with another viewing size, or other crops.
 
     Parameters

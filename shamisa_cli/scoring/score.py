@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shamisa_cli.heads.head import HeadInfo
+from shamisa_cli.models.head import HeadInfo
 
 COLUMNS = (
     "path",

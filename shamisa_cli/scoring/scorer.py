@@ -14,7 +14,6 @@ from torch import Tensor
 
 from shamisa_cli.encoders.features import CropBatches, FeatureExtractor
 from shamisa_cli.errors import PhotoError, UsageError
-from shamisa_cli.heads.head import Head
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import photo_from_array
 from shamisa_cli.imaging.decode import (
@@ -25,6 +24,7 @@ from shamisa_cli.imaging.decode import (
     upright_srgb,
 )
 from shamisa_cli.imaging.resample import resize
+from shamisa_cli.models.head import Head
 from shamisa_cli.scoring.score import FAILED, Score
 
 Photo = str | Path | Image.Image | np.ndarray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shamisa_cli.heads.head import HeadInfo
+from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.scoring.score import Score
 
 TABLE_HEADER = f"{'score':>6}  {'photo':>11}  {'looked at':>11}  path"

@@ -165,7 +165,7 @@ def test_a_sheet_that_could_not_be_written_is_refused_before_any_copy(
         (tmp_path / "nofolder" / "s.png", "there is no folder"),
         (tmp_path / "s", "ends in .png"),
         (tmp_path / "s.txt", "ends in .png"),
-        (tmp_path / "s.xbm", "ends in .png"),  # known to Pillow, but not for colours
+        (tmp_path / "s.xbm", "ends in .png"),  # known to Pillow, but not for colors
     ):
         result = run(photo, "--out", out, "--sheet", sheet)
         assert result.exit_code == 2, result.output

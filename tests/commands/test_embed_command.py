@@ -103,9 +103,9 @@ def test_a_dataset_by_human_score(tiny_model: Path, scores: Path, tmp_path: Path
     assert all(float(row["mos"]) == 60 - int(Path(row["path"]).stem) for row in some)
 
 
-@pytest.mark.parametrize("colour", ["distortion", "severity", "score"])
-def test_ladders(tiny_model: Path, photos: Path, tmp_path: Path, colour: str) -> None:
-    arguments = ["--dataset", "ladder", "--photos", photos, "--sample", 1, "--colour-by", colour]
+@pytest.mark.parametrize("color", ["distortion", "severity", "score"])
+def test_ladders(tiny_model: Path, photos: Path, tmp_path: Path, color: str) -> None:
+    arguments = ["--dataset", "ladder", "--photos", photos, "--sample", 1, "--color-by", color]
     arguments += ["--features-cache", tmp_path.parent / "ladders"]
     result = embed(
         tiny_model, *arguments, "--plot", tmp_path / "m.svg", "--csv", tmp_path / "m.csv"
@@ -115,10 +115,10 @@ def test_ladders(tiny_model: Path, photos: Path, tmp_path: Path, colour: str) ->
     assert len(rows) == 24 * 5
     assert [row["distortion"] for row in rows[::5]] == list(DISTORTIONS)
     assert [float(row["severity"]) for row in rows[:5]] == [0, 0.25, 0.5, 0.75, 1]
-    assert ("score" in rows[0]) == (colour == "score")
+    assert ("score" in rows[0]) == (color == "score")
     drawn = (tmp_path / "m.svg").read_text()
-    assert ("<!-- gaussian blur -->" in drawn) == (colour == "distortion")
-    assert ("<!-- severity λ -->" in drawn) == (colour == "severity")
+    assert ("<!-- gaussian blur -->" in drawn) == (color == "distortion")
+    assert ("<!-- severity λ -->" in drawn) == (color == "severity")
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_ladders(tiny_model: Path, photos: Path, tmp_path: Path, colour: str) ->
         (["{photos}"], "nothing to make"),
         (["{photos}", "--photos", "x", "--plot", "m.png"], "go together"),
         (["--dataset", "ladder", "--plot", "m.png"], "go together"),
-        (["{photos}", "--colour-by", "mos", "--plot", "m.png"], "can be coloured by score"),
-        (["--dataset", "x", "--colour-by", "severity", "--plot", "m.png"], "by mos or score"),
+        (["{photos}", "--color-by", "mos", "--plot", "m.png"], "can be colored by score"),
+        (["--dataset", "x", "--color-by", "severity", "--plot", "m.png"], "by mos or score"),
         (["--dataset", "clve", "--plot", "m.png"], "Did you mean clive"),
         (["--dataset", "ladder", "--photos", "{photos}", "--head", "x", "--csv", "m"], "--head is"),
         (["{photos}", "--plot", "m.xyz"], "names no picture format"),

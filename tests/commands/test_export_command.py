@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shamisa_cli.cli import app
-from shamisa_cli.encoders.names import bundled_models
 from shamisa_cli.errors import ShamisaError
-from shamisa_cli.exporting import files
-from shamisa_cli.exporting.graph import photo_crops
+from shamisa_cli.models import export as files
+from shamisa_cli.models.export_graph import photo_crops
+from shamisa_cli.models.names import bundled_models
 from shamisa_cli.scoring import load
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"

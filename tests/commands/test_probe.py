@@ -16,17 +16,18 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from shamisa_cli.cli import app
-from shamisa_cli.encoders.config import ModelConfig, Preprocessing, Protocol
+from shamisa_cli.datasets.dataset import Dataset
+from shamisa_cli.encoders.config import Preprocessing, ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.encoders.store import load_encoder, save_encoder
 from shamisa_cli.errors import WeightsError
-from shamisa_cli.heads.choose import choose_head
-from shamisa_cli.heads.head import Head, HeadInfo
-from shamisa_cli.heads.store import list_heads, load_head, save_head
+from shamisa_cli.evaluation.frozen_encoder import FeatureSource
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.probing.datasets.dataset import Dataset
-from shamisa_cli.probing.source import FeatureSource, random_encoder
+from shamisa_cli.models.choose import choose_head
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.head import Head, HeadInfo
+from shamisa_cli.models.heads import list_heads, load_head, save_head
+from shamisa_cli.models.store import load_encoder, random_encoder, save_encoder
 
 N_PHOTOS, N_LEVELS = 10, 3
 
@@ -37,7 +38,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(5)
         encoder = Encoder.from_name("test_resnet")
-    protocol = Protocol(short_side=96, crop=64)
+    protocol = ViewingProtocol(short_side=96, crop=64)
     config = ModelConfig(
         "tiny", "test_resnet", encoder.feature_size, default_head="mine", protocol=protocol
     )
@@ -242,13 +243,16 @@ def test_a_head_for_another_view_than_the_models_is_refused(
 ) -> None:
     copy = shutil.copytree(model, tmp_path / "model")
     encoder, config = load_encoder(copy)
-    tiles = dataclasses.replace(config, protocol=Protocol(short_side=96, crop=64, crops="tiles"))
+    tiles = dataclasses.replace(
+        config, protocol=ViewingProtocol(short_side=96, crop=64, crops="tiles")
+    )
     save_encoder(copy, encoder, tiles)
     result = probe(copy, "--dataset", scores, "--splits", 2, "--save-head", "mine")
     assert result.exit_code == 2
     assert "crops='five'" in result.output
     assert (
-        "scores by Protocol(short_side=96, max_side=None, crop=64, crops='tiles'" in result.output
+        "scores by ViewingProtocol(short_side=96, max_side=None, crop=64, crops='tiles'"
+        in result.output
     )
     assert probe(copy, "--dataset", scores, "--splits", 2).exit_code == 0
 
@@ -265,7 +269,7 @@ def test_figures_are_kept_where_the_head_cannot_be(
     assert "copy the model folder" in result.output
     assert json.loads(out.read_text())["rows"]
     out.unlink()
-    monkeypatch.setattr("shamisa_cli.heads.store.os.access", lambda path, mode: False)
+    monkeypatch.setattr("shamisa_cli.models.heads.os.access", lambda path, mode: False)
     result = probe(model, *arguments, "--json", out)
     assert result.exit_code == 2
     assert "permission denied" in result.output

@@ -1,4 +1,4 @@
-"""Colour distortions against slow versions from their definitions (scikit-image, SciPy)."""
+"""Color distortions against slow versions from their definitions (scikit-image, SciPy)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def truncated_gaussian(plane: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def test_lab_agrees_with_scikit_image_and_comes_back() -> None:
-    """Every colour of a 33³ lattice: L*, a*, b* to 1e-3, and the way back to 2e-5."""
+    """Every color of a 33³ lattice: L*, a*, b* to 1e-3, and the way back to 2e-5."""
     axis = np.linspace(0, 1, 33)
     lattice = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, 33, -1, 3)
     images = torch.from_numpy(lattice).float().permute(0, 3, 1, 2)
@@ -91,9 +91,9 @@ def test_color_shift(
         down = round(amount * math.sin(2 * math.pi * turn))
         right = round(amount * math.cos(2 * math.pi * turn))
         for image, original in zip(images, originals, strict=True):
-            grey = original @ [0.299, 0.587, 0.114]
-            dx = np.diff(grey, axis=1, append=grey[:, -1:])
-            dy = np.diff(grey, axis=0, append=grey[-1:])
+            gray = original @ [0.299, 0.587, 0.114]
+            dx = np.diff(gray, axis=1, append=gray[:, -1:])
+            dy = np.diff(gray, axis=0, append=gray[-1:])
             edges = truncated_gaussian(np.hypot(dx, dy), 4.0)
             edges = (edges - edges.min()) / (edges.max() - edges.min())
             shifted = ndimage.shift(original[..., 1], (down, right), order=0, mode="nearest")

@@ -13,7 +13,6 @@ from scipy import stats
 from torch import Tensor
 
 from shamisa_cli.distortions.apply import apply_distortion
-from shamisa_cli.distortions.calibration import quantize_severity
 from shamisa_cli.distortions.composition import (
     Composition,
     CompositionGroup,
@@ -22,6 +21,7 @@ from shamisa_cli.distortions.composition import (
     sample_severities,
 )
 from shamisa_cli.distortions.registry import CATEGORIES, ENTRIES, ENTRIES_OF_CATEGORY
+from shamisa_cli.distortions.severity import quantize_severity
 
 N = 3000
 ALPHA = 1e-4

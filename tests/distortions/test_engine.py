@@ -68,7 +68,7 @@ def alone(image: Tensor, metadata: BatchMetadata, b: int, c: int, level: int) ->
 @given(st.integers(0, 10_000))
 @settings(max_examples=6, deadline=None)
 def test_sharing_equals_one_image_at_a_time(references: Tensor, seed: int) -> None:
-    """Without draws. Float rounding may tip a value over a rounding edge of a codec or quantiser:
+    """Without draws. Float rounding may tip a value over a rounding edge of a codec or quantizer:
     up to 1 % of the values may differ by more than 1e-3, and no crop's mean by more than 2e-3."""
     metadata = metadata_of(seed, without=DRAWING)
     crops = distort_batch(references, metadata, LAYOUT, seeded(0))
@@ -90,8 +90,8 @@ def test_a_function_that_draws_is_applied_to_its_own_crops(references: Tensor) -
     functions = torch.full_like(metadata.functions, -1)
     functions[..., 0] = noise
     metadata = BatchMetadata(functions, metadata.severities, torch.zeros_like(metadata.varying))
-    grey = torch.full((LAYOUT.n_references, 3, 64, 64), 0.5)
-    crops = distort_batch(grey, metadata, LAYOUT, seeded(1))[LAYOUT.n_references :]
+    gray = torch.full((LAYOUT.n_references, 3, 64, 64), 0.5)
+    crops = distort_batch(gray, metadata, LAYOUT, seeded(1))[LAYOUT.n_references :]
     levels = metadata.node_varying_severity(LAYOUT)[LAYOUT.n_references :]
     by_strength = crops.var(dim=(1, 2, 3)).argsort()
     assert torch.equal(levels[by_strength], levels.sort().values)

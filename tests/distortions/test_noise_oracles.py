@@ -38,7 +38,7 @@ def distorted(photo: Tensor) -> Callable[[str, float], np.ndarray]:
 
 
 def assert_white_gaussian(noise: np.ndarray, variance: float) -> None:
-    """Zero mean, the variance to 1 %, Gaussian to the fourth moment, neighbours uncorrelated."""
+    """Zero mean, the variance to 1 %, Gaussian to the fourth moment, neighbors uncorrelated."""
     n = noise.size
     assert abs(noise.mean()) < 4 * np.sqrt(variance / n)
     assert noise.var() == pytest.approx(variance, rel=0.01)
@@ -102,7 +102,7 @@ def test_impulse_noise_hits_channels_independently(photo: Tensor, distorted: Res
     "name", ["white_noise", "white_noise_cc", "impulse_noise", "multiplicative_noise"]
 )
 def test_images_of_a_batch_get_noise_of_their_own(name: str) -> None:
-    grey = torch.full((2, 3, 64, 64), 0.5)
+    gray = torch.full((2, 3, 64, 64), 0.5)
     native = torch.full((2,), DISTORTIONS[name].levels[4])
-    one, two = DISTORTIONS[name].apply(grey, native, torch.Generator().manual_seed(0))
+    one, two = DISTORTIONS[name].apply(gray, native, torch.Generator().manual_seed(0))
     assert not torch.equal(one, two)

@@ -62,7 +62,7 @@ def test_refuses_an_unknown_name_with_near_matches() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean gaussian_blur"):
         get_distortion("gausian_blur")
     with pytest.raises(UnknownNameError, match="quantization"):
-        get_entries("quantisation")
+        get_entries("quantization")
 
 
 def test_entries_go_by_distortion_or_by_sign() -> None:

@@ -113,7 +113,7 @@ def test_color_block(
 
 
 def nearest(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The pixel whose square holds the centre of each new pixel, in exact fractions."""
+    """The pixel whose square holds the center of each new pixel, in exact fractions."""
     y, x = (
         [math.floor(Fraction(2 * i + 1, 2) * old / new) for i in range(new)]
         for old, new in zip(image.shape[:2], (height, width), strict=True)
@@ -131,7 +131,7 @@ def test_pixelate_is_nearest_down_and_up(at_levels: AtLevels, originals: np.ndar
 
 
 def test_quantization(at_levels: AtLevels, originals: np.ndarray) -> None:
-    """The nearest of n evenly spaced levels; at a tie either neighbour will do."""
+    """The nearest of n evenly spaced levels; at a tie either neighbor will do."""
     for count, images in zip(
         DISTORTIONS["quantization"].levels, at_levels("quantization"), strict=True
     ):

@@ -26,7 +26,7 @@ def test_the_stated_feature_size_is_the_real_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_convnext"])
-def test_h_is_of_unit_length_and_normalises_its_input(name: str) -> None:
+def test_h_is_of_unit_length_and_normalizes_its_input(name: str) -> None:
     encoder = Encoder.from_name(name).eval()
     x = torch.rand(3, 3, 64, 64)
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -39,9 +39,9 @@ def test_h_is_of_unit_length_and_normalises_its_input(name: str) -> None:
 
 def _stage_vectors(encoder: Encoder, x: torch.Tensor) -> list[torch.Tensor]:
     """The pooled last stage, then mean and deviation of each earlier one; each of unit length."""
-    normalised = (x - encoder.mean) / encoder.std
-    vectors = [encoder.backbone(normalised)]
-    for stage in encoder.backbone.forward_intermediates(normalised)[1][:-1]:
+    normalized = (x - encoder.mean) / encoder.std
+    vectors = [encoder.backbone(normalized)]
+    for stage in encoder.backbone.forward_intermediates(normalized)[1][:-1]:
         flat = stage.flatten(2)
         vectors += [flat.mean(2), flat.std(2, correction=0)]
     return [vector / vector.norm(dim=1, keepdim=True) for vector in vectors]

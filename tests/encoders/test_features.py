@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import pil_to_tensor
 
-from shamisa_cli.encoders.config import Protocol
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.resample import limit_short_side, rescale
+from shamisa_cli.models.store import load_encoder
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def encoder(tiny_model: object) -> Encoder:
 
 @pytest.fixture(scope="module")
 def extractor(encoder: Encoder) -> FeatureExtractor:
-    return FeatureExtractor(encoder, Protocol(), "cpu", "fp32")
+    return FeatureExtractor(encoder, ViewingProtocol(), "cpu", "fp32")
 
 
 def plain_features(
@@ -72,7 +72,7 @@ def test_company_and_order_leave_no_trace(
     encoder: Encoder, large: list[Image.Image], precision: str, photos_per_pass: int
 ) -> None:
     """Bit for bit; three a pass is how accelerators work, with the last pass filled up."""
-    extractor = FeatureExtractor(encoder, Protocol(), "cpu", precision)
+    extractor = FeatureExtractor(encoder, ViewingProtocol(), "cpu", precision)
     extractor.photos_per_pass = photos_per_pass
     alone = [extractor.features(photo) for photo in large]
     together = list(extractor.features_many(large))
@@ -83,7 +83,7 @@ def test_company_and_order_leave_no_trace(
 
 
 def test_whole_photos_of_different_sizes(encoder: Encoder, large: list[Image.Image]) -> None:
-    extractor = FeatureExtractor(encoder, Protocol(crops="whole"), "cpu", "fp32")
+    extractor = FeatureExtractor(encoder, ViewingProtocol(crops="whole"), "cpu", "fp32")
     for features in extractor.features_many(large):
         assert features.shape == (1, extractor.size)
     photo = large[3]
@@ -95,15 +95,17 @@ def test_whole_photos_of_different_sizes(encoder: Encoder, large: list[Image.Ima
 
 def test_tiles_of_one_crop_are_the_crop(encoder: Encoder, sample_photos: list[Image.Image]) -> None:
     photo = sample_photos[0].resize((448, 448))
-    native = Protocol(short_side=None, crops="tiles")
+    native = ViewingProtocol(short_side=None, crops="tiles")
     tiles = FeatureExtractor(encoder, native, "cpu", "fp32").features(photo)
-    five = FeatureExtractor(encoder, Protocol(), "cpu", "fp32").features(photo)
+    five = FeatureExtractor(encoder, ViewingProtocol(), "cpu", "fp32").features(photo)
     assert tiles.shape == (4, five.shape[1])
     torch.testing.assert_close(tiles, five[1:], rtol=0, atol=1e-6)  # 2 × 2 tiles are the corners
 
 
 def test_tiles_are_cut_only_when_they_are_used(encoder: Encoder) -> None:
-    extractor = FeatureExtractor(encoder, Protocol(short_side=None, crops="tiles"), "cpu", "fp32")
+    extractor = FeatureExtractor(
+        encoder, ViewingProtocol(short_side=None, crops="tiles"), "cpu", "fp32"
+    )
     batches = iter(extractor.crops(Image.new("RGB", (2240, 2240))))
     first = next(batches)
     assert [len(crops) for crops in first] == [5, 5]
@@ -112,19 +114,19 @@ def test_tiles_are_cut_only_when_they_are_used(encoder: Encoder) -> None:
 
 def test_the_encoder_is_not_changed(encoder: Encoder, large: list[Image.Image]) -> None:
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    FeatureExtractor(encoder, Protocol(), "cpu", "bf16").features(large[0])
+    FeatureExtractor(encoder, ViewingProtocol(), "cpu", "bf16").features(large[0])
     after = encoder.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_bf16_is_near_fp32(sample_photos: list[Image.Image]) -> None:
-    """A backbone without normalisation by random statistics, which would blow rounding up."""
+    """A backbone without normalization by random statistics, which would blow rounding up."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = Encoder.from_name("convnext_atto")
     exact, rounded = (
-        FeatureExtractor(encoder, Protocol(), "cpu", precision).features(sample_photos[0])
+        FeatureExtractor(encoder, ViewingProtocol(), "cpu", precision).features(sample_photos[0])
         for precision in ("fp32", "bf16")
     )
     assert float((exact - rounded).norm(dim=1).max()) < 0.02
@@ -132,7 +134,9 @@ def test_bf16_is_near_fp32(sample_photos: list[Image.Image]) -> None:
 
 
 def test_too_large_for_one_crop(encoder: Encoder) -> None:
-    extractor = FeatureExtractor(encoder, Protocol(short_side=None, crops="whole"), "cpu", "fp32")
+    extractor = FeatureExtractor(
+        encoder, ViewingProtocol(short_side=None, crops="whole"), "cpu", "fp32"
+    )
     with pytest.raises(PhotoError, match="--crops five"):
         extractor.crops(Image.new("RGB", (5000, 4000)))
 
@@ -140,15 +144,15 @@ def test_too_large_for_one_crop(encoder: Encoder) -> None:
 def test_a_backbone_of_fixed_size_cannot_see_a_photo_whole() -> None:
     encoder = Encoder.from_name("vit_tiny_patch16_224")
     with pytest.raises(UsageError, match="--crops five"):
-        FeatureExtractor(encoder, Protocol(crops="whole"), "cpu", "fp32")
-    assert FeatureExtractor(encoder, Protocol(), "cpu", "fp32").size == 2 * 192
+        FeatureExtractor(encoder, ViewingProtocol(crops="whole"), "cpu", "fp32")
+    assert FeatureExtractor(encoder, ViewingProtocol(), "cpu", "fp32").size == 2 * 192
 
 
 def test_unknown_precision_and_device(encoder: Encoder) -> None:
     with pytest.raises(UsageError, match="fp16"):
-        FeatureExtractor(encoder, Protocol(), "cpu", "fp16")
+        FeatureExtractor(encoder, ViewingProtocol(), "cpu", "fp16")
     with pytest.raises(UsageError, match="tpu"):
-        FeatureExtractor(encoder, Protocol(), "tpu", "fp32")
+        FeatureExtractor(encoder, ViewingProtocol(), "tpu", "fp32")
 
 
 def test_the_photo_is_not_changed(extractor: FeatureExtractor, large: list[Image.Image]) -> None:

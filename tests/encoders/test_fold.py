@@ -1,4 +1,4 @@
-"""Folding normalisation into convolutions changes the layers, not the outputs."""
+"""Folding normalization into convolutions changes the layers, not the outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shamisa_cli.encoders.fold import fold_batch_norm
 
 
 def lived_in(model: nn.Module) -> nn.Module:
-    """``model`` with normalisations as after training: none of their parts is neutral."""
+    """``model`` with normalizations as after training: none of their parts is neutral."""
     generator = torch.Generator().manual_seed(3)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -33,7 +33,7 @@ def norms(model: nn.Module) -> int:
         ("resnet18", 0),
         ("mobilenetv4_conv_small_035", 0),
         ("mobilenetv3_small_050", 0),
-        ("densenet121", 62),  # normalises what it has concatenated
+        ("densenet121", 62),  # normalizes what it has concatenated
         ("vit_tiny_patch16_224", 0),
     ],
 )
@@ -65,7 +65,7 @@ class UsedTwice(nn.Module):
 
 
 class Shared(nn.Module):
-    """One convolution serves two normalisations."""
+    """One convolution serves two normalizations."""
 
     def __init__(self) -> None:
         super().__init__()

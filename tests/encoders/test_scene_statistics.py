@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage, optimize, special, stats
 from torchvision.transforms.functional import pil_to_tensor
 
-from shamisa_cli.encoders.config import ModelConfig, Protocol
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.encoders.scene_statistics import (
@@ -25,10 +25,11 @@ from shamisa_cli.encoders.scene_statistics import (
     luminance,
     map_statistics,
     moment_ratio,
-    normalised,
+    normalized,
     scene_statistics,
 )
-from shamisa_cli.encoders.store import load_encoder, save_encoder
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.store import load_encoder, save_encoder
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +153,8 @@ def test_flat_places_do_not_follow_rounding(crops: torch.Tensor) -> None:
     torch.testing.assert_close(map_statistics(luminance(skies)).double(), exact, atol=1e-4, rtol=0)
 
 
-def test_normalised_luminance_of_a_photo_is_centred(crops: torch.Tensor) -> None:
-    v = normalised(luminance(crops))
+def test_normalized_luminance_of_a_photo_is_centered(crops: torch.Tensor) -> None:
+    v = normalized(luminance(crops))
     assert v.mean().abs() < 0.1
     assert 0.3 < v.std() < 1.5
 
@@ -181,7 +182,7 @@ def test_they_follow_h_and_leave_it_alone(crops: torch.Tensor) -> None:
 def test_scoring_sees_them_exactly(precision: str, sample_photos: list[Image.Image]) -> None:
     torch.manual_seed(0)
     encoder = Encoder.from_name("test_resnet", statistics="scene").eval()
-    protocol = Protocol(crops="whole", scales=(1.0,))
+    protocol = ViewingProtocol(crops="whole", scales=(1.0,))
     extractor = FeatureExtractor(encoder, protocol, device="cpu", precision=precision)
     features = extractor.features(sample_photos[0])
     assert features.shape == (1, encoder.feature_size)

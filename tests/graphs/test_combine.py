@@ -14,9 +14,12 @@ from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphSource
 from shamisa_cli.pretraining.objective import invariance
-from shamisa_knn import Knn
-from shamisa_metadata import DistDist, PairedView, RefDist, RefRef
-from shamisa_transport import Transport
+from shamisa_sources.dist_dist import DistDist
+from shamisa_sources.knn import Knn
+from shamisa_sources.paired_view import PairedView
+from shamisa_sources.ref_dist import RefDist
+from shamisa_sources.ref_ref import RefRef
+from shamisa_sources.transport import Transport
 
 LAYOUT = BatchLayout(1, 2, 2, 2, 2)
 
@@ -102,11 +105,11 @@ def test_learned_alpha_starts_equal_and_follows_its_gradient(make_graph_inputs):
     # α sums to 1: only differences between the sources' gradients matter.
     torch.testing.assert_close(gradient, torch.tensor(energies), atol=1e-4, rtol=1e-4)
 
-    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     for _ in range(2):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         invariance(inputs.z, model(inputs).graph).backward()
-        optimiser.step()
+        optimizer.step()
     after = model(inputs)
     assert invariance(inputs.z, after.graph) < loss
     assert all(p.grad.abs().max() > 0 for p in model.mixture.parameters())

@@ -68,7 +68,7 @@ def third_party(tmp_path, monkeypatch):
 
 
 OURS = {
-    "arniqa", "contrique", "degradation", "dist_dist", "fidelity", "knn", "paired_view",
+    "arniqa", "contrique", "degradation", "dist_dist", "knn", "paired_view",
     "ref_dist", "ref_ref", "reiqa", "transport", "vicreg",
 }  # fmt: skip
 

@@ -10,11 +10,11 @@ from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.errors import ShamisaError
-from shamisa_cli.heads.head import HeadInfo
 from shamisa_cli.hub.names import HubName
-from shamisa_cli.sharing.card import dead_links, updated_card
+from shamisa_cli.models.card import dead_links, updated_card
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.head import HeadInfo
 
 NAME = HubName("me", "tiny")
 CONFIG = ModelConfig("tiny", "test_resnet", 8, default_head="koniq")

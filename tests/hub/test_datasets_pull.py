@@ -1,4 +1,4 @@
-"""Datasets from the Hub: fetched over several runs if need be, unpacked safely, recognised."""
+"""Datasets from the Hub: fetched over several runs if need be, unpacked safely, recognized."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shamisa_cli.cli import app
+from shamisa_cli.datasets.kadid10k import KADID10K as KADID
+from shamisa_cli.datasets.koniq import KONIQ
+from shamisa_cli.datasets.pull import pull_dataset
+from shamisa_cli.datasets.registry import open_dataset
+from shamisa_cli.datasets.unpack import unpack
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.hub.names import require_dataset_name
-from shamisa_cli.probing.datasets.kadid10k import KADID10K as KADID
-from shamisa_cli.probing.datasets.koniq import KONIQ
-from shamisa_cli.probing.datasets.pull import pull_dataset
-from shamisa_cli.probing.datasets.registry import open_dataset
-from shamisa_cli.probing.datasets.unpack import unpack
 
 SCORES = "koniq10k_scores_and_distributions.csv"
 REPOSITORY = "chaofengc/IQA-PyTorch-Datasets"

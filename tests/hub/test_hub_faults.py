@@ -14,9 +14,9 @@ from hub_server import HubServer
 from huggingface_hub import constants
 
 from shamisa_cli.cli import app
-from shamisa_cli.encoders.names import locate_model
-from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.errors import WeightsError
+from shamisa_cli.models.names import locate_model
+from shamisa_cli.models.store import load_encoder
 
 NAME = "hf://me/tiny"
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shamisa_cli.encoders.names import DEFAULT_MODEL, bundled_folder, locate_model
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.hub.cache import cache_folder, cached_names
 from shamisa_cli.hub.names import HubName, parse_hub_name, require_hub_name
+from shamisa_cli.models.names import DEFAULT_MODEL, bundled_folder, locate_model
 
 part = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True).filter(
     lambda text: ".." not in text

@@ -13,7 +13,7 @@ from hub_server import HubServer
 from huggingface_hub import constants
 
 from shamisa_cli.cli import app
-from shamisa_cli.encoders.names import bundled_models, locate_model
+from shamisa_cli.models.names import bundled_models, locate_model
 
 
 def listed(*args: str) -> dict[str, dict[str, Any]]:

@@ -17,10 +17,10 @@ from PIL import Image
 
 from shamisa_cli import load
 from shamisa_cli.cli import app
-from shamisa_cli.encoders.names import locate_model
-from shamisa_cli.encoders.store import load_encoder, save_encoder
 from shamisa_cli.errors import WeightsError
-from shamisa_cli.heads.store import load_head, save_head
+from shamisa_cli.models.heads import load_head, save_head
+from shamisa_cli.models.names import locate_model
+from shamisa_cli.models.store import load_encoder, save_encoder
 
 MODEL = "model.safetensors"
 Run = Callable[..., Result]

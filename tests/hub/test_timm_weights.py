@@ -14,10 +14,10 @@ from PIL import Image
 from safetensors.torch import save
 
 from shamisa_cli.cli import app
-from shamisa_cli.encoders.names import locate_model
-from shamisa_cli.encoders.pretrained import imagenet_folder, imagenet_name, load_pretrained
-from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.errors import UnknownNameError, UsageError, WeightsError
+from shamisa_cli.models.names import locate_model
+from shamisa_cli.models.pretrained import imagenet_folder, imagenet_name, load_pretrained
+from shamisa_cli.models.store import load_encoder
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.initial import initial_encoder
 
@@ -55,9 +55,9 @@ def pull(name: str) -> None:
 
 def same_features(encoder: torch.nn.Module, classifier: torch.nn.Module) -> bool:
     x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    normalised = (x - torch.tensor(MEAN).reshape(3, 1, 1)) / 0.5
+    normalized = (x - torch.tensor(MEAN).reshape(3, 1, 1)) / 0.5
     with torch.no_grad():
-        expected = classifier.forward_head(classifier.forward_features(normalised), pre_logits=True)
+        expected = classifier.forward_head(classifier.forward_features(normalized), pre_logits=True)
         return torch.allclose(encoder.eval()(x), torch.nn.functional.normalize(expected), atol=1e-6)
 
 

@@ -23,8 +23,8 @@ def rgb_profile(order: tuple[int, int, int] = (0, 1, 2), gamma: float | None = N
     return _profile(b"mntr", b"RGB ", b"XYZ ", tags)
 
 
-def grey_profile(gamma: float) -> bytes:
-    """A grey profile with a plain power curve."""
+def gray_profile(gamma: float) -> bytes:
+    """A gray profile with a plain power curve."""
     return _profile(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": _gamma_curve(gamma)})
 
 

@@ -22,7 +22,7 @@ def numbered(width: int, height: int) -> Image.Image:
 
 
 def five_by_hand(image: Image.Image, side: int) -> list[Image.Image]:
-    """Centre, top left, top right, bottom left, bottom right of a photo that is large enough."""
+    """Center, top left, top right, bottom left, bottom right of a photo that is large enough."""
     right, bottom = image.width - side, image.height - side
     corners = [(round(right / 2), round(bottom / 2)), (0, 0), (right, 0), (0, bottom)]
     return [image.crop((x, y, x + side, y + side)) for x, y in [*corners, (right, bottom)]]

@@ -92,7 +92,7 @@ def test_a_float_tiff() -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
-    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue", "lime")]
+    frames = [Image.new("RGB", (40, 30), color) for color in ("red", "blue", "lime")]
     options = {"save_all": True, "append_images": frames[1:], "duration": 50}
     file = encoded(frames[0], kind, options | ({"lossless": True} if kind == "WEBP" else {}))
     assert len(list(ImageSequence.Iterator(Image.open(file)))) == 3
@@ -149,7 +149,7 @@ def test_draft_mode_never_stretches_a_photo_by_a_pixel() -> None:
 
 
 def test_draft_mode_hardly_changes_what_is_looked_at(sample_photos: list[Image.Image]) -> None:
-    """At its margin it costs less than one grey level on average, and a few on hard edges."""
+    """At its margin it costs less than one gray level on average, and a few on hard edges."""
     for photo in sample_photos:
         large = photo.resize((1800, 1200), Image.Resampling.LANCZOS)
         grain = np.random.default_rng(0).normal(0, 6, (1200, 1800, 1))

@@ -18,7 +18,7 @@ from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.folders import find_photos, list_photos
 from shamisa_cli.imaging.pool import PhotoPool
-from shamisa_cli.probing.embed import gather_points
+from shamisa_cli.maps.gather import gather_points
 from shamisa_cli.scoring.inputs import expand_paths
 
 SAYS = r"b: this folder cannot be listed \(Permission denied\); check its permissions"

@@ -10,8 +10,7 @@ import torch
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.graphs.compositions import function_severities
-from shamisa_degradation import Degradation
-from shamisa_degradation.degradation import FUNCTIONS, function_loss, severity_loss
+from shamisa_sources.degradation import FUNCTIONS, Degradation, function_loss, severity_loss
 
 LAYOUT = BatchLayout(2, 2, 2, 2, 3)
 
@@ -74,12 +73,12 @@ def test_the_head_learns_what_h_holds(make_graph_inputs):
     inputs = make_graph_inputs(LAYOUT, d=26)
     told = function_severities(inputs.metadata, LAYOUT, 26).isnan().logical_not().float()
     source = make(inputs, severity=0.0)
-    optimiser = torch.optim.Adam(source.parameters(), lr=0.05)
+    optimizer = torch.optim.Adam(source.parameters(), lr=0.05)
     for _ in range(100):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = source.auxiliary_loss(told, inputs)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss.item() < 0.1
 
 

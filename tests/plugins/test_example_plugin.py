@@ -36,7 +36,7 @@ metadata = BatchMetadata(functions, severities, torch.zeros(1, 1, dtype=torch.in
 x = torch.randn(layout.n, 5, generator=generator)
 torch.manual_seed(0)  # of this process alone
 encoder, projector = torch.nn.Linear(5, 6), torch.nn.Linear(6, 4)
-optimiser = torch.optim.SGD([*encoder.parameters(), *projector.parameters()], lr=1e-3)
+optimizer = torch.optim.SGD([*encoder.parameters(), *projector.parameters()], lr=1e-3)
 losses = []
 for _ in range(2):
     h = torch.nn.functional.normalize(encoder(x), dim=1)
@@ -45,9 +45,9 @@ for _ in range(2):
     combined = graphs(inputs)
     auxiliary = graphs.auxiliary_losses(h, inputs)
     loss = objective(z, combined.graph, layout.view, auxiliary, ObjectiveWeights()).total
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     losses.append(loss.item())
 print(int(combined.statistics[0, 0]))
 print(losses[1] < losses[0])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_knn import Knn
+from shamisa_sources.knn import Knn
 
 
 def oracle(h, k):
@@ -49,7 +49,7 @@ def test_invariants(make_graph_inputs, seed, k):
     assert graph.weight.max() <= 2
 
 
-def test_nearly_equal_features_keep_their_neighbours(make_graph_inputs):
+def test_nearly_equal_features_keep_their_neighbors(make_graph_inputs):
     """Averaged ReLU features of unit length differ in the fourth digit before training."""
     inputs = make_graph_inputs(BatchLayout(1, 1, 2, 2, 4), d=512)
     anchor = torch.ones(512) / 512**0.5
@@ -58,7 +58,7 @@ def test_nearly_equal_features_keep_their_neighbours(make_graph_inputs):
     assert torch.equal(found, oracle(h, 3) > 0)
 
 
-def test_one_lonely_neighbour_and_refused_k(make_graph_inputs):
+def test_one_lonely_neighbor_and_refused_k(make_graph_inputs):
     inputs = make_graph_inputs(BatchLayout(1, 1, 1, 1, 1))
     assert Knn(31).build(inputs).n_edges == 1
     with pytest.raises(ValueError, match="k must be"):

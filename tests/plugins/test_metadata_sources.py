@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_metadata import DistDist, PairedView, RefDist, RefRef
+from shamisa_sources.dist_dist import DistDist
+from shamisa_sources.paired_view import PairedView
+from shamisa_sources.ref_dist import RefDist
+from shamisa_sources.ref_ref import RefRef
 
 LAYOUTS = [BatchLayout(2, 2, 3, 2, 3), BatchLayout(1, 1, 2, 3, 2), BatchLayout(3, 2, 1, 1, 1)]
 

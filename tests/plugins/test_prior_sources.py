@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.pretraining.objective import invariance
-from shamisa_prior import Arniqa, Contrique, ReIqa, VicReg
+from shamisa_sources.arniqa import Arniqa
+from shamisa_sources.contrique import Contrique
+from shamisa_sources.reiqa import ReIqa
+from shamisa_sources.vicreg import VicReg
 
 LAYOUT = BatchLayout(2, 2, 3, 2, 3)
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_metadata import PairedView
-from shamisa_transport import Transport
-from shamisa_transport.sinkhorn import balanced_codes
+from shamisa_sources.paired_view import PairedView
+from shamisa_sources.sinkhorn import balanced_codes
+from shamisa_sources.transport import Transport
 
 LAYOUT = BatchLayout(1, 2, 2, 2, 2)
 
@@ -147,13 +147,13 @@ def test_auxiliary_loss_and_its_gradients(layout, make_graph_inputs):
 def test_the_loss_trains_the_prototypes(make_graph_inputs):
     inputs = make_graph_inputs(LAYOUT)
     source = make(inputs)
-    optimiser = torch.optim.SGD(source.parameters(), lr=0.5)
+    optimizer = torch.optim.SGD(source.parameters(), lr=0.5)
     losses = []
     for _ in range(20):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = source.auxiliary_loss(inputs.h, inputs)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from shamisa_cli.encoders.config import ModelConfig, Preprocessing
+from shamisa_cli.encoders.config import Preprocessing
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.store import load_encoder, save_encoder
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.store import load_encoder, save_encoder
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
 from shamisa_cli.pretraining.model import make_model
 

@@ -15,7 +15,7 @@ from shamisa_cli.pretraining.objective import (
     covariance,
     invariance,
     objective,
-    regulariser,
+    regularizer,
     variance,
 )
 
@@ -82,13 +82,13 @@ def test_terms_are_their_formulas(seed, scale, offset):
     assert variance(z, VIEWS).item() == pytest.approx(oracle_variance(rows, views), rel=1e-9)
     assert covariance(z, VIEWS).item() == pytest.approx(oracle_covariance(rows, views), rel=1e-9)
     squares = sum(x * x for row in a for x in row)
-    assert regulariser(graph, 0.0342).item() == pytest.approx(-0.0342 * squares)
+    assert regularizer(graph, 0.0342).item() == pytest.approx(-0.0342 * squares)
 
 
 @settings(max_examples=20, deadline=None)
 @given(**cases)
 def test_float32_keeps_its_digits(seed, scale, offset):
-    """A far mean costs the inner-product form nothing, as z is centred first."""
+    """A far mean costs the inner-product form nothing, as z is centered first."""
     z, graph = random_case(seed, scale=scale, offset=offset)
     z32 = z.float()
     single = Graph(graph.n, graph.i, graph.j, graph.weight.float())
@@ -109,7 +109,7 @@ def test_gradients(seed):
     assert check(lambda z, w: invariance(z, with_weight(w)), (z, weight))
     assert check(lambda z: variance(z, VIEWS), z)
     assert check(lambda z: covariance(z, VIEWS), z)
-    assert check(lambda w: regulariser(with_weight(w), 0.0342), weight)
+    assert check(lambda w: regularizer(with_weight(w), 0.0342), weight)
     weights = ObjectiveWeights()
     assert check(lambda z, w: objective(z, with_weight(w), VIEWS, {}, weights).total, (z, weight))
 
@@ -119,10 +119,10 @@ def test_total_is_method_md_section_5():
     auxiliary = {"transport": torch.tensor(0.3), "other": torch.tensor(0.2)}
     terms = objective(z, graph, VIEWS, auxiliary, ObjectiveWeights())
     assert terms.auxiliary.item() == pytest.approx(0.5)
-    l_inv = terms.invariance + 0.5 + terms.regulariser
+    l_inv = terms.invariance + 0.5 + terms.regularizer
     expected = 11.976 * terms.variance + 88.369 * l_inv + 57.212 * terms.covariance
     assert terms.total.item() == pytest.approx(expected.item())
-    assert terms.regulariser.item() == pytest.approx(
+    assert terms.regularizer.item() == pytest.approx(
         -0.0342 * graph.dense().square().sum().item(), rel=1e-6
     )
 
@@ -130,7 +130,7 @@ def test_total_is_method_md_section_5():
 def test_empty_graph_pulls_nothing():
     z, _ = random_case(0, torch.float32)
     terms = objective(z, Graph.empty(8), VIEWS, {}, ObjectiveWeights())
-    assert terms.invariance == terms.auxiliary == terms.regulariser == 0
+    assert terms.invariance == terms.auxiliary == terms.regularizer == 0
 
 
 def test_collapse_and_spread():

@@ -15,7 +15,7 @@ figure_module = pytest.importorskip("matplotlib.figure")
 
 def record(step: int, **changes: Any) -> dict[str, Any]:
     terms = dict.fromkeys(TERMS, 1.0 / step)
-    sources = {key: {"knn": 0.5, "ref_ref": 0.5, "fidelity": 0.0} for key in GRAPHS}
+    sources = {key: {"knn": 0.5, "ref_ref": 0.5, "degradation": 0.0} for key in GRAPHS}
     return {"step": step, **terms, **sources, **changes}
 
 
@@ -44,9 +44,13 @@ def test_every_term_and_every_statistic_has_its_panel(
     assert [axes.get_title() for axes in graphs.axes] == list(GRAPHS.values())
     assert {axes.get_xlabel() for axes in [*losses.axes, *graphs.axes]} == {"step"}
     for axes in graphs.axes:
-        assert [line.get_label() for line in axes.lines] == ["knn", "ref_ref", "fidelity"]
+        assert [line.get_label() for line in axes.lines] == ["knn", "ref_ref", "degradation"]
         assert len({line.get_linewidth() for line in axes.lines}) == 3  # equal values stay visible
-    assert [text.get_text() for text in graphs.legends[0].texts] == ["knn", "ref_ref", "fidelity"]
+    assert [text.get_text() for text in graphs.legends[0].texts] == [
+        "knn",
+        "ref_ref",
+        "degradation",
+    ]
 
 
 def test_a_log_that_an_earlier_version_began(tmp_path: Path, drawn: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ def test_the_default_is_the_published_configuration() -> None:
     config = resolve("shamisa")
     assert config == PretrainConfig()
     assert (config.batch.n_references, config.batch.n_distorted, config.batch.n) == (12, 240, 252)
-    assert (config.optimiser.name, config.optimiser.lr) == ("sgd", 1.5e-3)
+    assert (config.optimizer.name, config.optimizer.lr) == ("sgd", 1.5e-3)
     assert (config.projector.hidden, config.projector.out) == (3072, 768)
     assert not config.projector_batch_norm
 
@@ -57,17 +57,17 @@ def test_file_and_options_say_the_same(tmp_path: Path) -> None:
 
 def test_options_win_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
-    path.write_text("seed = 1\n[optimiser]\nlr = 0.1\nname = 'adamw'\n")
-    config = resolve("shamisa", path, {"optimiser": {"lr": 0.2}})
-    assert (config.seed, config.optimiser.lr, config.optimiser.name) == (1, 0.2, "adamw")
+    path.write_text("seed = 1\n[optimizer]\nlr = 0.1\nname = 'adamw'\n")
+    config = resolve("shamisa", path, {"optimizer": {"lr": 0.2}})
+    assert (config.seed, config.optimizer.lr, config.optimizer.name) == (1, 0.2, "adamw")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": {}}, "Did you mean optimiser"),
+        ({"optimizer": {}}, "Did you mean optimizer"),
         ({"batch": {"level": 4}}, "Did you mean levels"),
-        ({"optimiser": {"name": "adamm"}}, "Did you mean adamw"),
+        ({"optimizer": {"name": "adamm"}}, "Did you mean adamw"),
         ({"steps": 3, "budget": "5m"}, "one of steps, epochs and budget"),
         ({"budget": "5 min"}, "expected a duration"),
         ({"crop": "big"}, "expected a crop"),
@@ -85,8 +85,8 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"workers": -1}, "workers must be at least 0, got -1"),
         ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
-        ({"optimiser": {"lr": -1.0}}, "optimiser: lr must be above 0, got -1.0"),
-        ({"optimiser": {"clip_norm": 0.0}}, "optimiser: clip_norm must be above 0, got 0.0"),
+        ({"optimizer": {"lr": -1.0}}, "optimizer: lr must be above 0, got -1.0"),
+        ({"optimizer": {"clip_norm": 0.0}}, "optimizer: clip_norm must be above 0, got 0.0"),
         ({"schedule": {"restart_mult": 0}}, "restart_mult must be at least 1, got 0"),
         ({"schedule": {"restart_epochs": 0}}, "restart_epochs must be above 0, got 0"),
         ({"projector": {"hidden": 0}}, "hidden must be at least 1, got 0"),

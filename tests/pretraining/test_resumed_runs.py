@@ -16,14 +16,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.encoders.config import ModelConfig
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.store import load_encoder, save_encoder
 from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.store import load_encoder, save_encoder
 from shamisa_cli.pretraining import initial, model, run
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
-from shamisa_cli.pretraining.log import read_log
 from shamisa_cli.pretraining.run import RunOptions, pretrain_to
+from shamisa_cli.training.log import read_log
 
 BACKBONE = "test_resnet"
 MEAN = (0.1, 0.2, 0.3)

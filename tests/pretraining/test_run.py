@@ -20,13 +20,13 @@ from PIL import Image
 
 from shamisa_cli.cli import app
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.encoders.store import load_encoder
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, WeightsError
+from shamisa_cli.models.store import load_encoder
 from shamisa_cli.pretraining.config import OptimiserConfig, PretrainConfig, ProjectorConfig
-from shamisa_cli.pretraining.log import read_log
 from shamisa_cli.pretraining.presets import resolve
 from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
 from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.log import read_log
 
 TINY = BatchLayout(tiny_batches=1, views=2, references=2, groups=2, levels=2)
 
@@ -51,7 +51,7 @@ def config(**changes: Any) -> PretrainConfig:
         workers=0,
         batch=TINY,
         projector=ProjectorConfig(hidden=32, out=16),
-        optimiser=OptimiserConfig(name="adamw", lr=1e-3),
+        optimizer=OptimiserConfig(name="adamw", lr=1e-3),
     )
     return replace(tiny, **changes)
 
@@ -147,7 +147,7 @@ def test_accumulation_counts_steps_not_batches(tmp_path: Path, photos: Path) -> 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(
     tmp_path: Path, photos: Path
 ) -> None:
-    wild = config(steps=50, optimiser=OptimiserConfig(name="sgd", lr=1e30))
+    wild = config(steps=50, optimizer=OptimiserConfig(name="sgd", lr=1e30))
     with pytest.raises(ShamisaError, match=r"not finite at step \d+.*last good checkpoint"):
         train(wild, RunOptions(photos, tmp_path, save_every=1))
 
@@ -158,10 +158,10 @@ def test_spoilt_weights_are_no_checkpoint(
     """A gradient may be infinite where the loss is finite, as in bf16."""
     update = torch.optim.AdamW.step
 
-    def spoil_the_third(optimiser: torch.optim.AdamW, *args: Any) -> Any:
-        made = update(optimiser, *args)
-        weight = optimiser.param_groups[0]["params"][0]
-        if optimiser.state[weight]["step"] == 3:
+    def spoil_the_third(optimizer: torch.optim.AdamW, *args: Any) -> Any:
+        made = update(optimizer, *args)
+        weight = optimizer.param_groups[0]["params"][0]
+        if optimizer.state[weight]["step"] == 3:
             weight.data.fill_(torch.inf)
         return made
 

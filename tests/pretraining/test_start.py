@@ -8,9 +8,9 @@ import pytest
 
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.pretraining import start
-from shamisa_cli.pretraining.checkpoint import newest_config
 from shamisa_cli.pretraining.presets import resolve
 from shamisa_cli.pretraining.start import resolve_start
+from shamisa_cli.training.checkpoint import newest_config
 
 OPTIONS = {"backbone": "test_resnet"}
 

@@ -15,8 +15,8 @@ from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 import shamisa_cli
 from shamisa_cli.distortions.apply import apply_distortion
 from shamisa_cli.distortions.registry import DISTORTIONS
-from shamisa_cli.encoders.names import bundled_models
 from shamisa_cli.encoders.precision import has_fast_bf16
+from shamisa_cli.models.names import bundled_models
 from shamisa_cli.scoring import Scorer
 
 ONE_POINT = 1.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shamisa_cli.encoders.config import Protocol
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import UsageError
 from shamisa_cli.scoring.protocol import adapt_protocol
 
@@ -14,18 +14,18 @@ from shamisa_cli.scoring.protocol import adapt_protocol
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, Protocol()),
-        ({"short_side": 384}, Protocol(short_side=384)),
-        ({"max_side": 1024}, Protocol(short_side=None, max_side=1024)),
-        ({"native": True}, Protocol(short_side=None, crops="tiles")),
-        ({"crops": "whole"}, Protocol(crops="whole")),
-        ({"crops": "whole", "max_side": 700}, Protocol(None, 700, crops="whole")),
+        ({}, ViewingProtocol()),
+        ({"short_side": 384}, ViewingProtocol(short_side=384)),
+        ({"max_side": 1024}, ViewingProtocol(short_side=None, max_side=1024)),
+        ({"native": True}, ViewingProtocol(short_side=None, crops="tiles")),
+        ({"crops": "whole"}, ViewingProtocol(crops="whole")),
+        ({"crops": "whole", "max_side": 700}, ViewingProtocol(None, 700, crops="whole")),
     ],
 )
 def test_what_is_asked_is_changed_and_nothing_else(
-    options: dict[str, Any], expected: Protocol
+    options: dict[str, Any], expected: ViewingProtocol
 ) -> None:
-    assert adapt_protocol(Protocol(), **options) == expected
+    assert adapt_protocol(ViewingProtocol(), **options) == expected
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_what_is_asked_is_changed_and_nothing_else(
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        adapt_protocol(Protocol(), **options)
+        adapt_protocol(ViewingProtocol(), **options)

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import shamisa_cli
-from shamisa_cli.encoders.config import ModelConfig
-from shamisa_cli.encoders.weights import read_weights, write_weights
 from shamisa_cli.errors import PhotoError, UnknownNameError, UsageError, WeightsError
-from shamisa_cli.heads.store import load_head
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.heads import load_head
+from shamisa_cli.models.weights import read_weights, write_weights
 from shamisa_cli.scoring import Score, Scorer
 
 

@@ -1,0 +1,1 @@
+"""The graph sources that come with shamisa, one a file; registered as anyone else's are."""

@@ -1,0 +1,1 @@
+"""Image sets with human scores: registry, file layouts, check, pull."""

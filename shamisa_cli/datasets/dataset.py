@@ -1,0 +1,163 @@
+"""What a dataset is: images, scores turned so that higher is better, and reference identities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from shamisa_cli.datasets.find_files import NameFinder
+from shamisa_cli.errors import UsageError
+
+MIN_IMAGES = 3
+"""Fewer than this have no meaningful correlation."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image as the dataset's own files state it.
+
+    Attributes
+    ----------
+    image : path relative to the dataset's folder.
+    score : in the dataset's own units and direction.
+    where : file and row, for messages.
+    reference : path of its reference photo relative to the folder; "" if there is none.
+    part : ``train``, ``val`` or ``test`` of the official split; "" if there is none.
+    """
+
+    image: str
+    score: float
+    where: str
+    reference: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a dataset before it is read.
+
+    Attributes
+    ----------
+    name : as ``--dataset`` takes it.
+    title : full name.
+    n_images : images with a score; 0 if not known (a user's own CSV).
+    score_range : (lo, hi) of the dataset's own scores.
+    higher_is_better : direction of the dataset's own scores.
+    layout : the files that :attr:`read` needs, for people.
+    folders : usual names of its folder, any case.
+    markers : files, any of which tells that a folder holds this dataset.
+    url : where to get it.
+    citation : how to cite it.
+    read : from the dataset's folder to its rows.
+    n_references : reference photos; 0 if there are none.
+    official_split : whether the official split is used unless random ones are asked for.
+    short_side : photos are used at this short side at most (px), whatever the model's own is.
+    """
+
+    name: str
+    title: str
+    n_images: int
+    score_range: tuple[float, float]
+    higher_is_better: bool
+    layout: str
+    folders: tuple[str, ...]
+    markers: tuple[str, ...]
+    url: str
+    citation: str
+    read: Callable[[Path], list[Row]]
+    n_references: int = 0
+    official_split: bool = False
+    short_side: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset whose files are all there.
+
+    Attributes
+    ----------
+    info : what is known of it.
+    images : n paths.
+    scores : (n,) float64; higher is better (DMOS are turned: lo + hi − score).
+    references : n identities; images with the same one are never in two parts of a split.
+    reference_photos : n paths of the references, or empty if there are none.
+    parts : n parts of the official split, or empty if there is none.
+    """
+
+    info: DatasetInfo
+    images: tuple[Path, ...]
+    scores: Tensor
+    references: tuple[str, ...]
+    reference_photos: tuple[Path, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+def turn(score: float, info: DatasetInfo) -> float:
+    """A score of the dataset with higher being better, in the same units; its own inverse."""
+    low, high = info.score_range
+    return score if info.higher_is_better else low + high - score
+
+
+def build_dataset(info: DatasetInfo, folder: Path, rows: Sequence[Row]) -> Dataset:
+    """Check the rows and find their files.
+
+    Raises
+    ------
+    UsageError
+        for duplicates, constant or missing scores, too few rows, and missing files; the message
+        names files and rows.
+    """
+    check_rows(info.name, rows)
+    finder = NameFinder(folder)
+    images = _found(finder, info.name, "images", [(row.image, row.where) for row in rows])
+    with_reference = [(row.reference, row.where) for row in rows if row.reference]
+    references: list[Path] = []
+    if len(with_reference) == len(rows):
+        references = _found(finder, info.name, "reference photos", with_reference)
+    return Dataset(
+        info,
+        tuple(images),
+        torch.tensor([turn(row.score, info) for row in rows], dtype=torch.float64),
+        tuple(row.reference.casefold() or row.image for row in rows),
+        tuple(references),
+        tuple(row.part for row in rows) if any(row.part for row in rows) else (),
+    )
+
+
+def check_rows(name: str, rows: Sequence[Row]) -> None:
+    """Refuse rows that cannot be evaluated; the message names the row."""
+    if len(rows) < MIN_IMAGES:
+        raise UsageError(f"{name}: {len(rows)} scored images, at least {MIN_IMAGES} are needed")
+    seen: dict[str, str] = {}
+    for row in rows:
+        if not math.isfinite(row.score):
+            raise UsageError(f"{row.where}: the score of {row.image} is {row.score}, not a number")
+        if row.image in seen:
+            raise UsageError(f"{row.where}: {row.image} was already listed in {seen[row.image]}")
+        seen[row.image] = row.where
+    if len({row.score for row in rows}) == 1:
+        raise UsageError(
+            f"{rows[0].where} to {rows[-1].where}: every score is {rows[0].score:g}; "
+            "there is nothing to learn from constant scores"
+        )
+
+
+def _found(
+    finder: NameFinder, name: str, kind: str, wanted: Sequence[tuple[str, str]]
+) -> list[Path]:
+    """The paths of ``wanted`` (relative path, where), or an error that lists what is missing."""
+    found = [finder.find(path) for path, _ in wanted]
+    missing = [
+        f"{path} ({where})" for (path, where), hit in zip(wanted, found, strict=True) if hit is None
+    ]
+    if missing:
+        some = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        raise UsageError(
+            f"{name}: {len(missing)} of {len(wanted)} {kind} are missing in {finder.folder}: {some}"
+        )
+    return [hit for hit in found if hit is not None]

@@ -1,0 +1,98 @@
+"""A user's own scores: a CSV with the columns image and mos, score or dmos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from shamisa_cli.datasets.dataset import Dataset, DatasetInfo, Row, build_dataset
+from shamisa_cli.datasets.tables import read_csv, to_number
+from shamisa_cli.errors import UsageError
+
+SCORE_COLUMNS = {"mos": True, "score": True, "dmos": False}
+"""Names of the score's column, and whether higher is better."""
+PARTS = ("train", "val", "test")
+
+
+def open_csv(path: Path, root: Path | None = None) -> Dataset:
+    """The dataset of a CSV ``image,mos[,reference][,std][,split]``.
+
+    Parameters
+    ----------
+    path : ``mos`` may also be called ``score`` (higher is better) or ``dmos`` (lower is better);
+        ``split`` holds ``train``, ``val`` and ``test``.
+    root : the folder that image and reference paths are relative to; default the CSV's own.
+
+    Notes
+    -----
+    The score range is that of the scores themselves, since nothing else is known of it.
+
+    Raises
+    ------
+    UsageError
+        for anything wrong with the file; the message names the row.
+    """
+    rows, higher_is_better = read_rows(path)
+    scores = [row.score for row in rows]
+    info = DatasetInfo(
+        name=path.stem,
+        title=str(path),
+        n_images=len(rows),
+        score_range=(min(scores, default=0.0), max(scores, default=0.0)),
+        higher_is_better=higher_is_better,
+        layout="",
+        folders=(),
+        markers=(path.name,),
+        url="",
+        citation="",
+        read=partial(_read_beside, path.name),
+        official_split=any(row.part for row in rows),
+    )
+    return build_dataset(info, root or path.parent, rows)
+
+
+def read_rows(path: Path) -> tuple[list[Row], bool]:
+    """Rows of the CSV, and whether higher is better in it."""
+    table = list(read_csv(path, ("image",)))
+    if not table:
+        raise UsageError(f"{path}: no rows")
+    column = _score_column(path, table[0][1].keys())
+    rows = [
+        Row(
+            cells["image"],
+            to_number(cells[column], where, column),
+            where,
+            cells.get("reference", ""),
+            cells.get("split", ""),
+        )
+        for where, cells in table
+    ]
+    _check(rows)
+    return rows, SCORE_COLUMNS[column]
+
+
+def _read_beside(name: str, folder: Path) -> list[Row]:
+    return read_rows(folder / name)[0]
+
+
+def _score_column(path: Path, header: Iterable[str]) -> str:
+    names = list(header)
+    found = [name for name in SCORE_COLUMNS if name in names]
+    if len(found) != 1:
+        wanted = ", ".join(SCORE_COLUMNS)
+        raise UsageError(
+            f"{path}: expected exactly one of the columns {wanted}; it has: {', '.join(names)}"
+        )
+    return found[0]
+
+
+def _check(rows: Sequence[Row]) -> None:
+    with_reference = [row for row in rows if row.reference]
+    for row in rows:
+        if not row.image:
+            raise UsageError(f"{row.where}: image is empty")
+        if with_reference and not row.reference:
+            raise UsageError(f"{row.where}: reference is empty, though other rows have one")
+        if row.part not in PARTS and any(other.part for other in rows):
+            raise UsageError(f"{row.where}: split is {row.part!r}, not one of {', '.join(PARTS)}")

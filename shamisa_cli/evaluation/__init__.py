@@ -1,0 +1,1 @@
+"""How well frozen features follow human scores: splits, ridge, measures, reports."""

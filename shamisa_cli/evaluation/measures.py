@@ -1,0 +1,110 @@
+"""How well predictions follow human scores: the five measures that the field reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special, stats
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure by name, with what its values mean.
+
+    Attributes
+    ----------
+    name : as in tables and files.
+    compute : (predictions (n,), scores (n,)) → float; NaN where it is undefined.
+    low, high : range of its values.
+    higher_is_better : direction.
+    """
+
+    name: str
+    compute: Callable[[Array, Array], float]
+    low: float
+    high: float
+    higher_is_better: bool
+
+
+def srcc(predictions: Array, scores: Array) -> float:
+    """Spearman's rank correlation, -1 to 1, higher is better; NaN if either side is constant."""
+    return plcc(stats.rankdata(predictions), stats.rankdata(scores))
+
+
+def krcc(predictions: Array, scores: Array) -> float:
+    """Kendall's rank correlation τ-b, -1 to 1, higher is better; NaN if either side is constant."""
+    return float(stats.kendalltau(predictions, scores).statistic)
+
+
+def plcc(predictions: Array, scores: Array) -> float:
+    """Pearson's linear correlation of the raw values, -1 to 1, higher is better; NaN as above."""
+    if np.ptp(predictions) == 0 or np.ptp(scores) == 0:
+        return math.nan
+    return float(np.corrcoef(predictions, scores)[0, 1])
+
+
+def plcc_logistic(predictions: Array, scores: Array) -> float:
+    """Pearson's correlation after the 4-parameter logistic is fitted; -1 to 1, higher is better."""
+    if np.ptp(predictions) == 0 or np.ptp(scores) == 0:
+        return math.nan
+    return plcc(logistic(predictions, *fit_logistic(predictions, scores)), scores)
+
+
+def rmse(predictions: Array, scores: Array) -> float:
+    """Root mean squared error of the raw values, in the scores' units; ≥ 0, lower is better."""
+    return float(np.sqrt(np.mean((predictions - scores) ** 2)))
+
+
+MEASURES = (
+    Measure("srcc", srcc, -1, 1, True),
+    Measure("plcc", plcc, -1, 1, True),
+    Measure("plcc_logistic", plcc_logistic, -1, 1, True),
+    Measure("krcc", krcc, -1, 1, True),
+    Measure("rmse", rmse, 0, math.inf, False),
+)
+"""In the order of the tables."""
+
+
+def measure_all(predictions: Array, scores: Array) -> dict[str, float]:
+    """Every measure of ``predictions`` (n,) against ``scores`` (n,), by name."""
+    return {measure.name: measure.compute(predictions, scores) for measure in MEASURES}
+
+
+def logistic(x: Array, top: float, bottom: float, middle: float, width: float) -> Array:
+    """(top − bottom) / (1 + exp(−(x − middle)/|width|)) + bottom.
+
+    The 4-parameter logistic of the Video Quality Experts Group's FR-TV phase II report (2003),
+    which maps an objective score onto the subjective scale before PLCC is taken.
+    """
+    return (top - bottom) * special.expit((x - middle) / abs(width)) + bottom
+
+
+def fit_logistic(predictions: Array, scores: Array) -> tuple[float, float, float, float]:
+    """Least-squares parameters (top, bottom, middle, width) of :func:`logistic`.
+
+    Both sides are standardized first, so that their units have no influence. The fit starts once
+    from a curve as steep as the data and once from one that is almost a straight line over them;
+    the better end is taken. Neither side may be constant.
+    """
+    x_mean, x_scale = predictions.mean(), predictions.std()
+    y_mean, y_scale = scores.mean(), scores.std()
+    x, y = (predictions - x_mean) / x_scale, (scores - y_mean) / y_scale
+    slope = float(np.mean(x * y))
+    starts = (
+        (y.max(), y.min(), 0.0, 0.25) if slope >= 0 else (y.min(), y.max(), 0.0, 0.25),
+        (10 * slope, -10 * slope, 0.0, 5.0),
+    )
+    fits = [optimize.least_squares(lambda p: logistic(x, *p) - y, start) for start in starts]
+    top, bottom, middle, width = min(fits, key=lambda fit: fit.cost).x
+    return (
+        float(top * y_scale + y_mean),
+        float(bottom * y_scale + y_mean),
+        float(middle * x_scale + x_mean),
+        float(abs(width) * x_scale),
+    )

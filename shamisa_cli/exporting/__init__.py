@@ -1,1 +1,0 @@
-"""A model as one graph, crops in and scores out, for programs that do without this one."""

@@ -1,1 +1,0 @@
-"""The linear regressor on frozen features, with its range, direction and measured figures."""

@@ -1,0 +1,1 @@
+"""Severity ladders: making them, ordering by them, heads fitted with them, calibration."""

@@ -1,0 +1,1 @@
+"""Maps of features: near pictures look alike to the encoder."""

@@ -1,0 +1,151 @@
+"""The picture of a map of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shamisa_cli.distortions.registry import CATEGORIES, DISTORTIONS
+from shamisa_cli.evaluation.plot import save_figure
+from shamisa_cli.imaging.decode import decode_photo
+from shamisa_cli.imaging.resample import limit_short_side
+from shamisa_cli.maps.points import Points
+
+_MARKERS = "osD^vP"
+"""Of the distortions of one category, which share a hue."""
+_HUES = ("tab:blue", "tab:pink", "tab:brown", "tab:orange", "tab:gray", "tab:green", "tab:red")
+"""Of the categories."""
+_BAR_TITLES = {
+    "severity": "severity λ",
+    "mos": "human score, higher is better",
+    "score": "score, higher is better",
+}
+_BAR_COLORS = {"severity": "plasma_r", "mos": "viridis", "score": "viridis"}
+_SHOWN = 14
+"""Photos that are shown beside their marks."""
+_THUMBNAIL = 80
+"""Short side, px."""
+_SMALL, _LARGE = 10.0, 46.0
+"""Areas of the marks, points²."""
+
+
+def plot_map(
+    points: Points, places: NDArray[np.float64], color: str, title: str, path: Path
+) -> None:
+    """Write the map.
+
+    Parameters
+    ----------
+    places : (n, 2).
+    color : ``distortion``, or one of ``points.values``.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    axes = figure.add_subplot()
+    sizes = _sizes(points)
+    if color == "distortion":
+        _by_distortion(axes, points.distortions, places, sizes)
+    else:
+        _by_value(axes, np.array(points.values[color]), places, sizes, color)
+    axes.set_title(title)
+    axes.set(xticks=[], yticks=[])
+    axes.margins(0.04)
+    if not points.distortions:
+        axes.margins(0.08, 0.15)  # room for photos
+        _show_photos(axes, points.photos, places)
+    save_figure(figure, path)
+
+
+def _sizes(points: Points) -> NDArray[np.float64]:
+    """(n,) areas of the marks: larger with the severity, smaller where there are many."""
+    severity = np.array(points.values.get("severity", np.full(len(points.photos), 0.5)))
+    crowd = np.clip(40 / np.sqrt(len(severity)), 0.3, 1.5)
+    return (_SMALL + (_LARGE - _SMALL) * severity) * crowd
+
+
+def _by_distortion(
+    axes: Any, names: tuple[str, ...], places: NDArray[np.float64], sizes: NDArray[np.float64]
+) -> None:
+    """A hue for each category, a mark for each of its distortions; the legend tells them apart."""
+    shown = np.array(names)
+    handles: list[Any] = []
+    labels: list[str] = []
+    for category, hue in zip(CATEGORIES, _HUES, strict=True):
+        members = [d.name for d in DISTORTIONS.values() if d.category == category]
+        present = [(n, m) for n, m in zip(members, _MARKERS, strict=False) if n in names]
+        if present:
+            handles.append(axes.scatter([], [], alpha=0))
+            labels.append(category.replace("_", " and ").upper())
+        for name, marker in present:
+            here = shown == name
+            marks = axes.scatter(
+                *places[here].T, s=sizes[here], c=hue, marker=marker, alpha=0.75, linewidths=0
+            )
+            handles.append(marks)
+            labels.append(name.replace("_", " "))
+    axes.figure.legend(
+        handles,
+        labels,
+        loc="outside right center",
+        frameon=False,
+        fontsize=9,
+        title="larger is more severe",
+    )
+
+
+def _by_value(
+    axes: Any,
+    values: NDArray[np.float64],
+    places: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    color: str,
+) -> None:
+    order = np.argsort(values, kind="stable")  # high values on top, whatever the files' order
+    marks = axes.scatter(
+        *places[order].T,
+        c=values[order],
+        s=sizes[order],
+        cmap=_BAR_COLORS[color],
+        alpha=0.85,
+        linewidths=0,
+    )
+    bar = axes.figure.colorbar(marks, ax=axes, label=_BAR_TITLES[color], shrink=0.8)
+    bar.solids.set_alpha(1)
+
+
+def _show_photos(axes: Any, photos: Sequence[Path], places: NDArray[np.float64]) -> None:
+    """Some photos above their marks, so that one sees what is where."""
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    for i in spread_out(places, _SHOWN):
+        decoded = decode_photo(photos[i], short_side=_THUMBNAIL).image
+        picture = OffsetImage(np.asarray(limit_short_side(decoded, _THUMBNAIL)), zoom=0.5)
+        box = AnnotationBbox(
+            picture,
+            places[i],
+            xybox=(0, 12),
+            boxcoords="offset points",
+            box_alignment=(0.5, 0),
+            pad=0.1,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.8},
+        )
+        axes.add_artist(box)
+
+
+def spread_out(places: NDArray[np.float64], count: int) -> list[int]:
+    """Up to ``count`` of ``places`` (n, 2), each as far as can be from those before it.
+
+    The first is the nearest to the middle.
+    """
+    distance = np.linalg.norm(places - places.mean(0), axis=1)
+    chosen = [int(distance.argmin())]
+    distance = np.full(len(places), np.inf)
+    while len(chosen) < min(count, len(places)):
+        distance = np.minimum(distance, np.linalg.norm(places - places[chosen[-1]], axis=1))
+        chosen.append(int(distance.argmax()))
+    return chosen

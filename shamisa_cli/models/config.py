@@ -1,0 +1,61 @@
+"""What is stored beside the weights: everything that a score depends on (``config.json``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics, ViewingProtocol
+from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
+
+FORMAT = 1
+"""Version of the folder format; raised when an older shamisa could no longer read it rightly."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The facts of one trained encoder.
+
+    Attributes
+    ----------
+    name : what the model calls itself in the ``model`` column.
+    backbone : timm name.
+    feature_size : d, the length of the features of one crop.
+    pooling : how the backbone's maps become h; see :class:`~shamisa_cli.encoders.encoder.Encoder`.
+    statistics : hand-made features beside h: ``none``, or ``scene``, those of
+        :mod:`~shamisa_cli.encoders.scene_statistics`.
+    default_head : the head that is used when none is asked for.
+    training : facts about the pre-training, for people; nothing reads them.
+    """
+
+    name: str
+    backbone: str
+    feature_size: int
+    pooling: Pooling = "last"
+    statistics: Statistics = "none"
+    default_head: str = ""
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    protocol: ViewingProtocol = field(default_factory=ViewingProtocol)
+    training: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(to_mapping(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> ModelConfig:
+        """Read ``config.json``; a newer format is refused, and so is a key we do not know."""
+        values = read_json_object(path, "config.json")
+        if isinstance(values.get("format"), int) and values["format"] > FORMAT:
+            raise WeightsError(
+                f"{path}: format {values['format']} is newer than this shamisa reads ({FORMAT}); "
+                "upgrade with: pip install -U shamisa"
+            )
+        try:
+            return from_mapping(cls, values, str(path))
+        except UsageError as error:
+            raise WeightsError(str(error)) from error

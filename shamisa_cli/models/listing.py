@@ -1,0 +1,109 @@
+"""Which models are on this machine: bundled, in the Hub's cache, in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from shamisa_cli.errors import ShamisaError, WeightsError
+from shamisa_cli.hub.cache import cache_folder
+from shamisa_cli.hub.names import HubName
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.head import HeadInfo
+from shamisa_cli.models.heads import list_heads, load_head
+from shamisa_cli.models.names import CONFIG_FILE, bundled_folder, bundled_models
+from shamisa_cli.settings import read_json_object
+
+Where = Literal["bundled", "cached", "local"]
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model of the list.
+
+    Attributes
+    ----------
+    where : bundled, cached (pulled from the Hub) or local.
+    name : as ``--model`` takes it, or for a timm backbone ``--init``.
+    folder : where it is.
+    size : bytes on disk.
+    backbone : timm name; "" if unknown.
+    default_head : the head that is used when none is asked for.
+    heads : what they were fitted on, and their figures.
+    note : what is wrong or special; "" for a model that can score.
+    """
+
+    where: Where
+    name: str
+    folder: str
+    size: int
+    backbone: str = ""
+    default_head: str = ""
+    heads: tuple[HeadInfo, ...] = ()
+    note: str = ""
+
+
+def list_models(folders: Iterable[Path]) -> list[ModelRow]:
+    """All models: bundled ones, then cached ones, then those in and below ``folders``."""
+    rows = [describe("bundled", name, bundled_folder() / name) for name in bundled_models()]
+    rows += [describe("cached", str(name), folder) for name, folder in _cached()]
+    for top in folders:
+        found = sorted(path.parent for path in top.rglob(CONFIG_FILE) if _is_ours(path))
+        rows += [describe("local", str(folder), folder) for folder in found]
+    return rows
+
+
+def describe(where: Where, name: str, folder: Path) -> ModelRow:
+    """One row; what cannot be read is said in its note."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    architecture = _keys(folder / CONFIG_FILE).get("architecture")
+    if architecture is not None:
+        return ModelRow(
+            where, name, str(folder), size, str(architecture), note="for pretrain --init"
+        )
+    try:
+        config = ModelConfig.load(folder / CONFIG_FILE)
+        heads = tuple(load_head(folder, head).info for head in list_heads(folder))
+    except ShamisaError as error:
+        return ModelRow(where, name, str(folder), size, note=str(error))
+    note = "" if heads else "no head yet: shamisa probe --save-head"
+    return ModelRow(
+        where, name, str(folder), size, config.backbone, config.default_head, heads, note
+    )
+
+
+def _cached() -> list[tuple[HubName, Path]]:
+    """Models of the Hub's cache, with the revisions by which they are found there."""
+    from huggingface_hub import scan_cache_dir
+
+    if not cache_folder().is_dir():
+        return []
+    found = []
+    repositories = scan_cache_dir(cache_folder()).repos
+    for repository in sorted(repositories, key=lambda each: each.repo_id):
+        if repository.repo_type != "model" or repository.repo_id.count("/") != 1:
+            continue
+        owner, name = repository.repo_id.split("/")
+        for revision in repository.revisions:
+            keys = _keys(revision.snapshot_path / CONFIG_FILE)
+            if not ("architecture" in keys or {"backbone", "feature_size"} <= keys.keys()):
+                continue
+            for ref in sorted(revision.refs) or [revision.commit_hash]:
+                on_hub = HubName(owner, name, None if ref == "main" else ref)
+                found.append((on_hub, revision.snapshot_path))
+    return found
+
+
+def _is_ours(config_file: Path) -> bool:
+    """Whether this is a model's config.json; runs have one of their own."""
+    return {"backbone", "feature_size"} <= _keys(config_file).keys()
+
+
+def _keys(config_file: Path) -> dict[str, object]:
+    """A config.json as it is; empty if there is none, or it cannot be read."""
+    try:
+        return read_json_object(config_file, CONFIG_FILE)
+    except WeightsError:
+        return {}

@@ -1,0 +1,101 @@
+"""Models by name: bundled, a local folder, or a repository of the Hub that was pulled.
+
+``weights/<name>/`` of the source tree is ``shamisa_cli/bundled/<name>/`` in the wheel.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shamisa_cli.errors import WeightsError, near_matches
+from shamisa_cli.hub.cache import cache_folder, cached_file, cached_names
+from shamisa_cli.hub.names import SCHEME, HubName, parse_hub_name
+
+DEFAULT_MODEL = "resnet50"
+CONFIG_FILE = "config.json"
+"""The file that tells that a folder holds a model."""
+
+
+def bundled_folder() -> Path:
+    """Where the bundled models are: in the wheel, or ``weights/`` beside an editable install."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "bundled"
+    return inside if inside.is_dir() else package.parent / "weights"
+
+
+def bundled_models() -> list[str]:
+    """Names of the bundled models."""
+    return sorted(p.parent.name for p in bundled_folder().glob(f"*/{CONFIG_FILE}"))
+
+
+def locate_model(name: str) -> Path:
+    """The folder of a model, by the one kind of name that every command takes.
+
+    Parameters
+    ----------
+    name : ``default``; a bundled name; the path of a local folder; ``hf://owner/name[@revision]``
+        or ``owner/name[@revision]``, a repository of the Hub. A folder ``owner/name`` goes before
+        a repository of that name. Repositories are looked for in the Hub's cache; only
+        ``shamisa pull`` fetches them.
+
+    Raises
+    ------
+    WeightsError
+        if there is no such model; the message lists what was tried, and the nearest names.
+    UsageError
+        for a name that begins with ``hf://``, and goes on wrongly.
+    """
+    asked = DEFAULT_MODEL if name == "default" else name
+    if asked in bundled_models():
+        return bundled_folder() / asked
+    local = None if name.startswith(SCHEME) else _local_model(name)
+    if local is not None:
+        return local
+    on_hub = parse_hub_name(name)
+    config = cached_file(on_hub, CONFIG_FILE) if on_hub else None
+    if config is not None:
+        return config.parent
+    raise _not_found(name, on_hub)
+
+
+def _local_model(name: str) -> Path | None:
+    """The local folder ``name``; None if there is none, an error if it holds no model."""
+    try:
+        folder = Path(name).expanduser()
+        if (folder / CONFIG_FILE).is_file():
+            return folder
+        is_there = folder.is_dir()
+    except (OSError, RuntimeError):  # a name too long for a path, a user who is not there
+        return None
+    if is_there:
+        raise WeightsError(f"{folder}: no {CONFIG_FILE} in this folder, so it holds no model")
+    return None
+
+
+def _not_found(name: str, on_hub: HubName | None) -> WeightsError:
+    """What was tried, the nearest names, and how to fetch what is not here."""
+    tried = [f"no bundled model ({', '.join(['default', *bundled_models()])})"]
+    known = ["default", *bundled_models(), *_neighbors(name)]
+    if not name.startswith(SCHEME):
+        tried.append("no folder")
+    if on_hub is not None:
+        cached = [name for name in cached_names() if name != f"{SCHEME}{on_hub.repo}"]
+        part = " at this revision, or not all of it," if len(cached) < len(cached_names()) else ""
+        tried.append(f"not{part} in the Hub's cache ({cache_folder()})")
+        known += cached if name.startswith(SCHEME) else [c.removeprefix(SCHEME) for c in cached]
+    message = f"unknown model {name!r}: {', '.join(tried)}."
+    near = near_matches(name, known)
+    if near:
+        message += f" Did you mean {' or '.join(near)}?"
+    if on_hub is not None:
+        message += f" Where there is a network, run: shamisa pull {on_hub}"
+    return WeightsError(message)
+
+
+def _neighbors(name: str) -> list[str]:
+    """Model folders beside a folder ``name``, which may be what was meant."""
+    try:
+        around = Path(name).expanduser().parent
+        return sorted(str(path.parent) for path in around.glob(f"*/{CONFIG_FILE}"))
+    except (OSError, RuntimeError):
+        return []

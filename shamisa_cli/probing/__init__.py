@@ -1,1 +1,0 @@
-"""From a frozen encoder to a head, and how good that is: datasets, splits, ridge, measures."""

@@ -1,1 +1,0 @@
-"""Datasets of photos with human scores, each read from the layout of its official release."""

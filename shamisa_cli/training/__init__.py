@@ -1,0 +1,1 @@
+"""The training loop, checkpoints, log, schedules, stopping and several devices."""

@@ -1,0 +1,59 @@
+"""The ridge path against scikit-learn's Ridge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+
+from shamisa_cli.evaluation import ridge
+from shamisa_cli.evaluation.ridge import ridge_path
+
+ALPHAS = torch.tensor([1e-3, 0.1, 1.0, 1e3], dtype=torch.float64)
+
+
+def _data(n: int, size: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of unit length that differ little, as averaged ReLU features do, and scores near 60."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = 1 + 0.1 * torch.randn(n, size, generator=generator)
+    rows = rows / rows.norm(dim=1, keepdim=True)
+    return rows, 60 + 15 * torch.randn(n, generator=generator)
+
+
+@pytest.mark.parametrize(("n", "size"), [(80, 12), (12, 80), (30, 30), (5, 1)])
+@pytest.mark.parametrize("block", [7, 4096])
+def test_equals_scikit_learn(
+    n: int, size: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ridge, "BLOCK_ROWS", block)
+    rows, targets = _data(n, size)
+    fresh, _ = _data(9, size, seed=1)
+    path = ridge_path(rows, targets)
+    predictions = path.predict(fresh, ALPHAS)
+    for column, alpha in enumerate(ALPHAS.tolist()):
+        oracle = Ridge(alpha=alpha, solver="svd").fit(rows.double().numpy(), targets.numpy())
+        w, b = path.solution(alpha)
+        np.testing.assert_allclose(w, oracle.coef_, rtol=1e-6, atol=1e-8)
+        assert b == pytest.approx(oracle.intercept_, rel=1e-8)
+        np.testing.assert_allclose(
+            predictions[:, column], oracle.predict(fresh.double().numpy()), rtol=1e-8
+        )
+
+
+def test_the_mean_over_crops_is_the_prediction_of_the_mean() -> None:
+    rows, targets = _data(50, 6)
+    path = ridge_path(rows, targets)
+    crops, _ = _data(5, 6, seed=4)
+    each = path.predict(crops, ALPHAS).mean(0)
+    together = path.predict(crops.mean(0, keepdim=True).double(), ALPHAS)[0]
+    torch.testing.assert_close(each, together, rtol=1e-6, atol=1e-6)
+
+
+def test_repeated_columns_and_rows_stay_finite() -> None:
+    rows, targets = _data(20, 4)
+    doubled = torch.cat([rows, rows, torch.zeros(20, 1)], dim=1)
+    w, b = ridge_path(doubled, targets).solution(1e-3)
+    assert torch.isfinite(w).all()
+    assert np.isfinite(b)
+    torch.testing.assert_close(w[:4], w[4:8])

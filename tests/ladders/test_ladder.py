@@ -1,0 +1,151 @@
+"""Severity ladders: only severity differs, and the figures mean what they say."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shamisa_cli.distortions.registry import DISTORTIONS
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import PhotoError
+from shamisa_cli.evaluation.feature_cache import FeatureCache, features_key
+from shamisa_cli.ladders.ladder import LEVELS, evaluate_ladders, ladder_images
+from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
+
+
+def must_not_fail(error: PhotoError) -> None:
+    raise error
+
+
+extract_ladders = partial(extract_all_ladders, unreadable=must_not_fail)
+
+
+@pytest.fixture(scope="module")
+def small(sample_photos: list[Image.Image]) -> Image.Image:
+    return sample_photos[0].resize((96, 64))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return Encoder.from_name("test_resnet").eval()
+
+
+@pytest.fixture
+def extractor(encoder: Encoder) -> FeatureExtractor:
+    return FeatureExtractor(encoder, ViewingProtocol(short_side=64, crop=64), "cpu", "fp32")
+
+
+@pytest.fixture
+def photos(tmp_path: Path, sample_photos: list[Image.Image]) -> list[Path]:
+    paths = [tmp_path / "china.png", tmp_path / "flower.png"]
+    for path, photo in zip(paths, sample_photos, strict=True):
+        photo.resize((120, 80)).save(path)
+    return paths
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(float)
+
+
+@pytest.mark.parametrize("name", ["gaussian_blur", "jpeg", "white_noise", "pixelate", "darken"])
+def test_distance_from_the_photo_grows_with_the_level(small: Image.Image, name: str) -> None:
+    rungs = ladder_images(small, name, seed=4)
+    distances = [np.abs(_pixels(rung) - _pixels(small)).mean() for rung in rungs]
+    assert len(rungs) == len(LEVELS)
+    assert all(a < b for a, b in pairwise(distances))
+
+
+def test_draws_are_the_same_at_every_level(small: Image.Image) -> None:
+    gray = Image.new("RGB", small.size, (128, 128, 128))
+    mild, *_, strong = ladder_images(gray, "white_noise", seed=5)
+    a, b = (_pixels(rung).ravel() - 128 for rung in (mild, strong))
+    assert np.corrcoef(a, b)[0, 1] > 0.99
+    other = _pixels(ladder_images(gray, "white_noise", seed=6)[-1]).ravel() - 128
+    assert abs(np.corrcoef(b, other)[0, 1]) < 0.1
+
+
+def test_the_seed_decides_the_sign(small: Image.Image) -> None:
+    dark, light = (ladder_images(small, "mean_shift", seed)[-1] for seed in (1, 2))
+    assert _pixels(dark).mean() < _pixels(small).mean() < _pixels(light).mean()
+
+
+def test_ladders_of_photos(extractor: FeatureExtractor, photos: list[Path]) -> None:
+    ladders = extract_ladders(photos, extractor, per_photo=3)
+    assert ladders.features.shape == (6, 5, extractor.size)
+    assert ladders.distortions == tuple(DISTORTIONS)[:6]
+    assert ladders.photos == (photos[0],) * 3 + (photos[1],) * 3
+    alone = extract_ladders(photos[:1], extractor, per_photo=3)
+    torch.testing.assert_close(alone.features, ladders.features[:3], rtol=0, atol=0)
+    kept = ladders.select([photo == photos[1] for photo in ladders.photos])
+    torch.testing.assert_close(kept.features, ladders.features[3:])
+    assert kept.distortions == ladders.distortions[3:]
+
+
+def test_distorting_ahead_changes_nothing(extractor: FeatureExtractor, photos: list[Path]) -> None:
+    alone, ahead = (extract_ladders(photos, extractor, workers=workers) for workers in (0, 3))
+    assert torch.equal(alone.features, ahead.features)
+    assert alone.distortions == ahead.distortions == 2 * tuple(DISTORTIONS)
+
+
+def test_the_cache_gives_the_same_ladders(
+    extractor: FeatureExtractor, encoder: Encoder, photos: list[Path], tmp_path: Path
+) -> None:
+    cache = FeatureCache(tmp_path / "cache", features_key(encoder, extractor))
+    plain = extract_ladders(photos, extractor, per_photo=2)
+    first, second = (extract_ladders(photos, extractor, per_photo=2, cache=cache) for _ in range(2))
+    assert torch.equal(first.features, plain.features)
+    assert torch.equal(second.features, plain.features)
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 4
+    other = extract_ladders(photos, extractor, per_photo=2, cache=cache, seed=1)
+    assert not torch.equal(other.features, plain.features)
+
+
+def test_a_damaged_photo_is_named_and_left_out(
+    extractor: FeatureExtractor, photos: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"no picture")
+    errors: list[PhotoError] = []
+    ladders = extract_all_ladders(
+        [photos[0], path, tmp_path / "absent.png", photos[1]],
+        extractor,
+        per_photo=1,
+        unreadable=errors.append,
+    )
+    assert ladders.photos == tuple(photos)
+    expected = extract_ladders(photos, extractor, per_photo=1)
+    assert torch.equal(ladders.features, expected.features)
+    assert [str(error).count("broken.png") for error in errors] == [1, 0]
+    assert "absent.png" in str(errors[1])
+
+
+def test_figures_of_perfect_reversed_flat_and_half_ladders() -> None:
+    falling = np.array([[90.0, 70, 50, 30, 10]])
+    half = np.array([[50.0, 60, 40, 45, 20]])
+    for scores, in_order, tau in (
+        (falling, 1.0, 1.0),
+        (falling[:, ::-1], 0.0, -1.0),
+        (np.full((1, 5), 3.0), 0.0, 0.0),
+        (half, 0.5, 0.6),
+    ):
+        result = evaluate_ladders(scores, ["jpeg"])["jpeg"]
+        assert (result.in_order, result.tau) == (pytest.approx(in_order), pytest.approx(tau))
+
+
+def test_figures_by_distortion_and_of_all() -> None:
+    scores = np.array([[5.0, 4, 3, 2, 1], [1, 2, 3, 4, 5], [5, 4, 3, 2, 1]])
+    results = evaluate_ladders(scores, ["jpeg", "darken", "darken"])
+    assert results["jpeg"].in_order == 1
+    assert results["darken"].in_order == 0.5
+    assert results["darken"].ladders == 2
+    assert results["all"].in_order == pytest.approx(2 / 3)

@@ -1,0 +1,102 @@
+"""The graph says what the scorer says."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shamisa_cli.encoders.config import Pooling, ViewingProtocol
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import UsageError
+from shamisa_cli.models.export import trace
+from shamisa_cli.models.export_graph import make_graph, photo_crops, sample_crops
+from shamisa_cli.models.head import Head, HeadInfo, to_score
+from shamisa_cli.scoring import Scorer, load
+
+
+@pytest.fixture(scope="module")
+def scorer(tiny_model: Path) -> Scorer:
+    return load(tiny_model, device="cpu", precision="fp32")
+
+
+def test_scores_are_those_of_the_scorer(scorer: Scorer, sample_photos: list[Image.Image]) -> None:
+    graph = make_graph(scorer.extractor, scorer.head)
+    photos = [
+        *sample_photos,
+        sample_photos[0].resize((300, 200)),
+        sample_photos[1].resize((90, 60)),
+    ]
+    crops = torch.cat([photo_crops(scorer.extractor, photo) for photo in photos])
+    assert crops.shape == (4, 5, 2, 3, 224, 224)
+    with torch.inference_mode():
+        scores, raws = graph(crops)
+    wanted = [scorer.score(photo) for photo in photos]
+    np.testing.assert_allclose(scores, [each.score for each in wanted], atol=1e-3)
+    np.testing.assert_allclose(raws, [each.raw for each in wanted], atol=1e-3)
+    assert np.ptp(scores.numpy()) > 1
+
+
+@pytest.mark.parametrize(
+    ("higher_is_better", "calibration"),
+    [
+        (True, ()),
+        (False, ()),
+        (True, ((-1.0, 0.0), (0.0, 70.0), (0.5, 75.0), (3.0, 100.0))),
+        (False, ((-2.0, 100.0), (1.0, 90.0), (1.5, 5.0))),
+    ],
+)
+def test_raw_predictions_are_mapped_and_clipped_as_the_head_does(
+    scorer: Scorer, higher_is_better: bool, calibration: tuple[tuple[float, float], ...]
+) -> None:
+    info = HeadInfo("x", "x", (-1.0, 2.0), higher_is_better, 9, scorer.head.info.features, 1.0)
+    info = dataclasses.replace(info, calibration=calibration)
+    crops = sample_crops(scorer.extractor)[:1, :1]
+    for bias in (-5.0, -1.2, -0.3, 0.2, 0.9, 1.4, 5.0):
+        graph = make_graph(scorer.extractor, Head(scorer.head.weight * 0.01, bias, info))
+        with torch.inference_mode():
+            scores, raws = graph(crops)
+        assert float(scores) == pytest.approx(to_score(float(raws), info.knots).score, abs=1e-3)
+
+
+@pytest.mark.parametrize("pooling", ["stages", "log_stages"])
+def test_stages_and_tiles(sample_photos: list[Image.Image], pooling: Pooling) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        encoder = Encoder.from_name("test_resnet", pooling=pooling).eval()
+    protocol = ViewingProtocol(short_side=None, crop=64, crops="tiles", scales=(1.0, 0.5, 0.25))
+    extractor = FeatureExtractor(encoder, protocol, "cpu", "fp32")
+    weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
+    head = Head(weight, 1.0, HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0))
+    photo = sample_photos[0].resize((200, 100))
+    crops = photo_crops(extractor, photo)
+    assert crops.shape == (1, 8, 3, 3, 64, 64)
+    with torch.inference_mode():
+        scores, _ = make_graph(extractor, head)(crops)
+    assert float(scores) == pytest.approx(head.score(extractor.features(photo)).score, abs=1e-3)
+
+
+def test_scene_statistics_and_any_number_of_photos_can_be_traced() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        encoder = Encoder.from_name("test_resnet", statistics="scene").eval()
+    extractor = FeatureExtractor(encoder, ViewingProtocol(short_side=256, crop=64), "cpu", "fp32")
+    weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
+    head = Head(weight, 1.0, HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0))
+    graph, crops = make_graph(extractor, head), sample_crops(extractor)
+    traced = trace(graph, crops[:2]).module()
+    with torch.inference_mode():
+        for some in (crops, crops[:1, :1]):
+            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=0, atol=1e-4)
+
+
+def test_whole_photos_have_no_graph(scorer: Scorer) -> None:
+    protocol = dataclasses.replace(scorer.extractor.protocol, crops="whole")
+    whole = FeatureExtractor(scorer.extractor.encoder, protocol, "cpu", "fp32")
+    with pytest.raises(UsageError, match="one fixed size"):
+        make_graph(whole, scorer.head)

@@ -1,0 +1,95 @@
+"""Heads on disk: same score after the round trip, and refusals that name the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from shamisa_cli.errors import UnknownNameError, UsageError, WeightsError
+from shamisa_cli.models.head import Head, HeadInfo
+from shamisa_cli.models.heads import list_heads, load_head, save_head
+
+
+@pytest.fixture
+def head() -> Head:
+    weight = torch.randn(6, generator=torch.Generator().manual_seed(1))
+    info = HeadInfo(
+        "clive-ladder",
+        "clive",
+        (1.0, 5.0),
+        False,
+        650,
+        6,
+        0.125,
+        metrics={"srcc": 0.5},
+        calibration=((1.0, 100.0), (2.0, 30.0), (5.0, 0.0)),
+        note="with ladders",
+    )
+    return Head(weight, 1 / 3, info)
+
+
+def test_round_trip_keeps_info_and_score(tmp_path: Path, head: Head) -> None:
+    save_head(tmp_path, head)
+    again = load_head(tmp_path, "clive-ladder")
+    features = torch.randn(5, 6, generator=torch.Generator().manual_seed(2))
+    assert again.info == head.info
+    assert again.score(features) == head.score(features)
+    assert list_heads(tmp_path) == ["clive-ladder"]
+    modes = {path.stat().st_mode for path in (tmp_path / "heads").iterdir()}
+    assert len(modes) == 1
+
+
+def test_unknown_names_get_near_matches(tmp_path: Path, head: Head) -> None:
+    with pytest.raises(UnknownNameError, match="holds none"):
+        load_head(tmp_path, "clive")
+    save_head(tmp_path, head)
+    with pytest.raises(UnknownNameError, match="Did you mean clive-ladder"):
+        load_head(tmp_path, "clive-lader")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b"])
+def test_names_that_cannot_be_files_are_refused(tmp_path: Path, head: Head, name: str) -> None:
+    values = {**head.info.__dict__, "name": name}
+    with pytest.raises(UsageError, match="head name"):
+        save_head(tmp_path, Head(head.weight, head.bias, HeadInfo(**values)))
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, head: Head) -> None:
+    (tmp_path / "heads").write_text("a file in the way")
+    with pytest.raises(WeightsError, match=r"heads: cannot be written .* --model"):
+        save_head(tmp_path, head)
+
+
+def test_damaged_files_are_named(tmp_path: Path, head: Head) -> None:
+    info_path = save_head(tmp_path, head)
+    tensors_path = info_path.with_suffix(".safetensors")
+    whole = tensors_path.read_bytes()
+
+    tensors_path.write_bytes(whole[:20])
+    with pytest.raises(WeightsError, match=r"clive-ladder\.safetensors"):
+        load_head(tmp_path, "clive-ladder")
+    save_file({"weight": torch.ones(6)}, tensors_path)
+    with pytest.raises(WeightsError, match="expected the tensors"):
+        load_head(tmp_path, "clive-ladder")
+    save_file({"weight": torch.ones(7), "bias": torch.tensor(0.0)}, tensors_path)
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_head(tmp_path, "clive-ladder")
+    tensors_path.unlink()
+    with pytest.raises(WeightsError, match=r"clive-ladder\.safetensors"):
+        load_head(tmp_path, "clive-ladder")
+
+
+def test_info_with_unknown_or_wrong_keys_is_refused(tmp_path: Path, head: Head) -> None:
+    info_path = save_head(tmp_path, head)
+    values = json.loads(info_path.read_text())
+    for changed in ({**values, "alhpa": 1.0}, {**values, "n_images": "many"}, [values]):
+        info_path.write_text(json.dumps(changed))
+        with pytest.raises(WeightsError, match=r"clive-ladder\.json"):
+            load_head(tmp_path, "clive-ladder")
+    info_path.write_text("{")
+    with pytest.raises(WeightsError, match=r"clive-ladder\.json"):
+        load_head(tmp_path, "clive-ladder")

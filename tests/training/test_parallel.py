@@ -1,0 +1,134 @@
+"""Two processes with half of the tiny-batches each have the loss and gradients of one with all."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from shamisa_cli.distortions.layout import BatchLayout
+from shamisa_cli.errors import UsageError
+from shamisa_cli.pretraining.batches import global_order, step_metadata
+from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
+from shamisa_cli.pretraining.model import forward_loss, make_model
+from shamisa_cli.training.parallel import (
+    Ranks,
+    is_first_process,
+    join_ranks,
+    leave_ranks,
+    sum_gradients,
+    synchronized,
+)
+
+LAYOUT = BatchLayout(tiny_batches=4, views=2, references=2, groups=2, levels=2)
+CONFIG = PretrainConfig(
+    backbone="test_convnext",
+    init="random",
+    batch=LAYOUT,
+    projector=ProjectorConfig(hidden=32, out=16),
+    # Beside the published sources one that looks at the pixels of all processes.
+)
+
+
+def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
+    """One step on crops that are a pure function of the node, on this rank's share of them."""
+    crops = torch.rand(LAYOUT.n, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    share = ranks.share(LAYOUT.tiny_batches)
+    own = crops[global_order(LAYOUT, [share])]
+    model = make_model(CONFIG)
+    model.train()
+    step = forward_loss(model, own, step_metadata(CONFIG, 0), CONFIG, ranks, None)
+    step.loss.total.backward()
+    sum_gradients(model.own_parameters(), ranks)
+    seen = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return {"loss": step.loss.total.detach(), **seen}
+
+
+def work(rank: int, world: int, port: int, out: str) -> None:
+    """One process of the group, as ``torchrun`` would start it."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
+    )
+    torch.save(loss_and_gradients(Ranks(rank, world)), Path(out) / f"{rank}.pt")
+    leave_ranks()
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
+    alone = loss_and_gradients(Ranks())
+    assert sum(float(g.abs().sum()) > 0 for g in alone.values()) > len(alone) / 2
+    mp.spawn(work, (2, free_port(), str(tmp_path)), nprocs=2)
+    for rank in range(2):
+        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert together.keys() == alone.keys()
+        for name, value in alone.items():
+            torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_shares_cover_the_layout_once(world: int) -> None:
+    order = global_order(LAYOUT, Ranks(0, world).shares(LAYOUT.tiny_batches))
+    assert sorted(order.tolist()) == list(range(LAYOUT.n))
+
+
+def test_uneven_shares_are_refused() -> None:
+    with pytest.raises(UsageError, match="multiple of 3"):
+        Ranks(0, 3).share(4)
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_every_process_has_a_cuda_device_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, own: int
+) -> None:
+    for name, value in (("WORLD_SIZE", 2), ("RANK", own), ("LOCAL_RANK", own)):
+        monkeypatch.setenv(name, str(value))
+    taken: list[object] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(dist, "init_process_group", taken.append)
+    monkeypatch.setattr(dist, "get_rank", lambda: own)
+    assert join_ranks("cuda") == Ranks(own, 2)
+    assert taken == [own, "nccl"]
+    assert is_first_process() == (own == 0)
+
+
+def test_more_processes_than_cuda_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match="--nproc-per-node=1"):
+        join_ranks("cuda")
+
+
+def test_synchronized_batch_norm_keeps_the_activations_inside_it() -> None:
+    crops = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plain = timm.create_model("mobilenetv4_conv_small_035", num_classes=0)
+    for module in plain.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the statistics below are those of one batch
+    with torch.no_grad():
+        plain.train()(crops)
+        expected = plain.eval()(crops)
+        made = synchronized(plain)
+        assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in made.modules())
+        assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in made.modules())
+        torch.testing.assert_close(made(crops), expected)
+
+
+def test_alone_there_is_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join_ranks("cpu") == Ranks()
+    assert not dist.is_initialized()
