@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shamisa_cli.errors import UsageError, WeightsError
-from shamisa_cli.hub.cache import cache_folder, cached_names
+from shamisa_cli.hub.names import cache_folder, cached_names
 from shamisa_cli.hub.names import HubName, parse_hub_name, require_hub_name
 from shamisa_cli.models.names import DEFAULT_MODEL, bundled_folder, locate_model
 

@@ -72,7 +72,7 @@ def test_a_model_that_is_here_needs_no_network(
 THERE_AND_BACK = """
 import sys
 from pathlib import Path
-from shamisa_cli.hub.cache import cached_file
+from shamisa_cli.hub.names import cached_file
 from shamisa_cli.hub.fetch import fetch_model
 from shamisa_cli.hub.names import require_hub_name
 from shamisa_cli.hub.upload import prepare_repository, upload_model
