@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from hub_api import Answer, Api
-from hub_state import State
+from hub_api import Answer, Api, State
 
 
 @dataclass
