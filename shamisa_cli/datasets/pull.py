@@ -58,7 +58,7 @@ def pull_dataset(
     listing = list_repository(repository)
     file = find_archive(info, repository, listing)
     workplace = root / WORKPLACE / info.name
-    archive = fetch_file(repository, file, listing, workplace, place="--root")
+    archive = fetch_file(repository, file, listing, workplace, place="root")
     say(f"unpacking {archive}")
     unpacked = workplace / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from click.testing import CliRunner, Result
 from hub_server import HubServer
 from huggingface_hub import constants, file_download
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
-from shamisa_cli.cli import app
 from shamisa_cli.models.heads import load_head, save_head
 
 
@@ -39,20 +37,6 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
         disable_progress_bars()
         yield server
         enable_progress_bars()
-
-
-@pytest.fixture
-def run() -> Callable[..., Result]:
-    """Runs a command that succeeds, or with ``code`` one that is refused in plain words."""
-
-    def invoke(*args: object, code: int = 0) -> Result:
-        result = CliRunner().invoke(app, [str(arg) for arg in args])
-        assert result.exit_code == code, result.output
-        assert result.exception is None or isinstance(result.exception, SystemExit)
-        assert "Traceback" not in result.output
-        return result
-
-    return invoke
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LARGE = (".safetensors", ".bin", ".tgz", ".zip", ".tar")
-"""Endings of the files that go through LFS, as .gitattributes says on the real Hub."""
+"""Endings of the files that are served from elsewhere, with their SHA-256 (LFS)."""
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers, content."""
 
@@ -63,7 +63,7 @@ class State:
         """A repository with ``files`` on its main branch."""
         repository = self.repositories.setdefault((kind, name), Repository())
         repository.commit("main", files, "add files")
-        self.large |= {sha256(c): c for path, c in files.items() if path.endswith(LARGE)}
+        self.keep(files)
         return repository
 
     def apply(self, repository: Repository, branch: str, lines: Iterable[bytes]) -> str:
@@ -77,11 +77,14 @@ class State:
                 message = value["summary"]
             elif key == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
-            elif key == "lfsFile":
-                files[value["path"]] = self.large[value["oid"]]
             elif key == "deletedFile":
                 del files[value["path"]]
+        self.keep(files)
         return repository.commit(branch, files, message)
+
+    def keep(self, files: dict[str, bytes]) -> None:
+        """Keep the large ones by digest, from where they are served."""
+        self.large |= {sha256(c): c for path, c in files.items() if path.endswith(LARGE)}
 
 
 @dataclass
@@ -110,9 +113,6 @@ class Api:
         ("GET", r"/api/(model)s/([^/]+/[^/]+)/refs", "refs"),
         ("POST", r"/api/(model)s/([^/]+/[^/]+)/preupload/(.+)", "preupload"),
         ("POST", r"/api/(model)s/([^/]+/[^/]+)/commit/(.+)", "commit"),
-        ("POST", r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", "lfs_batch"),
-        ("PUT", r"/lfs/([0-9a-f]{64})", "lfs_upload"),
-        ("POST", r"/lfs/verify", "lfs_verify"),
         ("GET", r"/cdn/([0-9a-f]{64})", "cdn"),
         ("GET", r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "resolve"),
     )
@@ -176,52 +176,22 @@ class Api:
         return as_json({"branches": branches, "tags": tags, "converts": []})
 
     def preupload(self, kind: str, name: str, revision: str) -> Answer:
-        repository, commit = self._find(kind, name, revision, write=True)
+        repository, commit = self._find(kind, name, revision)
         there = repository.commits[commit]
         files = []
         for path in (file["path"] for file in json.loads(self.body)["files"]):
-            large = path.endswith(LARGE)
-            mode = "lfs" if large else "regular"
-            answer = {"path": path, "uploadMode": mode, "shouldIgnore": False}
-            if path in there:
-                answer["oid"] = (sha256 if large else git_sha1)(there[path])
-            files.append(answer)
+            answer = {"path": path, "uploadMode": "regular", "shouldIgnore": False}
+            files.append(answer | ({"oid": git_sha1(there[path])} if path in there else {}))
         return as_json({"files": files})
 
     def commit(self, kind: str, name: str, revision: str) -> Answer:
-        repository, _ = self._find(kind, name, revision, write=True)
+        repository, _ = self._find(kind, name, revision)
         request = "create_pr" in self.query
         branch = "refs/pr/1" if request else revision
         commit = self.state.apply(repository, branch, self.body.splitlines())
         address = f"{self.url}/{name}"
         facts = {"commitUrl": f"{address}/commit/{commit}", "commitOid": commit}
         return as_json({**facts, "pullRequestUrl": f"{address}/discussions/1" if request else None})
-
-    def lfs_batch(self, name: str) -> Answer:
-        self._find("model", name, "main")
-        if not self.user:
-            return refuse(401)
-        objects = []
-        for wanted in json.loads(self.body)["objects"]:
-            entry = {"oid": wanted["oid"], "size": wanted["size"]}
-            if wanted["oid"] not in self.state.large:
-                entry["actions"] = {
-                    "upload": {"href": f"{self.url}/lfs/{wanted['oid']}"},
-                    "verify": {"href": f"{self.url}/lfs/verify"},
-                }
-            objects.append(entry)
-        return as_json({"transfer": "basic", "objects": objects})
-
-    def lfs_upload(self, oid: str) -> Answer:
-        if sha256(self.body) != oid:
-            return refuse(400, message="the content has another digest")
-        self.state.large[oid] = self.body
-        return 200, {}, b""
-
-    def lfs_verify(self) -> Answer:
-        asked = json.loads(self.body)
-        there = len(self.state.large.get(asked["oid"], b"")) == asked["size"]
-        return (200, {}, b"") if there else refuse(404)
 
     def resolve(self, datasets: str | None, name: str, revision: str, path: str) -> Answer:
         repository, commit = self._find("dataset" if datasets else "model", name, revision)
@@ -243,9 +213,7 @@ class Api:
     def cdn(self, oid: str) -> Answer:
         return 200, {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"}, self.state.large[oid]
 
-    def _find(
-        self, kind: str, name: str, revision: str, *, write: bool = False
-    ) -> tuple[Repository, str]:
+    def _find(self, kind: str, name: str, revision: str) -> tuple[Repository, str]:
         """The repository and the commit; refused as the real Hub words it."""
         repository = self.state.repositories.get((kind, name))
         owner = name.split("/")[0]
@@ -255,8 +223,6 @@ class Api:
         commit = repository.resolve(revision)
         if commit is None:
             raise RefusedError(refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}"))
-        if write and not (self.may_write and self.user == owner) and "create_pr" not in self.query:
-            raise RefusedError(refuse(403, message="Forbidden: pass `create_pr=1`"))
         return repository, commit
 
 

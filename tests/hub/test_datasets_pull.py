@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from hub_server import HubServer
+from hub_server import HubServer, run
 from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +26,6 @@ from shamisa_cli.hub.names import require_dataset_name
 
 SCORES = "koniq10k_scores_and_distributions.csv"
 REPOSITORY = "chaofengc/IQA-PyTorch-Datasets"
-Run = Callable[..., Result]
 
 
 def koniq() -> dict[str, bytes]:
@@ -57,12 +56,8 @@ def zip_of(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-@pytest.fixture
-def pull(run: Run) -> Run:
-    """``shamisa datasets pull koniq`` into a folder."""
-    return lambda root, *more, code=0: run(
-        "datasets", "pull", "koniq", "--root", root, *more, code=code
-    )
+def pull(root: Path, *more: object, code: int = 0) -> Result:
+    return run("datasets", "pull", "koniq", "--root", root, *more, code=code)
 
 
 def publish(hub: HubServer, **files: bytes) -> None:
@@ -71,9 +66,7 @@ def publish(hub: HubServer, **files: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tgz", "tar", "zip"])
-def test_a_pulled_dataset_can_be_probed(
-    hub: HubServer, tmp_path: Path, pull: Run, kind: str
-) -> None:
+def test_a_pulled_dataset_can_be_probed(hub: HubServer, tmp_path: Path, kind: str) -> None:
     made = {"tgz": tar_of(koniq()), "tar": tar_of(koniq(), "w"), "zip": zip_of(koniq())}[kind]
     publish(hub, **{f"koniq10k_{kind}": made, "live_tgz": b"another"})
     root = tmp_path / "iqa"
@@ -86,7 +79,7 @@ def test_a_pulled_dataset_can_be_probed(
 
 
 def test_the_root_of_the_group_holds_unless_there_is_another(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(hub, koniq10k_tgz=tar_of(koniq()))
     big, other, unused = (tmp_path / name for name in ("big", "other", "unused"))
@@ -115,7 +108,7 @@ def test_a_dataset_that_is_complete_is_not_fetched_again(hub: HubServer, tmp_pat
 
 @pytest.mark.usefixtures("no_waits")
 def test_a_connection_that_is_cut_is_taken_up_again(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pull: Run
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(hub, koniq10k_tgz=tar_of(koniq()))
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100)
@@ -132,7 +125,7 @@ def test_a_connection_that_is_cut_is_taken_up_again(
 
 
 def test_an_archive_that_is_here_is_compared_before_it_is_used(
-    hub: HubServer, tmp_path: Path, pull: Run
+    hub: HubServer, tmp_path: Path
 ) -> None:
     archive = tar_of(koniq())
     publish(hub, koniq10k_tgz=archive)
@@ -148,7 +141,7 @@ def test_an_archive_that_is_here_is_compared_before_it_is_used(
     assert len(open_dataset("koniq", tmp_path).images) == 3
 
 
-def test_an_archive_without_scores(hub: HubServer, tmp_path: Path, pull: Run) -> None:
+def test_an_archive_without_scores(hub: HubServer, tmp_path: Path) -> None:
     files = {name: content for name, content in koniq().items() if SCORES not in name}
     publish(hub, koniq10k_tgz=tar_of(files))
     result = pull(tmp_path, code=1)
@@ -158,7 +151,7 @@ def test_an_archive_without_scores(hub: HubServer, tmp_path: Path, pull: Run) ->
     assert len(open_dataset("koniq", tmp_path).images) == 3
 
 
-def test_what_the_repository_has_not(hub: HubServer, tmp_path: Path, pull: Run) -> None:
+def test_what_the_repository_has_not(hub: HubServer, tmp_path: Path) -> None:
     publish(hub, live_tgz=b"x", konig_tgz=b"x")
     assert "it has: konig, live. Is it konig?" in pull(tmp_path, code=1).output
     missing = pull(tmp_path, "--from", "hf://datasets/me/none", code=1)
@@ -168,7 +161,6 @@ def test_what_the_repository_has_not(hub: HubServer, tmp_path: Path, pull: Run) 
 def test_no_room_and_no_network(
     hub: HubServer,
     tmp_path: Path,
-    pull: Run,
     monkeypatch: pytest.MonkeyPatch,
     no_file_over: Callable[[int], AbstractContextManager[None]],
 ) -> None:
@@ -176,7 +168,7 @@ def test_no_room_and_no_network(
     with no_file_over(200):
         refused = pull(tmp_path, code=1)
     assert "no room on the disk" in refused.output
-    assert "set --root to a folder with room" in refused.output
+    assert "set root to a folder with room" in refused.output
     pull(tmp_path)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     refused = pull(tmp_path / "new", code=1)

@@ -10,8 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from hub_server import HubServer
+from hub_server import HubServer, run
 from huggingface_hub import constants, file_download
 
 from shamisa_cli.errors import WeightsError
@@ -21,26 +20,20 @@ from shamisa_cli.models.store import load_encoder
 NAME = "hf://me/tiny"
 SILENCE = 30.0
 """Seconds; far more than all attempts take together."""
-Run = Callable[..., Result]
 
 
-@pytest.fixture
-def refused(run: Run) -> Callable[..., None]:
-    """Pulls; there are one message with the name and ``words``, and no model to be found."""
-
-    def pull(*words: str, name: str = NAME) -> None:
-        said = run("pull", name, code=1).output
-        for word in (name, *words):
-            assert word in said
-        with pytest.raises(WeightsError, match=f"run: shamisa pull {NAME}"):
-            locate_model(NAME)
-
-    return pull
+def refused(*words: str, name: str = NAME) -> None:
+    """Pull ``name``: there are one message with it and ``words``, and no model to be found."""
+    said = run("pull", name, code=1).output
+    for word in (name, *words):
+        assert word in said
+    with pytest.raises(WeightsError, match=f"run: shamisa pull {NAME}"):
+        locate_model(NAME)
 
 
 @pytest.mark.usefixtures("no_waits")
 def test_a_connection_that_is_cut_goes_on_where_it_was(
-    published: HubServer, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+    published: HubServer, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # 10 MB; whole chunks are kept
     published.faults.cuts, published.faults.cut_after = 2, 7000
@@ -52,9 +45,7 @@ def test_a_connection_that_is_cut_goes_on_where_it_was(
 
 
 @pytest.mark.usefixtures("no_waits")
-def test_a_connection_that_is_cut_for_good_leaves_no_half_model(
-    published: HubServer, run: Run, refused: Callable[..., None]
-) -> None:
+def test_a_connection_that_is_cut_for_good_leaves_no_half_model(published: HubServer) -> None:
     published.faults.cuts = 1000
     refused("cut off", "run the command again")
     published.faults.cuts = 0
@@ -71,9 +62,7 @@ def test_a_connection_that_is_cut_for_good_leaves_no_half_model(
     load_encoder(before)
 
 
-def test_a_file_that_arrives_damaged_is_removed(
-    published: HubServer, run: Run, refused: Callable[..., None]
-) -> None:
+def test_a_file_that_arrives_damaged_is_removed(published: HubServer) -> None:
     published.faults.spoil = True
     refused("arrived damaged")
     published.faults.spoil = False
@@ -94,7 +83,6 @@ def test_a_file_that_arrives_damaged_is_removed(
 def test_without_access(
     published: HubServer,
     monkeypatch: pytest.MonkeyPatch,
-    refused: Callable[..., None],
     token: str,
     private: bool,
     words: tuple[str, ...],
@@ -105,21 +93,17 @@ def test_without_access(
     refused(*words)
 
 
-def test_a_repository_that_is_not_there(hub: HubServer, refused: Callable[..., None]) -> None:
+def test_a_repository_that_is_not_there(hub: HubServer) -> None:
     refused("no such repository", "check the name")
 
 
 @pytest.mark.parametrize(("status", "words"), [(503, "try again later"), (429, "some minutes")])
-def test_a_hub_that_has_trouble(
-    published: HubServer, refused: Callable[..., None], status: int, words: str
-) -> None:
+def test_a_hub_that_has_trouble(published: HubServer, status: int, words: str) -> None:
     published.faults.status = status
     refused(words)
 
 
-def test_no_network(
-    hub: HubServer, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., None]
-) -> None:
+def test_no_network(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -127,19 +111,14 @@ def test_no_network(
     refused(f"{nobody} cannot be reached", "check the network")
 
 
-def test_offline_mode_is_honoured(
-    published: HubServer, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., None]
-) -> None:
+def test_offline_mode_is_honoured(published: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     refused("HF_HUB_OFFLINE")
     assert published.requests == []
 
 
 def test_a_full_disk(
-    published: HubServer,
-    no_file_over: Callable[[int], AbstractContextManager[None]],
-    run: Run,
-    refused: Callable[..., None],
+    published: HubServer, no_file_over: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     with no_file_over(20_000):
         refused("no room on the disk", "HF_HOME")
@@ -147,10 +126,7 @@ def test_a_full_disk(
 
 
 def test_a_cache_that_may_not_be_written(
-    published: HubServer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    refused: Callable[..., None],
+    published: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file" / "hub"))
@@ -168,9 +144,7 @@ def silent(published: HubServer, monkeypatch: pytest.MonkeyPatch, no_waits: None
 
 
 @pytest.mark.parametrize("answered", [0, 1, 3, 4])
-def test_a_hub_that_falls_silent(
-    silent: HubServer, refused: Callable[..., None], answered: int
-) -> None:
+def test_a_hub_that_falls_silent(silent: HubServer, answered: int) -> None:
     silent.faults.delay_after = answered
     started = time.monotonic()
     refused("did not answer in time; run the command again")
@@ -185,12 +159,7 @@ def test_a_hub_that_falls_silent(
     ],
 )
 def test_a_question_for_which_the_client_has_no_limit(
-    silent: HubServer,
-    monkeypatch: pytest.MonkeyPatch,
-    refused: Callable[..., None],
-    asked: str,
-    name: str,
-    words: str,
+    silent: HubServer, monkeypatch: pytest.MonkeyPatch, asked: str, name: str, words: str
 ) -> None:
     if asked == "xet-read-token":
         if find_spec("hf_xet") is None:

@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shamisa_cli.errors import UsageError, WeightsError
-from shamisa_cli.hub.names import cache_folder, cached_names
-from shamisa_cli.hub.names import HubName, parse_hub_name, require_hub_name
+from shamisa_cli.hub.names import (
+    HubName,
+    cache_folder,
+    cached_names,
+    parse_hub_name,
+    require_hub_name,
+)
 from shamisa_cli.models.names import DEFAULT_MODEL, bundled_folder, locate_model
 
 part = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True).filter(
@@ -43,7 +48,7 @@ def test_paths_and_plain_words_are_no_names_on_the_hub(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["hf://a", "hf://", "hf://a/b/c", "hf://a/b@../../x", "hf://a b/c"]
 )
-def test_what_begins_like_a_name_and_goes_on_wrongly_is_told(text: str) -> None:
+def test_a_scheme_before_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="hf://owner/name"):
         locate_model(text)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from hub_server import HubServer
+from click.testing import CliRunner
+from hub_server import HubServer, run
 from huggingface_hub import constants
 
 from shamisa_cli.cli import app
@@ -41,9 +40,7 @@ def test_bundled_models_are_there_with_their_figures(tmp_path: Path) -> None:
     assert f"head mixed (default): clive, 650 images; srcc {stored['metrics']['srcc']:.3f}" in table
 
 
-def test_cached_models_by_the_names_that_find_them(
-    published: HubServer, run: Callable[..., Result]
-) -> None:
+def test_cached_models_by_the_names_that_find_them(published: HubServer) -> None:
     repository = published.state.repositories["model", "me/tiny"]
     repository.tags["v1"] = commit = repository.refs["main"]
     for name in ("me/tiny", "me/tiny@v1"):

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from hub_server import HubServer
+from click.testing import CliRunner
+from hub_server import HubServer, run
 from PIL import Image
 
 from shamisa_cli.cli import app
@@ -45,7 +45,6 @@ def test_a_model_that_is_here_needs_no_network(
     published: HubServer,
     sample_photos: list[Image.Image],
     tmp_path: Path,
-    run: Callable[..., Result],
     block_network: Callable[[], None],
 ) -> None:
     run("pull", "me/tiny")
