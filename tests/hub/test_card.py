@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -15,6 +16,7 @@ from shamisa_cli.hub.names import HubName
 from shamisa_cli.models.card import dead_links, updated_card
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import HeadInfo
+from shamisa_cli.models.names import bundled_folder, bundled_models
 
 NAME = HubName("me", "tiny")
 CONFIG = ModelConfig("tiny", "test_resnet", 8, default_head="koniq")
@@ -124,3 +126,39 @@ def test_the_text_stays_as_it_is(body: str, with_metadata: bool) -> None:
 def test_metadata_that_cannot_be_read_is_told(card: str) -> None:
     with pytest.raises(ShamisaError, match=r"README\.md: its metadata cannot be read"):
         updated_card(card, CONFIG, HEADS, NAME)
+
+
+COLUMNS = {
+    "α": "alpha",
+    "SRCC": "srcc",
+    "PLCC": "plcc",
+    "PLCC logistic": "plcc_logistic",
+    "KRCC": "krcc",
+    "RMSE": "rmse",
+    "in order, left out": "ladder_in_order",
+    "Kendall τ, left out": "ladder_tau",
+}
+"""Columns of the bundled models' cards whose figures are in the heads' files."""
+
+
+@pytest.mark.parametrize("model", bundled_models())
+def test_the_figures_of_a_bundled_card_are_those_of_its_heads(model: str) -> None:
+    folder = bundled_folder() / model
+    facts = {}
+    for path in folder.glob("heads/*.json"):
+        info = json.loads(path.read_text())
+        facts[path.stem] = {"alpha": info["alpha"], **info["metrics"]}
+    compared = set()
+    header: list[str] = []
+    for line in (folder / "README.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line[:1] == "|" else []
+        header = header if header and cells else cells  # the first line of a table
+        head = re.fullmatch(r"`([\w-]+)`(?: \(default\))?", cells[0]) if cells else None
+        for column, cell in zip(header, cells, strict=True) if head else ():
+            if column in COLUMNS and cell != "–":
+                figure = cell.split()[0]  # without ±
+                stored = facts[head[1]][COLUMNS[column]]
+                decimals = len(figure.partition(".")[2])
+                assert f"{stored:.{decimals}f}" == figure, (model, head[1], column)
+                compared.add((head[1], COLUMNS[column]))
+    assert compared == {(name, key) for name, figures in facts.items() for key in figures}

@@ -31,9 +31,9 @@ def test_a_model_that_is_not_here_is_not_fetched(
     command: list[str], tmp_path: Path, block_network: Callable[[], None]
 ) -> None:
     block_network()
-    for i in range(20):
-        Image.new("RGB", (32, 32), (12 * i, 90, 10)).save(tmp_path / f"{i}.png")
-    scores = "".join(f"{i}.png,{i}\n" for i in range(20))
+    for i in range(40):
+        Image.new("RGB", (32, 32), (6 * i, 90, 10)).save(tmp_path / f"{i}.png")
+    scores = "".join(f"{i}.png,{i}\n" for i in range(40))
     (tmp_path / "scores.csv").write_text(f"image,mos\n{scores}")
     places = {"PHOTO": tmp_path / "0.png", "CSV": tmp_path / "scores.csv", "FOLDER": tmp_path}
     result = CliRunner().invoke(app, [str(places.get(word, word)) for word in command])
