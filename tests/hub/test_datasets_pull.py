@@ -114,13 +114,13 @@ def test_a_connection_that_is_cut_is_taken_up_again(
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100)
     hub.faults.cuts, hub.faults.cut_after, hub.faults.cut_for_good = 1, 500, True
     assert "run the command again" in pull(tmp_path, code=1).output
-    assert hub.ranges()[-1] == "bytes=500-"
     assert not (tmp_path / "koniq").exists()
     hub.faults.cut_after, hub.faults.cut_for_good = 500, False
     other = tmp_path / ".shamisa-pull" / "live"  # another pull is at work
     other.mkdir()
     pull(tmp_path)
     assert len(open_dataset("koniq", tmp_path).images) == 3
+    assert "bytes=500-" in hub.ranges()  # clients before 2 leave it to the second run
     assert other.is_dir()
 
 

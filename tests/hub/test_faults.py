@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from hub_server import HubServer, run
 from huggingface_hub import constants, file_download
@@ -37,6 +38,9 @@ def test_a_connection_that_is_cut_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # 10 MB; whole chunks are kept
     published.faults.cuts, published.faults.cut_after = 2, 7000
+    if huggingface_hub.__version__ < "2":  # it leaves the second attempt to the next run
+        run("pull", NAME, code=1)
+        published.faults.cuts = 0
     run("pull", NAME)
     assert "bytes=7000-" in published.ranges()
     found = locate_model(NAME)
