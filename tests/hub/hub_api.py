@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 LARGE = (".safetensors", ".bin", ".tgz", ".zip", ".tar")
 """Endings of the files that are served from elsewhere, with their SHA-256 (LFS)."""
@@ -153,14 +152,8 @@ class Api:
 
     def info(self, kind: str, name: str, revision: str | None) -> Answer:
         repository, commit = self._find(kind, name, revision or "main")
-        siblings = []
-        for file in (describe(path, c) for path, c in repository.commits[commit].items()):
-            sibling = {"rfilename": file["path"], "size": file["size"], "blobId": file["oid"]}
-            if "lfs" in file:
-                lfs: Any = file["lfs"]
-                sibling["lfs"] = {"sha256": lfs["oid"], "size": lfs["size"], "pointerSize": 134}
-            siblings.append(sibling)
-        facts = {"id": name, "sha": commit, "private": repository.private, "siblings": siblings}
+        files = [describe(path, c) for path, c in repository.commits[commit].items()]
+        facts = {"id": name, "sha": commit, "private": repository.private, "siblings": files}
         return as_json(facts)
 
     def tree(self, kind: str, name: str, revision: str) -> Answer:
@@ -248,8 +241,9 @@ def git_sha1(content: bytes) -> str:
 
 
 def describe(path: str, content: bytes) -> dict[str, object]:
-    """A file as the tree of the Hub lists it."""
-    facts = {"type": "file", "path": path, "size": len(content), "oid": git_sha1(content)}
+    """A file as the Hub lists it, with the keys of both kinds of list."""
+    blob, size, digest = git_sha1(content), len(content), sha256(content)
+    facts = {"type": "file", "path": path, "rfilename": path, "oid": blob, "size": size}
     if path.endswith(LARGE):
-        facts["lfs"] = {"oid": sha256(content), "size": len(content), "pointerSize": 134}
+        facts["lfs"] = {"oid": digest, "sha256": digest, "size": size, "pointerSize": 134}
     return facts

@@ -147,7 +147,7 @@ def silent(published: HubServer, monkeypatch: pytest.MonkeyPatch, no_waits: None
     return published
 
 
-@pytest.mark.parametrize("answered", [0, 1, 3, 4])
+@pytest.mark.parametrize("answered", [0, 1, 4])
 def test_a_hub_that_falls_silent(silent: HubServer, answered: int) -> None:
     silent.faults.delay_after = answered
     started = time.monotonic()

@@ -53,9 +53,10 @@ def test_a_scheme_before_anything_else_is_refused(text: str) -> None:
         locate_model(text)
 
 
-def test_a_folder_goes_before_a_repository(
+def test_a_bundled_model_or_a_folder_goes_before_a_repository(
     tmp_path: Path, hub: object, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert locate_model("default") == locate_model(DEFAULT_MODEL) == bundled_folder() / "resnet50"
     shutil.copytree(tiny_model, tmp_path / "me" / "tiny")
     monkeypatch.chdir(tmp_path)
     assert locate_model("me/tiny") == Path("me/tiny")
@@ -74,12 +75,6 @@ def test_other_folders_in_the_cache_are_passed_over(hub: object) -> None:
     for folder in ("models--a--b", "models--a--b--c", "models--a"):
         (cache_folder() / folder / "snapshots").mkdir(parents=True)
     assert cached_names() == ["hf://a/b"]
-
-
-def test_bundled_models_have_names() -> None:
-    assert locate_model("default") == bundled_folder() / DEFAULT_MODEL
-    for name in (DEFAULT_MODEL, "fast"):
-        assert locate_model(name) == bundled_folder() / name
 
 
 def test_an_unknown_name_lists_what_was_tried_and_what_is_near(

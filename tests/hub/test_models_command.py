@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from hub_server import HubServer, run
 from huggingface_hub import constants
 
-from shamisa_cli.cli import app
 from shamisa_cli.hub.names import cache_folder
 from shamisa_cli.models.names import bundled_models, locate_model
 
 
 def listed(*args: str) -> dict[str, dict[str, Any]]:
-    result = CliRunner().invoke(app, ["models", "--json", *args])
-    assert result.exit_code == 0, result.output
-    return {row["name"]: row for row in json.loads(result.stdout)}
+    return {row["name"]: row for row in json.loads(run("models", "--json", *args).stdout)}
 
 
 @pytest.mark.usefixtures("hub")
@@ -36,7 +32,7 @@ def test_bundled_models_are_there_with_their_figures(tmp_path: Path) -> None:
     stored = json.loads((locate_model("fast") / "heads" / "mixed.json").read_text())
     heads = {head["name"]: head for head in fast["heads"]}
     assert heads["mixed"]["metrics"] == stored["metrics"]
-    table = CliRunner().invoke(app, ["models"]).stdout
+    table = run("models").stdout
     assert f"head mixed (default): clive, 650 images; srcc {stored['metrics']['srcc']:.3f}" in table
 
 
@@ -86,4 +82,4 @@ def test_local_models_below_a_folder(
     assert "shamisa fit" in rows["runs/b/model"]["note"]
     assert "newer than this shamisa" in rows["runs/c/model"]["note"]
     assert "elsewhere" in listed("elsewhere")
-    assert CliRunner().invoke(app, ["models", "nowhere"]).exit_code == 2
+    run("models", "nowhere", code=2)

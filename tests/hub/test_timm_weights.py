@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from click.testing import CliRunner
-from hub_server import HubServer
+from hub_server import HubServer, run
 from PIL import Image
 from safetensors.torch import save
 
-from shamisa_cli.cli import app
 from shamisa_cli.errors import UnknownNameError, UsageError, WeightsError
 from shamisa_cli.models.names import locate_model
 from shamisa_cli.models.pretrained import imagenet_folder, imagenet_name, load_pretrained
@@ -48,9 +46,7 @@ def published(hub: HubServer, classifier: torch.nn.Module) -> HubServer:
 
 
 def pull(name: str) -> None:
-    result = CliRunner().invoke(app, ["pull", name])
-    assert result.exit_code == 0, result.output
-    assert f"--backbone {BACKBONE} --init hf://{REPOSITORY}" in result.output
+    assert f"--backbone {BACKBONE} --init hf://{REPOSITORY}" in run("pull", name).output
 
 
 def same_features(encoder: torch.nn.Module, classifier: torch.nn.Module) -> bool:
@@ -106,9 +102,8 @@ def test_a_backbone_of_timm_scores_nothing_and_starts_no_other(
     with pytest.raises(WeightsError, match="a timm backbone"):
         load_encoder(locate_model(REPOSITORY))
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
-    result = CliRunner().invoke(app, ["score", str(tmp_path), "--model", f"hf://{REPOSITORY}"])
-    assert result.exit_code == 2
-    assert "shamisa pretrain --backbone test_resnet" in result.output
+    refused = run("score", tmp_path, "--model", f"hf://{REPOSITORY}", code=2)
+    assert "shamisa pretrain --backbone test_resnet" in refused.output
 
 
 def test_backbones_without_published_weights() -> None:
