@@ -65,7 +65,7 @@ def describe(where: Literal["bundled", "cached", "local"], name: str, folder: Pa
         heads = tuple(load_head(folder, head).info for head in list_heads(folder))
     except ShamisaError as error:
         return row(note=str(error))
-    note = "" if heads else "no head yet: shamisa fit SCORES --name NAME"
+    note = "" if heads else "no head yet: shamisa fit"
     return row(config.backbone, config.default_head, heads, note)
 
 
