@@ -22,7 +22,7 @@ from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import MAX_FUNCTIONS, BatchMetadata
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.graphs.source import GraphInputs, engine_inputs
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import Head, HeadInfo
 from shamisa_cli.models.heads import save_head
@@ -67,7 +67,7 @@ def _graph_inputs(layout: BatchLayout, seed: int = 0, d: int = 6, size: int = 5)
             varying[b, c] = v
     h = torch.nn.functional.normalize(torch.randn(layout.n, d, generator=g), dim=1)
     z = torch.randn(layout.n, size, generator=g)
-    return GraphInputs(layout, BatchMetadata(functions, severities, varying), h, z)
+    return engine_inputs(layout, BatchMetadata(functions, severities, varying), h, z)
 
 
 @pytest.fixture(scope="session")

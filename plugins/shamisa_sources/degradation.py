@@ -7,9 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.distortions.registry import ENTRIES
-from shamisa_cli.graphs.compositions import function_severities
-from shamisa_cli.graphs.linear import seeded_linear
-from shamisa_cli.graphs.source import GraphInputs, GraphSource
+from shamisa_cli.graphs.source import GraphInputs, GraphSource, Role, seeded_linear
 
 FUNCTIONS = len(ENTRIES)
 """Entries of the engine: 24 functions, two of them with both signs."""
@@ -18,8 +16,8 @@ FUNCTIONS = len(ENTRIES)
 class Degradation(GraphSource):
     """Label-free auxiliary loss: read each distorted crop's composition from h. No edges.
 
-    Not in the paper. The engine knows which functions it composed and how severe each was, so that
-    a small head on h can be asked for both; the head is thrown away after pre-training. h is
+    Not in the paper. The engine knows which functions it composed and how severe each was, so a
+    small head on h can be asked for both. The head is thrown away after pre-training. h is
     batch-normalized first, since unit-length averaged features are nearly equal before training.
     The loss is part of L_inv, so the objective multiplies it by 88.369 with published weights.
 
@@ -31,6 +29,7 @@ class Degradation(GraphSource):
     """
 
     coeff = 0.0
+    needs = frozenset({"composition"})
 
     head: nn.Sequential
 
@@ -51,8 +50,8 @@ class Degradation(GraphSource):
 
     def auxiliary_loss(self, h: Tensor, inputs: GraphInputs) -> Tensor:
         """function·BCE + severity·MSE over the distorted crops; references take no part."""
-        distorted = ~inputs.layout.is_reference.to(h.device)
-        target = function_severities(inputs.metadata, inputs.layout, FUNCTIONS)[distorted]
+        distorted = inputs.role == Role.DISTORTED
+        target = inputs.require_composition().severities[distorted]
         logits, severity_logits = self.head(h[distorted]).chunk(2, dim=1)
         return self.function * function_loss(logits, target) + self.severity * severity_loss(
             severity_logits.sigmoid(), target
