@@ -9,7 +9,6 @@ import torch
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.registry import ENTRIES
-from shamisa_cli.graphs.compositions import function_severities
 from shamisa_sources.degradation import FUNCTIONS, Degradation, function_loss, severity_loss
 
 LAYOUT = BatchLayout(2, 2, 2, 2, 3)
@@ -35,17 +34,13 @@ def test_loss_is_its_rule(hidden, make_graph_inputs):
     x = (h - h.mean(0)) / (h.var(0, unbiased=False) + 1e-5).sqrt()
     out = source.head[1:].double()(x)
     entropies, errors = [], []
-    for row, (b, _, _, c, level) in zip(
-        out.tolist(), LAYOUT.coordinates[LAYOUT.n_references :].tolist(), strict=True
-    ):
-        functions = inputs.metadata.functions[b, c].tolist()
-        severities = inputs.metadata.severities[b, c, level].tolist()
-        for k in range(26):
+    composed = inputs.composition.severities[LAYOUT.n_references :].tolist()
+    for row, severities in zip(out.tolist(), composed, strict=True):
+        for k, λ in enumerate(severities):
             probability = 1 / (1 + math.exp(-row[k]))
-            entropies.append(-math.log(probability if k in functions else 1 - probability))
-        for f, λ in zip(functions, severities, strict=True):
-            if f >= 0:
-                errors.append((1 / (1 + math.exp(-row[26 + f])) - λ) ** 2)
+            entropies.append(-math.log(1 - probability if math.isnan(λ) else probability))
+            if not math.isnan(λ):
+                errors.append((1 / (1 + math.exp(-row[26 + k])) - λ) ** 2)
     expected = 0.7 * sum(entropies) / len(entropies) + 0.3 * sum(errors) / len(errors)
     assert loss.item() == pytest.approx(expected, abs=1e-5)
 
@@ -71,7 +66,7 @@ def test_loss_terms_pass_gradcheck():
 
 def test_the_head_learns_what_h_holds(make_graph_inputs):
     inputs = make_graph_inputs(LAYOUT, d=26)
-    told = function_severities(inputs.metadata, LAYOUT, 26).isnan().logical_not().float()
+    told = inputs.composition.severities.isnan().logical_not().float()
     source = make(inputs, severity=0.0)
     optimizer = torch.optim.Adam(source.parameters(), lr=0.05)
     for _ in range(100):
@@ -80,22 +75,3 @@ def test_the_head_learns_what_h_holds(make_graph_inputs):
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.1
-
-
-def test_it_has_no_edges_and_no_share_of_the_graph(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT)
-    assert Degradation.coeff == 0
-    assert make(inputs).build(inputs).n_edges == 0
-
-
-def test_initial_values_come_from_the_generator(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT)
-    before = torch.get_rng_state()
-    one, other = make(inputs, hidden=4), make(inputs, hidden=4)
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    assert torch.equal(before, torch.get_rng_state())
-
-
-def test_negative_options_are_refused():
-    with pytest.raises(ValueError, match="at least 0"):
-        Degradation(severity=-1.0)

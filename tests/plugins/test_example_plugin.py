@@ -19,7 +19,7 @@ from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
 from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.registry import available_sources, create_source
-from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.pretraining.objective import ObjectiveWeights, objective
 
 print(available_sources()["same_level"].distribution)
@@ -41,7 +41,7 @@ losses = []
 for _ in range(2):
     h = torch.nn.functional.normalize(encoder(x), dim=1)
     z = projector(h)
-    inputs = GraphInputs(layout, metadata, h.detach(), z.detach())
+    inputs = engine_inputs(layout, metadata, h.detach(), z.detach())
     combined = graphs(inputs)
     auxiliary = graphs.auxiliary_losses(h, inputs)
     loss = objective(z, combined.graph, layout.view, auxiliary, ObjectiveWeights()).total
@@ -70,7 +70,8 @@ def installed(tmp_path_factory):
 
 
 def run(arguments, installed, **environment):
-    env = {**os.environ, "PYTHONPATH": str(installed), **environment}
+    path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path, **environment}
     env.setdefault("SHAMISA_NO_PLUGINS", "")
     done = subprocess.run(
         [sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=120

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,7 @@ from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_sources.paired_view import PairedView
-from shamisa_sources.sinkhorn import balanced_codes
-from shamisa_sources.transport import Transport
+from shamisa_sources.transport import Transport, balanced_codes
 
 LAYOUT = BatchLayout(1, 2, 2, 2, 2)
 
@@ -90,7 +90,6 @@ def test_invariants(make_graph_inputs, seed, edges_per_node):
     inputs = make_graph_inputs(LAYOUT, seed)
     graph = make(inputs, edges_per_node=edges_per_node).build(inputs)
     graph.validate(LAYOUT.n)
-    assert torch.equal(graph.dense(), graph.dense().T)
     assert 2 * graph.n_edges == min(edges_per_node * LAYOUT.n, LAYOUT.n * (LAYOUT.n - 1))
     assert graph.weight.min() >= 0
     assert graph.weight.max() == 1
@@ -120,9 +119,13 @@ def test_codes_balance_the_prototypes():
     torch.testing.assert_close(mass, torch.full((4,), 16.0), atol=1e-2, rtol=0)
 
 
-@pytest.mark.parametrize("layout", [LAYOUT, BatchLayout(2, 1, 1, 2, 2)], ids=["paired", "alone"])
-def test_auxiliary_loss_and_its_gradients(layout, make_graph_inputs):
+@pytest.mark.parametrize("kind", ["paired", "one photo", "no composition"])
+def test_auxiliary_loss_and_its_gradients(kind, make_graph_inputs):
+    layout = BatchLayout(2, 1, 1, 2, 2) if kind == "one photo" else LAYOUT
     inputs = make_graph_inputs(layout, seed=4)
+    a = PairedView().build(inputs).dense()
+    if kind == "no composition":
+        inputs, a = replace(inputs, composition=None), torch.zeros_like(a)
     source = make(inputs).double()
     h = inputs.h.double().requires_grad_()
     loss = source.auxiliary_loss(h, inputs)
@@ -131,7 +134,6 @@ def test_auxiliary_loss_and_its_gradients(layout, make_graph_inputs):
     q = oracle_codes(logits.detach(), 0.05, 6)
     log_p = oracle_log_p(logits, 0.1)
     own = sum(q[i] @ log_p[i] for i in range(layout.n)) / layout.n
-    a = PairedView().build(inputs).dense()
     swapped = [q[i] @ log_p[j] for i in range(layout.n) for j in range(layout.n) if a[i, j]]
     expected = -0.5 * 0.4906 * (own + (sum(swapped) / len(swapped) if swapped else 0))
 
@@ -156,25 +158,3 @@ def test_the_loss_trains_the_prototypes(make_graph_inputs):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
-
-
-def test_prototypes_come_from_the_generator(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT)
-    before = torch.get_rng_state()
-    assert torch.equal(make(inputs).prototypes, make(inputs).prototypes)
-    assert torch.equal(before, torch.get_rng_state())
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"rounds": 0},
-        {"edges_per_node": 0},
-        {"temperature": 0.0},
-        {"auxiliary": -1.0},
-        {"score": "x"},
-    ],
-)
-def test_senseless_options_are_refused(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        Transport(**options)
