@@ -49,25 +49,14 @@ class Degradation(GraphSource):
         self.head = nn.Sequential(*layers)
 
     def auxiliary_loss(self, h: Tensor, inputs: GraphInputs) -> Tensor:
-        """function·BCE + severity·MSE over the distorted crops; references take no part."""
+        """function·BCE + severity·MSE over the distorted crops; references take no part.
+
+        BCE is the mean over crops and entries, MSE that of λ over the entries in the composition.
+        """
         distorted = inputs.role == Role.DISTORTED
-        target = inputs.require_composition().severities[distorted]
+        target = inputs.require_composition().severities[distorted].to(h.dtype)
+        present = ~target.isnan()
         logits, severity_logits = self.head(h[distorted]).chunk(2, dim=1)
-        return self.function * function_loss(logits, target) + self.severity * severity_loss(
-            severity_logits.sigmoid(), target
-        )
-
-
-def function_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy of "this entry is in the composition", mean over crops and entries.
-
-    ``logits`` is (n, F); ``target`` (n, F) has a λ where the entry is in, NaN where it is not.
-    """
-    present = (~target.isnan()).to(logits.dtype)
-    return F.binary_cross_entropy_with_logits(logits, present)
-
-
-def severity_loss(severities: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of λ in [0, 1] over the entries that are in; both tensors (n, F)."""
-    present = ~target.isnan()
-    return F.mse_loss(severities[present], target[present].to(severities.dtype))
+        bce = F.binary_cross_entropy_with_logits(logits, present.to(h.dtype))
+        mse = F.mse_loss(severity_logits.sigmoid()[present], target[present])
+        return self.function * bce + self.severity * mse

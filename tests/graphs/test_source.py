@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,12 +48,3 @@ def test_engine_inputs(layout, seed):
             torch.testing.assert_close(ours, expected, equal_nan=True, atol=0, rtol=0)
     assert len(set(photos.values())) == len(photos) == layout.tiny_batches * layout.references
     assert len(set(groups.values())) == len(groups) == layout.tiny_batches * layout.groups
-
-
-def test_a_mini_batch_without_composition_says_so(make_graph_inputs):
-    inputs = make_graph_inputs(BatchLayout(1, 1, 1, 1, 1))
-    assert inputs.require_composition() is inputs.composition
-    labeled = type(inputs)(inputs.h, inputs.z, inputs.image, inputs.view, inputs.role)
-    assert labeled.has == frozenset()
-    with pytest.raises(ValueError, match="no composition"):
-        labeled.require_composition()

@@ -9,7 +9,7 @@ import torch
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.registry import ENTRIES
-from shamisa_sources.degradation import FUNCTIONS, Degradation, function_loss, severity_loss
+from shamisa_sources.degradation import FUNCTIONS, Degradation
 
 LAYOUT = BatchLayout(2, 2, 2, 2, 3)
 
@@ -46,32 +46,11 @@ def test_loss_is_its_rule(hidden, make_graph_inputs):
 
 
 def test_gradients_reach_the_distorted_crops_and_the_head_only(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT)
-    source = make(inputs, hidden=4)
-    h = inputs.h.clone().requires_grad_()
+    inputs = make_graph_inputs(BatchLayout(1, 1, 2, 2, 2))
+    source = make(inputs, hidden=4).double()
+    h = inputs.h.double().requires_grad_()
     source.auxiliary_loss(h, inputs).backward()
-    assert h.grad[: LAYOUT.n_references].abs().max() == 0
-    assert (h.grad[LAYOUT.n_references :].abs().sum(1) > 0).all()
+    assert h.grad[:2].abs().max() == 0  # the references
+    assert (h.grad[2:].abs().sum(1) > 0).all()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in source.parameters())
-
-
-def test_loss_terms_pass_gradcheck():
-    g = torch.Generator().manual_seed(0)
-    target = torch.rand(4, 3, generator=g, dtype=torch.float64)
-    target[0, 1] = target[2, 0] = torch.nan
-    x = torch.rand(4, 3, generator=g, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: function_loss(x, target), x)
-    assert torch.autograd.gradcheck(lambda x: severity_loss(x, target), x)
-
-
-def test_the_head_learns_what_h_holds(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT, d=26)
-    told = inputs.composition.severities.isnan().logical_not().float()
-    source = make(inputs, severity=0.0)
-    optimizer = torch.optim.Adam(source.parameters(), lr=0.05)
-    for _ in range(100):
-        optimizer.zero_grad()
-        loss = source.auxiliary_loss(told, inputs)
-        loss.backward()
-        optimizer.step()
-    assert loss.item() < 0.1
+    assert torch.autograd.gradcheck(lambda h: source.auxiliary_loss(h, inputs), h)

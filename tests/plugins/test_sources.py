@@ -18,7 +18,7 @@ from shamisa_sources.arniqa import Arniqa
 from shamisa_sources.contrique import Contrique
 from shamisa_sources.degradation import Degradation
 from shamisa_sources.dist_dist import DistDist
-from shamisa_sources.knn import Knn, squared_distances
+from shamisa_sources.knn import Knn
 from shamisa_sources.paired_view import PairedView
 from shamisa_sources.ref_dist import RefDist
 from shamisa_sources.ref_ref import RefRef
@@ -219,17 +219,6 @@ def test_nearly_equal_features_keep_their_neighbors(make_graph_inputs):
     h = torch.nn.functional.normalize(anchor + 1e-4 * inputs.h, dim=1)
     found = Knn(3).build(replace(inputs, h=h)).dense() > 0
     assert torch.equal(found, knn_oracle(h, 3) > 0)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=seeds, n=st.integers(1, 20), offset=st.floats(-5, 5))
-def test_squared_distances(seed, n, offset):
-    x = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed)) + offset
-    d = squared_distances(x)
-    expected = ((x.double()[:, None] - x.double()[None, :]) ** 2).sum(-1)
-    torch.testing.assert_close(d.double(), expected, atol=1e-4, rtol=1e-4)
-    assert torch.equal(d, d.T)
-    assert d.diagonal().abs().sum() == 0
 
 
 @pytest.mark.parametrize("source", [Transport(), Degradation(hidden=4)], ids=["transport", "degr."])
