@@ -1,4 +1,4 @@
-"""`dist_dist`: distorted crops of one composition group, the nearer in severity the nearer."""
+"""`dist_dist`: distorted crops of one composition group, the nearer in severity the nearer (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shamisa_sources.ref_dist import severity_weight
 
 
 class DistDist(GraphSource):
-    """Distorted crops of a group, any photos, views, levels: w(|λ_v − λ_v'|) (docs/method.md §4).
+    """Distorted crops of a group, any photos, views, levels: w(|λ_v − λ_v'|).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`knn`: each crop and its nearest neighbors among the representations."""
+"""`knn`: each crop and its nearest neighbors among the representations (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shamisa_cli.graphs.source import GraphInputs, GraphSource
 
 
 class Knn(GraphSource):
-    """Affinity 1/(1 + ‖h_i − h_j‖) to each node's k nearest, then A + Aᵀ (docs/method.md §4).
+    """Affinity 1/(1 + ‖h_i − h_j‖) to each node's k nearest, then A + Aᵀ.
 
     Weights lie in (0, 2]: a pair that is near from both sides counts twice.
 

@@ -1,4 +1,4 @@
-"""`paired_view`: the same distortion on different photos."""
+"""`paired_view`: the same distortion on different photos (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shamisa_cli.graphs.source import GraphInputs, GraphSource
 
 
 class PairedView(GraphSource):
-    """Same composition group, level and scale view, different photo: 1 (docs/method.md §4)."""
+    """Same composition group, level and scale view, different photo: 1."""
 
     coeff = 0.6011
     needs = frozenset({"composition"})

@@ -1,4 +1,4 @@
-"""`ref_dist`: each reference and its distorted crops, the milder the nearer."""
+"""`ref_dist`: each reference and its distorted crops, the milder the nearer (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shamisa_cli.graphs.source import GraphInputs, GraphSource, Role
 
 
 class RefDist(GraphSource):
-    """Reference ↔ each of its distorted crops in the same view, weight w(λ_v) (docs/method.md §4).
+    """Reference ↔ each of its distorted crops in the same view, weight w(λ_v).
 
     λ_v is the severity of the varying function at that crop's level: a mild crop stays near its
     pristine anchor, a strong one may leave.

@@ -1,4 +1,4 @@
-"""`ref_ref`: all references of the mini-batch, a weak common anchor of high quality."""
+"""`ref_ref`: all references of the mini-batch, a weak common anchor of high quality (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shamisa_cli.graphs.source import GraphInputs, GraphSource, Role
 
 
 class RefRef(GraphSource):
-    """Every two references of the mini-batch, any photo and view: 1 (docs/method.md §4)."""
+    """Every two references of the mini-batch, any photo and view: 1."""
 
     coeff = 0.5766
     needs = frozenset({"composition"})  # without the engine no crop is known to be pristine

@@ -1,4 +1,4 @@
-"""`transport`: crops that are assigned to the same prototypes."""
+"""`transport`: crops that are assigned to the same prototypes (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shamisa_sources.paired_view import same_composition_pairs
 
 
 class Transport(GraphSource):
-    """Soft assignments to learned prototypes; the pairs of largest scores stay (docs/method.md §4).
+    """Soft assignments to learned prototypes; the pairs of largest scores stay.
 
     p_i = softmax(logits_i / temperature), the logits being the inner products of h with prototypes
     of unit length. Scores are rescaled over all pairs i ≠ j to [0, 1] (to 0 where all are equal).

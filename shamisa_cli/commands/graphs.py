@@ -25,7 +25,9 @@ def graphs() -> None:
         if entry.source is None:
             click.echo(f"{entry.name:<13} {package:<24} BROKEN: {entry.error}")
             continue
-        options = [f"coeff={entry.source.coeff}", *map(str, entry.parameters)]
+        options = [f"coeff={entry.source.coeff}"]
+        for p in entry.parameters:
+            options.append(f"{p.name}={'(required)' if p.default is p.empty else p.default}")
         click.echo(f"{entry.name:<13} {package:<24} {', '.join(options)}")
         needs = f" (needs {', '.join(sorted(entry.source.needs))})" if entry.source.needs else ""
         click.echo(f"{'':<13} {entry.summary}{needs}")

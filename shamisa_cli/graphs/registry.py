@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import typing
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, make_dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -23,20 +22,6 @@ OURS = "shamisa"
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """An option of a graph source: its type, and its default (MISSING where it must be given)."""
-
-    name: str
-    hint: Any
-    default: Any
-
-    def __str__(self) -> str:
-        if self.default is MISSING:
-            return f"{self.name}=(required)"
-        return f"{self.name}={self.default}"
-
-
-@dataclass(frozen=True)
 class SourceEntry:
     """A registered graph source.
 
@@ -45,7 +30,7 @@ class SourceEntry:
     name : of its entry point.
     distribution, version : the installed package that registers it.
     source : the class, or None where it is broken.
-    parameters : its options.
+    parameters : of its constructor, which are its options.
     error : why it cannot be used, or "".
     """
 
@@ -53,7 +38,7 @@ class SourceEntry:
     distribution: str
     version: str
     source: type[GraphSource] | None = None
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[inspect.Parameter, ...] = ()
     error: str = ""
 
     @property
@@ -127,7 +112,7 @@ def _load(point: EntryPoint) -> SourceEntry:
             raise TypeError(f"{point.value} is not a subclass of shamisa_cli's GraphSource")
         if unknown := source.needs - OPTIONAL_INPUTS:
             raise ValueError(f"it needs {unknown}; known needs are {set(OPTIONAL_INPUTS)}")
-        parameters = tuple(_parameters(source))
+        parameters = _parameters(source)
     except Exception as error:  # a plugin may raise anything; the others must still load
         message = f"{type(error).__name__}: {error}"
         return SourceEntry(point.name, distribution, version, error=message)
@@ -150,21 +135,27 @@ def _broken(entry: SourceEntry, why: str) -> UsageError:
     )
 
 
-def _parameters(source: type[GraphSource]) -> Iterable[Parameter]:
-    """The keyword options of a source's constructor, with their types."""
+def _parameters(source: type[GraphSource]) -> tuple[inspect.Parameter, ...]:
+    """The named parameters of a source's constructor, with their types."""
     if source.__init__ is GraphSource.__init__:
-        return
-    hints = typing.get_type_hints(source.__init__)
-    for parameter in list(inspect.signature(source.__init__).parameters.values())[1:]:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{source.__name__}'s options must be named, not *{parameter.name}")
-        default = MISSING if parameter.default is parameter.empty else parameter.default
-        yield Parameter(parameter.name, hints.get(parameter.name, Any), default)
+        return ()
+    parameters = tuple(inspect.signature(source, eval_str=True).parameters.values())
+    for p in parameters:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise TypeError(f"{source.__name__}'s options must be named, not *{p.name}")
+    return parameters
 
 
-def _options_type(parameters: Iterable[Parameter]) -> type:
+def _options_type(parameters: Iterable[inspect.Parameter]) -> type:
     """A dataclass of the options, so that settings.from_mapping checks their names and types."""
-    fields = [(p.name, p.hint, field(default=p.default)) for p in parameters]
+    fields = [
+        (
+            p.name,
+            Any if p.annotation is p.empty else p.annotation,
+            field(default=MISSING if p.default is p.empty else p.default),
+        )
+        for p in parameters
+    ]
     return make_dataclass("Options", fields, kw_only=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import Parameter
+
 import pytest
 from click.testing import CliRunner
 
@@ -9,18 +11,31 @@ from shamisa_cli.cli import app
 from shamisa_cli.commands.graphs import parse_source_option
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs import registry
-from shamisa_cli.graphs.registry import SourceEntry, available_sources
+from shamisa_cli.graphs.registry import SourceEntry
+from shamisa_cli.graphs.source import GraphSource
+
+
+class Source(GraphSource):
+    """Says what it is."""
+
+    needs = frozenset({"composition"})
 
 
 def test_every_source_is_listed(monkeypatch):
-    entries = {**available_sources(), "crash": SourceEntry("crash", "other", "1.2", error="No!")}
+    required = Parameter("k", Parameter.KEYWORD_ONLY, annotation=int)
+    default = Parameter("mode", Parameter.KEYWORD_ONLY, default="a")
+    entries = {
+        "good": SourceEntry("good", "other", "1.2", Source, (required, default)),
+        "crash": SourceEntry("crash", "other", "1.2", error="No such file"),
+    }
     monkeypatch.setattr(registry, "available_sources", lambda: entries)
     result = CliRunner().invoke(app, ["graphs"])
     assert result.exit_code == 0
-    lines = [" ".join(line.split()) for line in result.output.splitlines()]
-    assert any(line.startswith("knn shamisa ") and "coeff=0.2087, k=31" in line for line in lines)
-    assert any(line.endswith("(needs composition)") for line in lines)
-    assert "crash other 1.2 BROKEN: No!" in lines
+    assert [line.split() for line in result.output.splitlines()] == [
+        ["good", "other", "1.2", "coeff=1.0,", "k=(required),", "mode=a"],
+        ["Says", "what", "it", "is.", "(needs", "composition)"],
+        ["crash", "other", "1.2", "BROKEN:", "No", "such", "file"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.pretraining.objective import ObjectiveWeights, objective
 
 entry = available_sources()["same_level"]
-print(entry.distribution, entry.version, entry.source.coeff, *entry.parameters)
+print(entry.distribution, entry.version, entry.source.coeff, *(p.default for p in entry.parameters))
 sources = {"same_level": create_source("same_level", width=0.3), "knn": create_source("knn", k=2)}
 graphs = GraphCombination({name: (source, source.coeff) for name, source in sources.items()})
 generator = torch.Generator().manual_seed(0)
@@ -71,4 +71,4 @@ def test_it_takes_part_in_training_steps(installed):
     assert done.returncode == 0, done.stderr
     # Two nodes of each of the levels 0.1 and 0.3, one in each view: six pairs of those four crops,
     # and the pair of the two views of 0.9.
-    assert done.stdout.splitlines() == ["example-same-level 0.1 0.1 width=0.05", "7 True"]
+    assert done.stdout.splitlines() == ["example-same-level 0.1 0.1 0.05", "7 True"]
