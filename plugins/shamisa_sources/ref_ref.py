@@ -1,4 +1,4 @@
-"""`ref_ref`: all references of the mini-batch, a weak common anchor of high quality (docs/method.md §4)."""
+"""`ref_ref`: all references, a weak common anchor of high quality (docs/method.md §4)."""
 
 from __future__ import annotations
 

@@ -115,12 +115,10 @@ def engine_inputs(
     slots = composed.new_full((*composed.shape[:3], len(ENTRIES) + 1), torch.nan)
     ids = metadata.functions[:, :, None, :].expand_as(composed)
     slots = slots.scatter(-1, ids + 1, composed)[..., 1:]
-    # One row a (group, level), and a last one, at index -1, for references.
-    rows = torch.cat([slots.flatten(0, 2), slots.new_full((1, len(ENTRIES)), torch.nan)])
-    varying = metadata.varying_severity.flatten()
-    varying = torch.cat([varying, varying.new_full((1,), torch.nan)])
-    row = torch.where(group >= 0, group * layout.levels + level, -1)
-    return GraphInputs(h, z, image, view, role, Composition(group, level, varying[row], rows[row]))
+    row = (group * layout.levels + level).clamp_min(0)
+    of_node = torch.where((group >= 0)[:, None], slots.flatten(0, 2)[row], torch.nan)
+    composition = Composition(group, level, metadata.node_varying_severity(layout), of_node)
+    return GraphInputs(h, z, image, view, role, composition)
 
 
 @lru_cache(maxsize=16)
