@@ -1,4 +1,4 @@
-"""`dist_dist`: distorted crops of a group, the nearer in severity the nearer (docs/method.md §4)."""
+"""`dist_dist`: distorted crops of a group, near in severity, are near (docs/method.md §4)."""
 
 from __future__ import annotations
 
