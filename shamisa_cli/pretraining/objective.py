@@ -55,7 +55,7 @@ def objective(
     ----------
     z : (N, D) embeddings, with gradients.
     graph : A over the N nodes; its weights may carry gradients.
-    views : (N,) int, the scale view of each node (``GraphInputs.view``).
+    views : (N,) int, the scale view of each node (``BatchLayout.view``).
     auxiliary : the graph sources' auxiliary losses by name; they are part of L_inv.
     weights : of the terms.
     """
