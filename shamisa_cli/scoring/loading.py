@@ -51,6 +51,13 @@ def load(
         if there is no such model or head, its files are damaged, or the head is of another encoder.
     UsageError
         for options that cannot be meant.
+
+    Examples
+    --------
+    >>> scorer = load("fast", device="cpu", short_side=384)
+    >>> head = scorer.head.info
+    >>> head.name, head.dataset, head.score_range, head.higher_is_better
+    ('mixed', 'clive', (0.0, 100.0), True)
     """
     folder = locate_model(str(model))
     encoder, config = load_encoder(folder)

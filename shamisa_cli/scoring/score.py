@@ -49,6 +49,16 @@ class Score:
     error : why the photo failed, and the mend.
     raw : the head's prediction in the units of its dataset; None if failed or read from a file.
     head_info : what the head was fitted on, its range and direction; None if read from a file.
+
+    Examples
+    --------
+    >>> score = Score("a.jpg", 71.23456, 640, 480, 640, 480, "fast@2b8bc6c3", "mixed", "padded")
+    >>> score.failed, score.padded, score.clipped
+    (False, True, False)
+    >>> score.to_row()["score"]
+    71.2346
+    >>> Score.from_row(score.to_row()).score
+    71.2346
     """
 
     path: str

@@ -84,6 +84,18 @@ class Scorer:
         ------
         PhotoError
             if it cannot be read; the message names the file and the mend.
+
+        Examples
+        --------
+        >>> import shamisa_cli
+        >>> from PIL import Image, ImageFilter
+        >>> from sklearn.datasets import load_sample_image
+        >>> photo = Image.fromarray(load_sample_image("china.jpg"))
+        >>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
+        >>> sharp = scorer.score(photo)
+        >>> blurred = scorer.score(photo.filter(ImageFilter.GaussianBlur(4)))
+        >>> print(f"{sharp.score:.0f} and {blurred.score:.0f}")
+        88 and 4
         """
         prepared = self._prepare(photo)
         return self._scored(photo, prepared, self.extractor.features_of([prepared.crops])[0])
@@ -93,6 +105,18 @@ class Scorer:
 
         ``photos`` is read lazily. One that cannot be read becomes a Score whose status is
         ``failed`` and whose ``error`` says why; it never stops the others.
+
+        Examples
+        --------
+        >>> import shamisa_cli
+        >>> from sklearn.datasets import load_sample_images
+        >>> china, flower = load_sample_images().filenames
+        >>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
+        >>> for score in scorer.score_many([china, "absent.jpg", flower]):
+        ...     print(score.error or f"{score.score:.0f} {score.status}")
+        88 padded
+        no such file
+        80 padded
         """
         prepared = self._prepared(photos)
         while group := list(islice(prepared, self._photos_at_once)):
