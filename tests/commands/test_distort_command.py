@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shamisa_cli.cli import app
+from shamisa_cli.distortions.copies import stream_of
 from shamisa_cli.distortions.registry import ENTRIES, get_distortion
-from shamisa_cli.distortions.variants import stream_of
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_tiles_are_cut_only_when_they_are_used(encoder: Encoder) -> None:
     extractor = FeatureExtractor(
         encoder, ViewingProtocol(short_side=None, crops="tiles"), "cpu", "fp32"
     )
-    batches = iter(extractor.crops(Image.new("RGB", (2240, 2240))))
+    batches = iter(extractor.cut(Image.new("RGB", (2240, 2240))))
     first = next(batches)
     assert [len(crops) for crops in first] == [5, 5]
     assert sum(1 for _ in batches) == 19
@@ -137,13 +137,13 @@ def test_too_large_for_one_crop(encoder: Encoder) -> None:
     extractor = FeatureExtractor(
         encoder, ViewingProtocol(short_side=None, crops="whole"), "cpu", "fp32"
     )
-    with pytest.raises(PhotoError, match="--crops five"):
-        extractor.crops(Image.new("RGB", (5000, 4000)))
+    with pytest.raises(PhotoError, match="crops five"):
+        extractor.cut(Image.new("RGB", (5000, 4000)))
 
 
 def test_a_backbone_of_fixed_size_cannot_see_a_photo_whole() -> None:
     encoder = Encoder.from_name("vit_tiny_patch16_224")
-    with pytest.raises(UsageError, match="--crops five"):
+    with pytest.raises(UsageError, match="crops five"):
         FeatureExtractor(encoder, ViewingProtocol(crops="whole"), "cpu", "fp32")
     assert FeatureExtractor(encoder, ViewingProtocol(), "cpu", "fp32").size == 2 * 192
 
