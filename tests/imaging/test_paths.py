@@ -49,7 +49,7 @@ def expanded(*paths: str, recursive: bool = True) -> list[str]:
 
 def test_natural_order() -> None:
     mixed = ["b", "1", "a10", "a/2", "a9", "a", "A2", "a/10"]
-    expected = ["1", "a", "a/2", "a/10", "A2", "a9", "a10", "b"]
+    expected = ["1", "a", "A2", "a9", "a10", "a/2", "a/10", "b"]
     assert sorted(mixed, key=natural_key) == expected
 
 
