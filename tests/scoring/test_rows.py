@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -25,6 +26,13 @@ ODD_PATHS = [
     "ünï 日本.png",
     "x\udcff.jpg",
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 def good(path: str, score: float = 50.0) -> Score:
@@ -171,7 +179,7 @@ def test_a_full_disk_is_told_and_the_rows_stay(
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rows=st.lists(st.tuples(paths, st.floats(0, 100), st.text(max_size=10)), max_size=5))
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_text_comes_back(
