@@ -35,7 +35,7 @@ _MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A photo that was decoded and cut up: all that is left to do is the encoder's."""
+    """A photo that was decoded and cut into crops."""
 
     width: int
     height: int
@@ -48,8 +48,8 @@ class Scorer:
 
     Attributes
     ----------
-    model : what the ``model`` column says.
-    head : the head, whose ``info`` says what it was fitted on, its range and direction.
+    model : the ``model`` column of its rows.
+    head : its ``info`` says what it was fitted on, its range and direction.
     extractor : photos to features.
     """
 
@@ -83,7 +83,7 @@ class Scorer:
         Raises
         ------
         PhotoError
-            if it cannot be read; the message names the file and the mend.
+            if it cannot be read; the message names the file and says what to do.
 
         Examples
         --------
@@ -147,7 +147,7 @@ class Scorer:
     def _prepare(self, photo: Photo) -> _Prepared:
         decoded = self._decode(photo)
         size = self.extractor.viewing_size((decoded.width, decoded.height))
-        crops = self.extractor.crops(resize(decoded.image, size))
+        crops = self.extractor.cut(resize(decoded.image, size))
         return _Prepared(decoded.width, decoded.height, size, crops)
 
     def _decode(self, photo: Photo) -> Decoded:
@@ -206,9 +206,9 @@ class Scorer:
 
 
 def _upright(photo: Image.Image) -> Image.Image:
-    """:func:`upright_srgb` of an image that Pillow may not have decoded yet; else a PhotoError."""
+    """:func:`upright_srgb` of an image that Pillow may not have decoded yet."""
     try:
-        return upright_srgb(photo)
+        return upright_srgb(photo.copy())
     except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
         raise unreadable(str(getattr(photo, "filename", "") or "this image"), error) from error
 
