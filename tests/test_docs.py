@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
+ROOMS = (PROJECT / name for name in ("docs", "plugins", "weights"))
+PAGES = sorted([*PROJECT.glob("*.md"), *(page for room in ROOMS for page in room.rglob("*.md"))])
 
 
 @pytest.mark.parametrize("name", ["", ".scoring.loading", ".scoring.score", ".scoring.scorer"])
