@@ -1,4 +1,4 @@
-"""Sampling of compositions: the statistics that method.md §2 asks for."""
+"""Sampling of compositions: the statistics that docs/method.md §2 asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry: distortions.md's table, names, categories, entries."""
+"""The registry: docs/distortions.md's table, names, categories, entries."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_refuses_an_unknown_name_with_near_matches() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean gaussian_blur"):
         get_distortion("gausian_blur")
     with pytest.raises(UnknownNameError, match="quantization"):
-        get_entries("quantization")
+        get_entries("quantisation")
 
 
 def test_entries_go_by_distortion_or_by_sign() -> None:

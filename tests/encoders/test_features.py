@@ -63,8 +63,7 @@ def test_features_are_those_of_the_protocol(
         torch.testing.assert_close(features.reshape(5, 2, -1).norm(dim=2), torch.ones(5, 2))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("photos_per_pass", [1, 3])
+@pytest.mark.parametrize(("precision", "photos_per_pass"), [("fp32", 1), ("fp32", 3), ("bf16", 3)])
 def test_company_and_order_leave_no_trace(
     encoder: Encoder, large: list[Image.Image], precision: str, photos_per_pass: int
 ) -> None:
