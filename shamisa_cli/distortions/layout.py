@@ -1,4 +1,4 @@
-"""The one fixed order of the crops of a mini-batch (method.md §1).
+"""The one fixed order of the crops of a mini-batch (docs/method.md §1).
 
 Nodes 0 … n_references-1 are the references in the order (tiny-batch, view, reference); then come
 the distorted crops in the order (tiny-batch, view, reference, group, level). Every other module

@@ -164,7 +164,7 @@ def test_the_key_holds_all_that_features_depend_on(
         key(gray.eval(), PROTOCOL),
         key(encoder, dataclasses.replace(PROTOCOL, scales=(1.0, 0.25))),
         key(encoder, PROTOCOL, "bf16"),
-        key(Encoder(encoder.backbone, encoder.preprocessing, "stages").eval(), PROTOCOL),
+        key(Encoder(encoder.backbone, encoder.preprocessing, "log_stages").eval(), PROTOCOL),
     ]
     assert len(set(keys)) == 6
     assert key(_encoder(3), PROTOCOL) == keys[0]
