@@ -19,8 +19,8 @@ CHORDS = 256
 def gaussian(sigma: Tensor, radius: int) -> Tensor:
     """Sampled Gaussians (N, 2·radius+1), one per σ in px.
 
-    The support is KADID's (and MATLAB's). A σ whose own support 2⌈2σ⌉+1 is smaller than asked gets zeros outside it, so that images of
-    different σ can be blurred in one call.
+    The support is KADID's (and MATLAB's): a σ whose own, 2⌈2σ⌉+1, is smaller than asked gets zeros
+    outside it, so that images of different σ can be blurred in one call.
     """
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
     sigma = sigma.to("cpu", torch.float64)[:, None]

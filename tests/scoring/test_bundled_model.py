@@ -83,7 +83,7 @@ def test_draft_mode_moves_no_score_by_two_points(
         assert abs(difference) < 2 * ONE_POINT
 
 
-def test_the_card_and_the_head_tell_the_same(scorer: Scorer) -> None:
+def test_the_head_tells_what_it_was_fitted_on(scorer: Scorer) -> None:
     info = scorer.head.info
     assert info.n_images > 0
     assert info.score_range[0] < info.score_range[1]
