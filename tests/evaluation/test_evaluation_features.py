@@ -77,7 +77,7 @@ def test_the_second_time_nothing_is_extracted(
 ) -> None:
     first = extract_features(paths, extractor, cache=cache)
     assert len(_stored(tmp_path)) == 5
-    monkeypatch.setattr(extractor, "crops", None)
+    monkeypatch.setattr(extractor, "cut", None)
     moved = [path.rename(path.with_name(f"moved-{path.name}")) for path in paths]
     again = extract_features(moved[::-1], extractor, cache=cache)
     assert torch.equal(again.flip(0), first)
