@@ -1,4 +1,4 @@
-"""Dataclasses from plain mappings (JSON, TOML), and back; msgspec converts."""
+"""Dataclasses from plain mappings (JSON, TOML), converted by msgspec, and back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         if key not in hints:
             raise unknown_name(f"key in {where}:", key, hints)
         made[key] = _named(hints[key], value, f"{where}: {key}")
-    return _converted(cls, made, where)
+    # msgspec leaves plain defaults to the class; replace() makes them the object's own
+    return replace(_converted(cls, made, where))
 
 
 def _named(hint: Any, value: Any, where: str) -> Any:
@@ -75,4 +76,4 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
 
 def to_mapping(value: Any) -> Any:
     """A dataclass, or a list of them, as JSON holds it; :func:`from_mapping` takes it back."""
-    return json.loads(json.dumps(msgspec.to_builtins(value)))
+    return json.loads(json.dumps(value, default=asdict))

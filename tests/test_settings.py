@@ -43,7 +43,9 @@ def test_round_trip() -> None:
 
 
 def test_missing_keys_take_their_defaults() -> None:
-    assert from_mapping(Outer, {"name": "x"}, "x.json") == Outer("x")
+    made = from_mapping(Outer, {"name": "x"}, "x.json")
+    assert made == Outer("x")
+    assert vars(made) == vars(Outer("x"))
 
 
 def test_whole_numbers_are_floats_where_floats_are_asked_for() -> None:

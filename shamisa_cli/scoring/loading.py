@@ -7,7 +7,7 @@ from typing import Literal
 
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.imaging.decode import MAX_PIXELS
-from shamisa_cli.models.choose import choose_head
+from shamisa_cli.models.heads import choose_head
 from shamisa_cli.models.names import locate_model
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.scoring.fingerprint import fingerprint
