@@ -69,24 +69,6 @@ def test_a_pushed_model_scores_the_same_from_a_fresh_cache(
         assert there.score(photo) == here.score(photo)
 
 
-def test_large_models_travel_in_shards_and_replace_each_other(
-    hub: HubServer, folder: Path, run: Run, sample_photos: list[Image.Image]
-) -> None:
-    encoder, config = load_encoder(folder)
-    score = load(folder).score(sample_photos[0])
-    save_encoder(folder, encoder, config, shard_size="300KB")
-    assert run("push", folder, "me/tiny").exit_code == 0
-    names = set(hub.state.repositories["model", "me/tiny"].files())
-    assert len([name for name in names if name.startswith("model-0000")]) >= 2
-    assert run("pull", "me/tiny").exit_code == 0
-    assert load("hf://me/tiny").score(sample_photos[0]) == score
-
-    save_encoder(folder, encoder, config)
-    assert run("push", folder, "me/tiny").exit_code == 0
-    files = hub.state.repositories["model", "me/tiny"].files()
-    assert [name for name in files if name.startswith("model")] == [MODEL]
-
-
 def test_what_has_not_changed_is_not_sent_again_and_what_is_gone_goes(
     hub: HubServer, folder: Path, run: Run
 ) -> None:
