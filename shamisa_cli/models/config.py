@@ -15,7 +15,7 @@ from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
 T = TypeVar("T")
 
 FORMAT = 1
-"""Version of the folder format; raised when an older shamisa could no longer read it rightly."""
+"""Version of the folder format; raised when an older shamisa would misread it."""
 
 
 @dataclass(frozen=True)

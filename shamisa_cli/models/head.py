@@ -1,4 +1,4 @@
-"""The head: features of one image to one number, and that number to 0-100 (method.md §6)."""
+"""The head: features of one image to one number, and that number to 0-100 (docs/method.md §6)."""
 
 from __future__ import annotations
 
