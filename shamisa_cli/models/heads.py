@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 
 from shamisa_cli.errors import UsageError, WeightsError, unknown_name
-from shamisa_cli.hub.cache import cache_folder
+from shamisa_cli.hub.names import cache_folder
 from shamisa_cli.models.config import ModelConfig, load_stored
 from shamisa_cli.models.head import Head, HeadInfo
 from shamisa_cli.models.store import encoder_digest

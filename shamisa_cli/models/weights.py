@@ -102,11 +102,3 @@ def _stored_digest(path: Path) -> str | None:
     """The digest that was written with the weights, if any."""
     with safe_open(path, framework="pt") as file:
         return (file.metadata() or {}).get(DIGEST_KEY)
-
-
-INDEX_FILE = "model.safetensors.index.json"
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """For push, until it stages WEIGHTS_FILE by itself."""
-    return [folder / WEIGHTS_FILE]
