@@ -102,7 +102,7 @@ def _head(folder: Path, config: ModelConfig, asked: EmbedOptions) -> Head | None
     """What colors by score, if that is wanted."""
     if asked.color != "score":
         return None
-    from shamisa_cli.models.choose import choose_head
+    from shamisa_cli.models.heads import choose_head
 
     return choose_head(folder, asked.head, config)
 

@@ -290,7 +290,7 @@ def _probe_ladders(asked: ProbeOptions) -> None:
     from shamisa_cli.evaluation.outputs import write_ladder_outputs
     from shamisa_cli.evaluation.report import ladder_table
     from shamisa_cli.ladders.evaluate import score_ladders
-    from shamisa_cli.models.choose import choose_head
+    from shamisa_cli.models.heads import choose_head
 
     folder = asked.photos or Path()
     photos = _ladder_photos(folder, asked)

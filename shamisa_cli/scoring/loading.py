@@ -12,9 +12,9 @@ from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import UsageError
 from shamisa_cli.imaging.decode import MAX_PIXELS
-from shamisa_cli.models.choose import choose_head
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import Head
+from shamisa_cli.models.heads import choose_head
 from shamisa_cli.models.names import locate_model
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.models.weights import folder_digest
