@@ -85,6 +85,7 @@ class PhotoPool:
         cache_bytes: int = CACHE_BYTES,
         recursive: bool = True,
     ) -> None:
+        self.folder = Path(folder)
         self.paths = list_photos(folder, recursive=recursive)
         if not self.paths:
             raise ShamisaError(
@@ -99,7 +100,7 @@ class PhotoPool:
         return len(self.paths)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("paths", "workers", "cache_bytes")
+        kept = ("folder", "paths", "workers", "cache_bytes")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

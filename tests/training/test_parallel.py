@@ -15,13 +15,14 @@ from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.errors import UsageError
 from shamisa_cli.pretraining.batches import global_order, step_metadata
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
-from shamisa_cli.pretraining.model import forward_loss, make_model
+from shamisa_cli.pretraining.start import plan_start
+from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.parallel import (
     Ranks,
+    distributed,
     is_first_process,
     join_ranks,
     leave_ranks,
-    sum_gradients,
     synchronized,
 )
 
@@ -31,7 +32,6 @@ CONFIG = PretrainConfig(
     init="random",
     batch=LAYOUT,
     projector=ProjectorConfig(hidden=32, out=16),
-    # Beside the published sources one that looks at the pixels of all processes.
 )
 
 
@@ -40,13 +40,13 @@ def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
     crops = torch.rand(LAYOUT.n, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     share = ranks.share(LAYOUT.tiny_batches)
     own = crops[global_order(LAYOUT, [share])]
-    model = make_model(CONFIG)
+    model = plan_start(to_mapping(CONFIG), Path("nowhere"), print, preset="shamisa").model
     model.train()
-    step = forward_loss(model, own, step_metadata(CONFIG, 0), CONFIG, ranks, None)
-    step.loss.total.backward()
-    sum_gradients(model.own_parameters(), ranks)
+    shared = distributed(model, ranks)
+    loss = shared(own, step_metadata(CONFIG, 0), ranks)
+    loss.total.backward()
     seen = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    return {"loss": step.loss.total.detach(), **seen}
+    return {"loss": loss.total.detach(), **seen}
 
 
 def work(rank: int, world: int, port: int, out: str) -> None:
