@@ -28,6 +28,7 @@ class RunLog:
         temporary = path.with_suffix(".tmp")
         try:
             with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
                 text = "".join(json.dumps(record) + "\n" for record in kept)
                 temporary.write_text(text, encoding="utf-8")
                 temporary.replace(path)

@@ -10,6 +10,7 @@ import timm
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from test_loop import Line
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.errors import UsageError
@@ -17,6 +18,8 @@ from shamisa_cli.pretraining.batches import global_order, step_metadata
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
 from shamisa_cli.pretraining.start import plan_start
 from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.config import OptimizerConfig, TrainingConfig
+from shamisa_cli.training.loop import Trainer
 from shamisa_cli.training.parallel import (
     Ranks,
     distributed,
@@ -55,8 +58,17 @@ def work(rank: int, world: int, port: int, out: str) -> None:
     dist.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
     )
-    torch.save(loss_and_gradients(Ranks(rank, world)), Path(out) / f"{rank}.pt")
+    ranks = Ranks(rank, world)
+    torch.save((loss_and_gradients(ranks), weights(ranks, Path(out))), Path(out) / f"{rank}.pt")
     leave_ranks()
+
+
+def weights(ranks: Ranks, out: Path) -> torch.Tensor:
+    """Those of a whole run of a small task, each of its steps over two mini-batches."""
+    task = Line(ranks)
+    config = TrainingConfig(steps=3, accumulate=2, optimizer=OptimizerConfig(lr=0.5))
+    Trainer(task, config, out, ranks).run()
+    return task.model.weight.detach()
 
 
 def free_port() -> int:
@@ -65,12 +77,15 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
+def test_two_processes_make_the_step_and_the_run_of_one(tmp_path: Path) -> None:
     alone = loss_and_gradients(Ranks())
     assert sum(float(g.abs().sum()) > 0 for g in alone.values()) > len(alone) / 2
+    expected = weights(Ranks(), tmp_path / "alone")
+    assert not torch.allclose(expected, Line().model.weight, atol=1e-2)
     mp.spawn(work, (2, free_port(), str(tmp_path)), nprocs=2)
     for rank in range(2):
-        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        together, trained = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        torch.testing.assert_close(trained, expected, rtol=1e-4, atol=1e-6)
         assert together.keys() == alone.keys()
         for name, value in alone.items():
             torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)
