@@ -82,8 +82,7 @@ def plan_start(
     Raises
     ------
     UsageError
-        for a wrong configuration, an ``out`` that holds another run, or an initial model with
-        another backbone.
+        for a wrong configuration, an ``out`` that holds another run, or another backbone.
     WeightsError
         if the initial weights are not to be had.
     """
@@ -104,12 +103,7 @@ def plan_start(
         _check_same_run(config, checkpoint, out)
     with torch.random.fork_rng(devices=[]):  # the weights are a pure function of the seed
         torch.manual_seed(derived_seed(config.seed))
-        if checkpoint is None:
-            encoder = initial_encoder(config)
-        else:
-            facts = checkpoint.facts["preprocessing"]
-            preprocessing = from_mapping(Preprocessing, facts, "the checkpoint")
-            encoder = Encoder.from_name(config.backbone, preprocessing)
+        encoder = _resumed_encoder(checkpoint) if checkpoint else initial_encoder(config)
         return Start(config, checkpoint, PretrainModel(encoder, config))
 
 
@@ -161,6 +155,13 @@ def _identity(config: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in config.items() if key not in CHANGEABLE}
     optimizer = config["optimizer"].items()
     return {**kept, "optimizer": {k: v for k, v in optimizer if k not in ("lr", "clip_norm")}}
+
+
+def _resumed_encoder(checkpoint: Checkpoint) -> Encoder:
+    """What the checkpoint's weights fit: what the run began with is not needed again."""
+    facts = checkpoint.facts["preprocessing"]
+    preprocessing = from_mapping(Preprocessing, facts, "the checkpoint")
+    return Encoder.from_name(checkpoint.config["backbone"], preprocessing)
 
 
 def initial_encoder(config: PretrainConfig) -> Encoder:
