@@ -10,9 +10,9 @@ import click
 def pull(name: str) -> None:
     """Fetch a model from the Hugging Face Hub.
 
-    NAME is hf://owner/name[@revision]. From then on every command takes the model by that name,
-    with no network. Only safetensors are fetched, never pickles. Repositories of timm are fetched
-    for `pretrain --init`.
+    NAME is hf://owner/name[@revision]. Every command then takes the model by that name, without
+    network. Only safetensors are fetched, never pickles. Repositories of timm are for
+    `pretrain --init`.
 
     \b
     shamisa pull hf://owner/name             then: shamisa score --model hf://owner/name
@@ -28,6 +28,6 @@ def pull(name: str) -> None:
     if pulled.is_timm:
         use = f"shamisa pretrain --photos PHOTOS --backbone {pulled.backbone} --init"
     elif not pulled.heads:
-        use = "shamisa probe --dataset NAME --save-head NAME --model"
+        use = "shamisa fit DATASET --name NAME --model"
     heads = f", heads: {', '.join(pulled.heads)}" if pulled.heads else ""
     click.echo(f"{pulled.backbone}{heads}. Use it: {use} {on_hub}", err=True)
