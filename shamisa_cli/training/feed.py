@@ -25,29 +25,14 @@ def made_ahead(
     """
     loader = DataLoader(
         dataset,
-        sampler=_Keys(keys),
+        sampler=keys,
         batch_size=None,
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         generator=torch.Generator().manual_seed(derived_seed(seed)),
-        collate_fn=_itself,
         worker_init_fn=_start_worker,
     )
     yield from loader
-
-
-class _Keys:
-    """DataLoader takes an iterable without length as its sampler; an iterator alone is none."""
-
-    def __init__(self, keys: Iterator[Any]) -> None:
-        self.keys = keys
-
-    def __iter__(self) -> Iterator[Any]:
-        return self.keys
-
-
-def _itself(batch: Any) -> Any:
-    return batch
 
 
 def _start_worker(worker: int) -> None:
