@@ -63,6 +63,7 @@ def embed(**options: Any) -> None:
     """
     from shamisa_cli.errors import PhotoError, ShamisaError, UsageError
     from shamisa_cli.evaluation.frozen_encoder import make_source
+    from shamisa_cli.imaging.paths import expand_paths
     from shamisa_cli.maps.gather import gather_points
     from shamisa_cli.maps.options import EmbedOptions, check_options
     from shamisa_cli.maps.points import score_points
@@ -70,7 +71,6 @@ def embed(**options: Any) -> None:
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import load_encoder
     from shamisa_cli.progress import say_skipped
-    from shamisa_cli.scoring.inputs import expand_paths
 
     asked = EmbedOptions(**options)
     check_options(asked)
@@ -102,7 +102,7 @@ def _head(folder: Path, config: ModelConfig, asked: EmbedOptions) -> Head | None
     """What colors by score, if that is wanted."""
     if asked.color != "score":
         return None
-    from shamisa_cli.models.choose import choose_head
+    from shamisa_cli.models.heads import choose_head
 
     return choose_head(folder, asked.head, config)
 

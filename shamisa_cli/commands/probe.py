@@ -266,7 +266,7 @@ def _ladder_photos(folder: Path, asked: ProbeOptions) -> list[Path]:
     """Photos of ``folder`` to make ladders of; refused before any work if they are too few."""
     from shamisa_cli.evaluation.options import check_ladder_photos
     from shamisa_cli.evaluation.probe import draw
-    from shamisa_cli.imaging.folders import list_photos
+    from shamisa_cli.imaging.paths import list_photos
 
     photos = draw(list_photos(folder), asked.ladder_photos, asked.seed)
     check_ladder_photos(folder, len(photos))
@@ -290,7 +290,7 @@ def _probe_ladders(asked: ProbeOptions) -> None:
     from shamisa_cli.evaluation.outputs import write_ladder_outputs
     from shamisa_cli.evaluation.report import ladder_table
     from shamisa_cli.ladders.evaluate import score_ladders
-    from shamisa_cli.models.choose import choose_head
+    from shamisa_cli.models.heads import choose_head
 
     folder = asked.photos or Path()
     photos = _ladder_photos(folder, asked)

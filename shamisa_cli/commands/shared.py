@@ -1,17 +1,22 @@
-"""Options that several commands share."""
+"""What several commands share: options, and messages about them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from shamisa_cli.errors import UsageError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+EXISTING = click.Path(path_type=Path, exists=True)
 
 _SOURCE_OPTIONS = (
     click.option("--features-cache", type=FOLDER, help="Keep features here, to go on from."),
@@ -27,3 +32,14 @@ def source_options(command: F) -> F:
     for option in reversed(_SOURCE_OPTIONS):
         command = option(command)
     return command
+
+
+@contextmanager
+def flags_for(*parameters: str) -> Iterator[None]:
+    """Write flags where a UsageError names ``parameters``: --short-side for short_side."""
+    try:
+        yield
+    except UsageError as error:
+        names = rf"\b({'|'.join(parameters)})\b"
+        message = re.sub(names, lambda name: f"--{name[0].replace('_', '-')}", str(error))
+        raise type(error)(message) from error

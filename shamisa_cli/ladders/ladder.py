@@ -17,7 +17,7 @@ from PIL import Image
 from scipy import stats
 from torch import Tensor
 
-from shamisa_cli.distortions.apply import apply_distortion
+from shamisa_cli.distortions.pictures import LEVELS, ladder_images
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
@@ -27,8 +27,6 @@ from shamisa_cli.evaluation.measures import Array
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize
-
-LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,27 +68,6 @@ class LadderResult:
     ladders: int
     in_order: float
     tau: float
-
-
-def ladder_images(
-    photo: Image.Image, name: str, seed: int, levels: Sequence[float] = LEVELS
-) -> list[Image.Image]:
-    """``photo`` (8-bit RGB) under distortion ``name`` at each of ``levels``, λ.
-
-    Parameters
-    ----------
-    seed : of the draws, the same at every level; it also decides the sign of distortions that have
-        both.
-    """
-    pixels = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
-    sign = -1 if DISTORTIONS[name].signed and seed % 2 else 1
-    made = []
-    for level in levels:
-        generator = torch.Generator().manual_seed(seed)
-        distorted = apply_distortion(pixels, name, level, generator, sign)[0]
-        values = (distorted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-        made.append(Image.fromarray(values.numpy()))
-    return made
 
 
 def extract_ladders(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.evaluation.frozen_encoder import FeatureSource
 from shamisa_cli.evaluation.probe import draw
-from shamisa_cli.imaging.folders import folder_error, list_photos
+from shamisa_cli.imaging.paths import folder_error, list_photos
 from shamisa_cli.maps.options import EmbedOptions
 from shamisa_cli.maps.points import (
     Points,

@@ -9,9 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
+from shamisa_cli.distortions.pictures import LEVELS
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.frozen_encoder import FeatureSource
-from shamisa_cli.ladders.ladder import LEVELS, Ladders
+from shamisa_cli.ladders.ladder import Ladders
 from shamisa_cli.models.head import Head
 
 Unreadable = Callable[[PhotoError], object]

@@ -23,10 +23,9 @@ from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import WeightsError
 from shamisa_cli.evaluation.frozen_encoder import FeatureSource
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.models.choose import choose_head
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import Head, HeadInfo
-from shamisa_cli.models.heads import list_heads, load_head, save_head
+from shamisa_cli.models.heads import choose_head, list_heads, load_head, save_head
 from shamisa_cli.models.store import load_encoder, random_encoder, save_encoder
 
 N_PHOTOS, N_LEVELS = 10, 3
@@ -225,7 +224,7 @@ def test_a_head_of_earlier_weights_is_refused(model: Path, scores: Path, tmp_pat
     encoder, config = load_encoder(model)
     choose_head(model, "mine", config)
     save_encoder(model, random_encoder(config, seed=6), config)  # as a resumed training does
-    with pytest.raises(WeightsError, match=r"'mine'.*changed.*fit it again with: shamisa probe"):
+    with pytest.raises(WeightsError, match=r"'mine'.*changed.*fit it again with: shamisa fit"):
         choose_head(model, "mine", config)
     read_otherwise = dataclasses.replace(config, preprocessing=Preprocessing((0.5, 0.5, 0.5)))
     save_encoder(model, encoder, read_otherwise)

@@ -11,13 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
+from shamisa_cli.distortions.pictures import LEVELS, ladder_images
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.feature_cache import FeatureCache, features_key
-from shamisa_cli.ladders.ladder import LEVELS, evaluate_ladders, ladder_images
+from shamisa_cli.ladders.ladder import evaluate_ladders
 from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
 
 
