@@ -6,12 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from shamisa_cli.pretraining.config import PretrainConfig
 
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 """Where photos are under the data root."""
@@ -71,22 +68,20 @@ def pretrain(
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     """
-    from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
-    from shamisa_cli.pretraining.start import resolve_start
-    from shamisa_cli.training.checkpoint import newest_config
-    from shamisa_cli.training.parallel import is_first_process
+    from shamisa_cli.imaging.pool import PhotoPool
+    from shamisa_cli.pretraining.run import Probe, pretrain_to
+    from shamisa_cli.pretraining.start import plan_start
 
-    options = RunOptions(find_photos(photos), out, resume, save_every)
-    resumed = newest_config(out / "checkpoints") if resume else None
-
-    def say(text: str) -> None:
-        if is_first_process():
-            click.echo(text, err=True)
-
-    config = resolve_start(preset, config_file, _as_mapping(**given), resumed, say)
-    with _Progress(config, quiet) as progress:
+    options = _as_mapping(**given)
+    pool = PhotoPool(photo_folder(photos))
+    with _Progress(quiet) as progress:
+        start = plan_start(
+            options, out, progress.say, preset=preset, config_file=config_file, resume=resume
+        )
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
-        folder = pretrain_to(config, options, progress.say, progress.step, probe)
+        folder = pretrain_to(
+            out, start, pool, progress.say, progress.step, save_every=save_every, probe=probe
+        )
     if folder is not None:
         click.echo(str(folder))
 
@@ -142,7 +137,7 @@ def _as_mapping(
     }
 
 
-def find_photos(photos: Path | None) -> Path:
+def photo_folder(photos: Path | None) -> Path:
     """The folder to train on: as given, else under the data root, else one line says what to do."""
     from shamisa_cli.errors import UsageError
 
@@ -163,8 +158,7 @@ def find_photos(photos: Path | None) -> Path:
 class _Progress:
     """Messages and a bar on stderr. State: the bar, made at the first step."""
 
-    def __init__(self, config: PretrainConfig, quiet: bool) -> None:
-        self.config = config
+    def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.bar: Any = None
 
@@ -177,19 +171,24 @@ class _Progress:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        if self.bar is not None:
-            self.bar.write(message, file=sys.stderr)
-        else:
-            click.echo(message, err=True)
+        from tqdm import tqdm
+
+        from shamisa_cli.training.parallel import is_first_process
+
+        if is_first_process():
+            tqdm.write(message, file=sys.stderr)
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; it starts after the first step, which is slower than the others."""
         from tqdm import tqdm
 
-        if self.quiet:
-            return
         if self.bar is None:
-            self.bar = tqdm(total=record["total_steps"], initial=record["step"], unit="step")
+            self.bar = tqdm(
+                total=record["total_steps"],
+                initial=record["step"],
+                unit="step",
+                disable=self.quiet or None,
+            )
         self.bar.update(record["step"] - self.bar.n)
         self.bar.set_postfix_str(
             f"loss {record['total']:.3f} inv {record['invariance']:.4f} "
