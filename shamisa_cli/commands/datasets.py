@@ -48,16 +48,15 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
 @click.pass_obj
 def check(group_root: Path | None, name: str, root: Path | None, workers: int) -> None:
     """Check that dataset NAME is complete and that every picture can be read."""
-    from tqdm import tqdm
-
     from shamisa_cli.datasets.check import unreadable
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.errors import ShamisaError
+    from shamisa_cli.progress import progress_bar
 
     dataset = open_dataset(name, root or group_root)
     info = dataset.info
     files = sorted({*dataset.images, *dataset.reference_photos})
-    with tqdm(total=len(files), unit="photo", disable=None) as shown:
+    with progress_bar(len(files)) as shown:
         broken = unreadable(files, workers, shown.update)
     click.echo(f"{info.title}: {len(dataset.images)} of {info.n_images} images")
     if info.citation:
@@ -81,13 +80,12 @@ def pull(group_root: Path | None, name: str, root: Path | None, repository: str 
     Archives are those that the authors of pyiqa publish, or those of --from
     hf://datasets/owner/name. A fetch that was interrupted goes on when run again.
     """
-    from tqdm import tqdm
-
     from shamisa_cli.datasets.check import state
     from shamisa_cli.datasets.pull import REPOSITORY, pull_dataset
     from shamisa_cli.datasets.registry import data_root, dataset_info
     from shamisa_cli.errors import UsageError
     from shamisa_cli.hub.names import require_dataset_name
+    from shamisa_cli.progress import progress_bar
 
     info = dataset_info(name)
     where = data_root(root or group_root)
@@ -95,6 +93,6 @@ def pull(group_root: Path | None, name: str, root: Path | None, repository: str 
         raise UsageError("where to? Give --root, or set SHAMISA_DATA, to the folder of datasets")
     on_hub = require_dataset_name(repository or REPOSITORY)
     click.echo(f"{info.title}: terms of use at {info.url}\ncite: {info.citation}", err=True)
-    with tqdm(unit="file", desc="unpacked", disable=None) as shown:
+    with progress_bar(None, "unpacked", unit="file") as shown:
         pull_dataset(info, where, on_hub, shown.update)
     click.echo(state(info, where))

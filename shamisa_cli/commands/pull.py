@@ -28,6 +28,6 @@ def pull(name: str) -> None:
     if pulled.is_timm:
         use = f"shamisa pretrain --photos PHOTOS --backbone {pulled.backbone} --init"
     elif not pulled.heads:
-        use = "shamisa probe --dataset NAME --save-head NAME --model"
+        use = "shamisa fit DATASET --name NAME --model"
     heads = f", heads: {', '.join(pulled.heads)}" if pulled.heads else ""
     click.echo(f"{pulled.backbone}{heads}. Use it: {use} {on_hub}", err=True)

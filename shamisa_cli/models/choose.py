@@ -27,7 +27,7 @@ def choose_head(folder: Path, name: str | None, config: ModelConfig) -> Head:
         since, or its pooling or statistics are others now.
     """
     head = load_head(folder, name or default_head(folder, config.default_head))
-    again = f"fit it again with: shamisa probe --model {folder} --save-head {head.info.name}"
+    again = f"fit it again with: shamisa fit DATASET --model {folder} --name {head.info.name}"
     features = config.feature_size * len(config.protocol.scales)
     if head.info.features != features:
         raise WeightsError(

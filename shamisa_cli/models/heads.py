@@ -93,7 +93,7 @@ def load_head(model_folder: Path, name: str) -> Head:
     known = list_heads(model_folder)
     if name not in known:
         hint = f"Heads of this model are in {model_folder / HEADS_FOLDER}"
-        hint += "." if known else ", which holds none; make one with: shamisa probe --save-head"
+        hint += "." if known else ", which holds none; make one with: shamisa fit"
         raise unknown_name("head", name, known, hint)
     tensors_path, info_path = _paths(model_folder, name)
     info = _read_info(info_path)
@@ -141,6 +141,6 @@ def default_head(folder: Path, named: str) -> str:
         return named or heads[0]
     if not heads:
         raise WeightsError(
-            f"{folder}: this model has no head yet; fit one with: shamisa probe --save-head NAME"
+            f"{folder}: this model has no head yet; fit one with: shamisa fit DATASET --name NAME"
         )
     raise WeightsError(f"{folder}: which head? Choose with --head: {', '.join(heads)}")

@@ -68,7 +68,7 @@ def describe(where: Where, name: str, folder: Path) -> ModelRow:
         heads = tuple(load_head(folder, head).info for head in list_heads(folder))
     except ShamisaError as error:
         return ModelRow(where, name, str(folder), size, note=str(error))
-    note = "" if heads else "no head yet: shamisa probe --save-head"
+    note = "" if heads else "no head yet: shamisa fit"
     return ModelRow(
         where, name, str(folder), size, config.backbone, config.default_head, heads, note
     )

@@ -82,7 +82,7 @@ def test_local_models_below_a_folder(
         "runs/c/model",
     ]
     assert rows["runs/a/model"]["note"] == ""
-    assert "--save-head" in rows["runs/b/model"]["note"]
+    assert "shamisa fit" in rows["runs/b/model"]["note"]
     assert "newer than this shamisa" in rows["runs/c/model"]["note"]
     assert "elsewhere" in listed("elsewhere")
     assert CliRunner().invoke(app, ["models", "nowhere"]).exit_code == 2

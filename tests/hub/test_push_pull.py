@@ -265,7 +265,7 @@ def test_a_pulled_model_is_not_written_to(
     whole = (found / "heads" / "toy.safetensors").read_bytes()
     with pytest.raises(WeightsError, match="cp -rL"):
         save_head(found, load_head(folder, "toy"))
-    probed = run("probe", "--dataset", few_scores, "--model", "me/tiny", "--save-head", "toy")
+    probed = run("fit", few_scores, "--model", "me/tiny", "--name", "toy")
     assert probed.exit_code == 2
     assert "cp -rL" in probed.output
     assert (found / "heads" / "toy.safetensors").read_bytes() == whole

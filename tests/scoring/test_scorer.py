@@ -228,7 +228,7 @@ def test_models_and_heads_that_are_not_there(tiny_model: Path, tmp_path: Path) -
     shutil.copytree(tiny_model, headless, ignore=shutil.ignore_patterns("heads"))
     config = ModelConfig.load(headless / "config.json")
     ModelConfig(config.name, config.backbone, config.feature_size).save(headless / "config.json")
-    with pytest.raises(WeightsError, match=r"no head yet.*--save-head"):
+    with pytest.raises(WeightsError, match=r"no head yet.*shamisa fit"):
         load(headless)
 
 
