@@ -133,7 +133,6 @@ def fit(
     """
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.datasets import evaluate_dataset
-    from shamisa_cli.evaluation.heads import of_encoder
     from shamisa_cli.ladders.ladder import draw_photos
     from shamisa_cli.models.heads import check_head_name, check_own_folder, save_head
     from shamisa_cli.models.names import locate_model
@@ -161,8 +160,9 @@ def fit(
     found = frozen.dataset(scored, skipped)
     result = evaluate_dataset(config.name, found, chosen)
     fitted = _fit(name, result, found.features, frozen, photos, request, splits.seed)
+    fitted = fitted.of_encoder(digest)
     _tell(result, fitted, json)
-    path = save_head(folder, of_encoder(fitted.head, digest))
+    path = save_head(folder, fitted.head)
     click.echo(f"\nhead {name} on {fitted.head.info.n_images} images: {path}")
     skipped.tell("in the fit")
 

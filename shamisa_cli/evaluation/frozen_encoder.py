@@ -168,6 +168,7 @@ class FrozenEncoder:
 
 def select_images(dataset: Dataset, kept: Sequence[int]) -> Dataset:
     """The images ``kept`` of a dataset, in this order."""
+
     def chosen(values: tuple[T, ...]) -> tuple[T, ...]:
         return tuple(values[i] for i in kept) if values else ()
 

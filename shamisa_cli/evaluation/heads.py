@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +13,8 @@ from shamisa_cli.evaluation.datasets import DatasetResult
 from shamisa_cli.evaluation.evaluate import summarize
 from shamisa_cli.evaluation.ridge import fit_ridge
 from shamisa_cli.models.head import Head, HeadInfo
+
+Fitted = TypeVar("Fitted", bound="FittedHead")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,10 @@ class FittedHead:
 
     head: Head
     result: DatasetResult
+
+    def of_encoder(self: Fitted, digest: str) -> Fitted:
+        """The same, with the encoder it was fitted on; see :attr:`HeadInfo.encoder`."""
+        return replace(self, head=replace(self.head, info=replace(self.head.info, encoder=digest)))
 
 
 def fit_head(name: str, result: DatasetResult, features: Tensor) -> FittedHead:
@@ -64,8 +71,3 @@ def make_head(
         note=note,
     )
     return Head(w.float(), b, head_info)
-
-
-def of_encoder(head: Head, digest: str) -> Head:
-    """The same head, with the encoder it was fitted on; see :attr:`HeadInfo.encoder`."""
-    return replace(head, info=replace(head.info, encoder=digest))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,7 +17,7 @@ from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.folders import find_photos, list_photos
 from shamisa_cli.imaging.pool import PhotoPool
-from shamisa_cli.maps.gather import gather_points
+from shamisa_cli.maps.points import photo_points
 from shamisa_cli.scoring.inputs import expand_paths
 
 SAYS = r"b: this folder cannot be listed \(Permission denied\); check its permissions"
@@ -94,7 +93,6 @@ def test_distort_stops_before_its_first_copy(tree: Path) -> None:
 
 
 def test_a_map_stops_before_photos_are_drawn(tree: Path) -> None:
-    asked = cast(Any, SimpleNamespace(kind="photos", sample=1, seed=0))
     photos = [Path(path) for path in expand_paths(["."])]
     with pytest.raises(PhotoError, match=SAYS):
-        gather_points(cast(Any, None), photos, asked, pytest.fail)
+        photo_points(cast(Any, None), photos, pytest.fail, sample=1, seed=0)
