@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from shamisa_cli.commands.features import (
-    FeatureOptions,
     Skipped,
     check_files,
+    command,
     feature_options,
     model_option,
     option_group,
     root_option,
+    seed_option,
 )
 from shamisa_cli.commands.shared import FILE, FOLDER
 from shamisa_cli.errors import UsageError
@@ -100,17 +101,11 @@ picture_options = option_group(
         type=click.IntRange(1),
         help="So many photos at most, drawn at random.  [default: all; for ladders, 8]",
     ),
-    click.option(
-        "--seed",
-        type=click.IntRange(0),
-        default=0,
-        show_default=True,
-        help="Of all that is drawn at random.",
-    ),
+    seed_option,
 )
 
 
-@click.command()
+@command()
 @picture_options
 @click.option(
     "--color-by",
@@ -121,7 +116,6 @@ picture_options = option_group(
     "--method",
     type=click.Choice(list(METHODS)),
     default="tsne",
-    show_default=True,
     help="umap needs: pip install 'shamisa[umap]'",
 )
 @model_option
@@ -137,7 +131,7 @@ def embed(
     head: str | None,
     plot: Path | None,
     csv: Path | None,
-    features: FeatureOptions,
+    features: dict[str, Any],
 ) -> None:
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
 
@@ -154,6 +148,7 @@ def embed(
         raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
     check_files(csv, plot=plot)
 
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.maps.points import score_points, write_csv
     from shamisa_cli.maps.projection import check_method, project
     from shamisa_cli.models.choose import choose_head
@@ -165,11 +160,12 @@ def embed(
     encoder, config = load_encoder(folder)
     scorer = choose_head(folder, head, config) if color == "score" else None
     skipped = Skipped()
-    points = pictures.points(features.freeze(config.name, encoder, config.protocol), skipped)
+    frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
+    points = pictures.points(frozen, skipped)
     if scorer is not None:
         points.values["score"] = score_points(points, scorer)
     what = f"{len(points.photos)} pictures"
-    if not features.quiet:
+    if not features["quiet"]:
         click.echo(f"{METHODS[method]} of {what} …", err=True)
     places = project(points.features, method, pictures.seed)
     if csv:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from shamisa_cli.commands.features import (
-    FeatureOptions,
     Skipped,
-    SplitOptions,
     check_files,
+    command,
     feature_options,
     mention_part,
     model_option,
     option_group,
+    per_photo_option,
     root_option,
+    sample_option,
     split_options,
 )
 from shamisa_cli.commands.shared import FILE, FOLDER
@@ -53,45 +54,29 @@ class LadderRequest:
                 raise UsageError(f"{option} has no effect without --ladders FOLDER")
 
 
+AT_LEAST_0 = click.FloatRange(0)
 ladder_options = option_group(
     "request",
     LadderRequest,
-    click.option(
-        "--ladders", type=FOLDER, help="Also put severity ladders of these photos in order."
-    ),
-    click.option(
-        "--ladder-photos",
-        type=click.IntRange(5),
-        default=100,
-        show_default=True,
-        help="So many of these photos, drawn at random.",
-    ),
-    click.option(
-        "--ladder-per-photo",
-        type=click.IntRange(1, 24),
-        default=24,
-        show_default=True,
-        help="Distortions of each photo, dealt out in turn.",
-    ),
+    click.option("--ladders", type=FOLDER, help="Also put ladders of these photos in order."),
+    sample_option("--ladder-photos"),
+    per_photo_option("--ladder-per-photo"),
     click.option(
         "--ladder-weight",
-        type=click.FloatRange(0),
+        type=AT_LEAST_0,
         default=20.0,
-        show_default=True,
         help="What all ladders count; all human scores count 1.",
     ),
     click.option(
         "--ladder-gap",
-        type=click.FloatRange(0),
+        type=AT_LEAST_0,
         default=2.0,
-        show_default=True,
         help="Fall from each level to the next, in percent of the score range.",
     ),
     click.option(
         "--ladder-drop",
-        type=click.FloatRange(0),
+        type=AT_LEAST_0,
         default=0.0,
-        show_default=True,
         help="Fall from the mildest to the strongest level, likewise.",
     ),
     click.option(
@@ -102,7 +87,7 @@ ladder_options = option_group(
 )
 
 
-@click.command()
+@command()
 @click.argument("dataset")
 @click.option("--name", required=True, help="Name of the head, for: shamisa score --head NAME.")
 @root_option
@@ -116,10 +101,10 @@ def fit(
     name: str,
     root: Path | None,
     model: str,
-    splits: SplitOptions,
+    splits: dict[str, Any],
     request: LadderRequest,
     json: Path | None,
-    features: FeatureOptions,
+    features: dict[str, Any],
 ) -> None:
     """Fit a head to the human scores of DATASET, and keep it beside the model.
 
@@ -133,6 +118,8 @@ def fit(
     """
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.datasets import evaluate_dataset
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.ladders.ladder import draw_photos
     from shamisa_cli.models.heads import check_head_name, check_own_folder, save_head
     from shamisa_cli.models.names import locate_model
@@ -142,15 +129,15 @@ def fit(
     check_head_name(name)
     scored = open_dataset(dataset, root)
     mention_part(scored)
-    chosen = splits.choose(scored)
+    chosen = choose_splits(scored, **splits)
     photos: list[Path] = []
     if request.ladders:
-        photos = draw_photos(request.ladders, request.ladder_photos, splits.seed)
+        photos = draw_photos(request.ladders, request.ladder_photos, splits["seed"])
     folder = locate_model(model)
     check_own_folder(folder)
     encoder, config = load_encoder(folder)
     digest = encoder_digest(folder, config)  # now: a training may go on while features are made
-    frozen = features.freeze(config.name, encoder, config.protocol)
+    frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
     if (seen := frozen.protocol_for(scored.info.short_side)) != config.protocol:
         raise UsageError(
             f"{scored.info.name} is viewed by {seen}, but the model scores by {config.protocol}; "
@@ -159,7 +146,7 @@ def fit(
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
     result = evaluate_dataset(config.name, found, chosen)
-    fitted = _fit(name, result, found.features, frozen, photos, request, splits.seed)
+    fitted = _fit(name, result, found.features, frozen, photos, request, splits["seed"])
     fitted = fitted.of_encoder(digest)
     _tell(result, fitted, json)
     path = save_head(folder, fitted.head)

@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from shamisa_cli.commands.features import (
-    FeatureOptions,
-    TableFiles,
+    check_files,
+    command,
     crops_option,
     feature_options,
     model_option,
+    per_photo_option,
+    sample_option,
+    seed_option,
     table_options,
+    write_files,
 )
 from shamisa_cli.commands.shared import FOLDER
 from shamisa_cli.progress import say_skipped
 
 
-@click.command()
+@command()
 @click.argument("photos", type=FOLDER)
 @model_option
 @click.option("--head", help="Which head to test.  [default: the model's]")
-@click.option(
-    "--sample",
-    type=click.IntRange(5),
-    default=100,
-    show_default=True,
-    help="So many of the photos, drawn at random.",
-)
-@click.option(
-    "--per-photo",
-    type=click.IntRange(1, 24),
-    default=24,
-    show_default=True,
-    help="Distortions of each photo, dealt out in turn.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of all that is drawn at random."
-)
+@sample_option("--sample")
+@per_photo_option("--per-photo")
+@seed_option
 @crops_option
 @table_options
 @feature_options
@@ -52,8 +42,8 @@ def ladder(
     per_photo: int,
     seed: int,
     crops: Literal["five", "whole"] | None,
-    files: TableFiles,
-    features: FeatureOptions,
+    files: dict[str, Path | None],
+    features: dict[str, Any],
 ) -> None:
     """Test a head without human scores: does its score fall as damage grows?
 
@@ -65,29 +55,26 @@ def ladder(
     shamisa ladder photos/
     shamisa ladder photos/ --model fast --head mine --sample 20
     """
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.evaluation.report import json_text, markdown_table, text_table
-    from shamisa_cli.files import write_text
     from shamisa_cli.ladders.figures import ladder_cells, ladder_csv, score_ladders
     from shamisa_cli.ladders.ladder import check_photos, draw_photos, extract_ladders
     from shamisa_cli.models.choose import choose_head
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import load_encoder
 
+    check_files(*files.values())
     drawn = draw_photos(photos, sample, seed)
     folder = locate_model(model)
     encoder, config = load_encoder(folder)
     tested = choose_head(folder, head, config)
     protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
-    frozen = features.freeze(config.name, encoder, protocol)
+    frozen = FrozenEncoder(config.name, encoder, protocol, **features)
     ladders = extract_ladders(frozen, drawn, say_skipped, per_photo, seed)
     check_photos(photos, len(set(ladders.photos)))
     up = tested.weight if tested.info.higher_is_better else -tested.weight
     results = score_ladders(ladders, up)
-    click.echo(text_table(ladder_cells(results)), nl=False)
-    for path, text in (
-        (files.csv, ladder_csv(results)),
-        (files.markdown, markdown_table(ladder_cells(results))),
-        (files.json, json_text(results)),
-    ):
-        if path:
-            write_text(path, text)
+    cells = ladder_cells(results)
+    click.echo(text_table(cells), nl=False)
+    texts = {"csv": ladder_csv(results), "markdown": markdown_table(cells)}
+    write_files(files, **texts, json=json_text(results))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from shamisa_cli.commands.features import (
-    FeatureOptions,
     Skipped,
-    SplitOptions,
-    TableFiles,
     check_files,
+    command,
     crops_option,
     feature_options,
     mention_part,
@@ -22,6 +20,7 @@ from shamisa_cli.commands.features import (
     root_option,
     split_options,
     table_options,
+    write_files,
 )
 from shamisa_cli.commands.shared import FILE
 
@@ -36,7 +35,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
-@click.command()
+@command()
 @click.option(
     "--dataset",
     "datasets",
@@ -62,13 +61,13 @@ def probe(
     root: Path | None,
     model: str,
     random: bool,
-    splits: SplitOptions,
+    splits: dict[str, Any],
     test_on: tuple[str, ...],
     crops: Literal["five", "whole"] | None,
     fr: bool,
-    files: TableFiles,
+    files: dict[str, Path | None],
     plot: Path | None,
-    features: FeatureOptions,
+    features: dict[str, Any],
 ) -> None:
     """Measure a frozen encoder against human scores, as the field does.
 
@@ -83,18 +82,19 @@ def probe(
     """
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.datasets import by_name, evaluate_datasets
+    from shamisa_cli.evaluation.splits import choose_splits
 
-    check_files(plot=plot)
+    check_files(*files.values(), plot=plot)
     fit_on = by_name(open_dataset(name, root) for name in datasets)
     tested = by_name(open_dataset(name, root) for name in test_on)
     both = by_name([*fit_on.values(), *tested.values()])
     for dataset in both.values():
         mention_part(dataset)
-    chosen = {name: splits.choose(dataset) for name, dataset in fit_on.items()}
+    chosen = {name: choose_splits(dataset, **splits) for name, dataset in fit_on.items()}
     skipped = Skipped()
     results: list[DatasetResult] = []
     rows: list[ReportRow] = []
-    for frozen in _encoders(model, crops, splits.seed if random else None, features):
+    for frozen in _encoders(model, crops, splits["seed"] if random else None, features):
         some = evaluate_datasets(frozen, both, chosen, list(tested), skipped, fr)
         results += some[0]
         rows += some[1]
@@ -110,33 +110,34 @@ def _encoders(
     model: str,
     crops: Literal["five", "whole"] | None,
     random_seed: int | None,
-    features: FeatureOptions,
+    features: dict[str, Any],
 ) -> Iterator[FrozenEncoder]:
     """The model, and the same backbone with random weights if a seed is given for these."""
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import load_encoder, random_encoder
 
     encoder, config = load_encoder(locate_model(model))
     protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
-    yield features.freeze(config.name, encoder, protocol)
+    yield FrozenEncoder(config.name, encoder, protocol, **features)
     if random_seed is not None:
         encoder = random_encoder(config, random_seed)
-        yield features.freeze(f"{config.name} (random weights)", encoder, protocol)
+        yield FrozenEncoder(f"{config.name} (random weights)", encoder, protocol, **features)
 
 
-def _write(results: Sequence[DatasetResult], rows: Sequence[ReportRow], files: TableFiles) -> None:
+def _write(
+    results: Sequence[DatasetResult], rows: Sequence[ReportRow], files: dict[str, Path | None]
+) -> None:
     """Print the tables, and write the files that are asked for."""
     from shamisa_cli.evaluation import report
-    from shamisa_cli.files import write_text
 
     all_rows, papers = report.with_averages(rows), report.paper_lines(rows)
     tables = [each for each in (report.row_cells(all_rows), report.paper_cells(papers)) if each]
+    splits = [facts for result in results for facts in result.split_facts()]
     click.echo("\n".join(map(report.text_table, tables)), nl=False)
-    if files.csv:
-        write_text(files.csv, report.csv_table(all_rows))
-    if files.markdown:
-        write_text(files.markdown, "\n".join(map(report.markdown_table, tables)))
-    if files.json:
-        splits = [facts for result in results for facts in result.split_facts()]
-        everything = {"rows": all_rows, "table": papers, "splits": splits}
-        write_text(files.json, report.json_text(everything))
+    write_files(
+        files,
+        csv=report.csv_table(all_rows),
+        markdown="\n".join(map(report.markdown_table, tables)),
+        json=report.json_text({"rows": all_rows, "table": papers, "splits": splits}),
+    )
