@@ -68,6 +68,10 @@ class Pictures:
             return "photos"
         return "ladder" if self.dataset == "ladder" else "dataset"
 
+    def origin(self, points: Points) -> str:
+        """How many photos the pictures are made of, where these are others than they."""
+        return f" made of {len(set(points.photos))} photos" if self.kind == "ladder" else ""
+
     def points(self, frozen: FrozenEncoder, skip: Skip) -> Points:
         """The pictures with their features."""
         from shamisa_cli.datasets.registry import open_dataset
@@ -143,19 +147,16 @@ def embed(
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
-    color = _color(pictures, color_by, head)
-    if not (plot or csv):
-        raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
-    check_files(csv, plot=plot)
-
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.maps.plot import plot_map
     from shamisa_cli.maps.points import score_points, write_csv
-    from shamisa_cli.maps.projection import check_method, project
+    from shamisa_cli.maps.projection import project
     from shamisa_cli.models.choose import choose_head
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import load_encoder
 
-    check_method(method)
+    color = _color(pictures, color_by, head)
+    _check_outputs(method, csv, plot)
     folder = locate_model(model)
     encoder, config = load_encoder(folder)
     scorer = choose_head(folder, head, config) if color == "score" else None
@@ -164,7 +165,7 @@ def embed(
     points = pictures.points(frozen, skipped)
     if scorer is not None:
         points.values["score"] = score_points(points, scorer)
-    what = f"{len(points.photos)} pictures"
+    what = f"{len(points.photos)} pictures{pictures.origin(points)}"
     if not features["quiet"]:
         click.echo(f"{METHODS[method]} of {what} …", err=True)
     places = project(points.features, method, pictures.seed)
@@ -172,14 +173,20 @@ def embed(
         write_csv(csv, points, places)
         click.echo(f"{csv}: the places of {what}")
     if plot:
-        from shamisa_cli.maps.plot import plot_map
-
-        if pictures.kind == "ladder":
-            what += f" made of {len(set(points.photos))} photos"
         of = f"{pictures.dataset or 'photos'}: {what} by the features of {config.name}"
         plot_map(points, places, color, f"{of} ({METHODS[method]})", plot)
         click.echo(f"{plot}: a map of {what}")
     skipped.tell("on the map")
+
+
+def _check_outputs(method: Method, csv: Path | None, plot: Path | None) -> None:
+    """Refuse what cannot be made or written, before anything is computed."""
+    from shamisa_cli.maps.projection import check_method
+
+    if not (plot or csv):
+        raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
+    check_files(csv, plot=plot)
+    check_method(method)
 
 
 def _color(pictures: Pictures, color_by: str | None, head: str | None) -> str:

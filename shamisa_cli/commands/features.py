@@ -28,15 +28,16 @@ def option_group(name: str, make: Callable[..., object], *options: Option) -> Op
     """Add ``options`` to a command, which gets ``make(**values)`` of them, under ``name``."""
 
     def add(command: Command) -> Command:
+        @functools.wraps(command)
         def collected(**values: Any) -> Any:
-            return command(**values, **{name: make(**{key: values.pop(key) for key in keys})})
+            own = {key: values.pop(key) for key in keys}
+            return command(**values, **{name: make(**own)})
 
-        keys: list[str] = []
-        made = functools.wraps(command)(collected)
-        before = len(getattr(made, "__click_params__", []))
+        made: Command = collected
+        before = len(getattr(command, "__click_params__", []))
         for option in reversed(options):
             made = option(made)
-        keys += [each.name for each in made.__click_params__[before:]]  # type: ignore[attr-defined]
+        keys = [each.name for each in made.__click_params__[before:]]  # type: ignore[attr-defined]
         return made
 
     return add

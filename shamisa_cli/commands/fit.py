@@ -29,6 +29,7 @@ from shamisa_cli.progress import say_skipped
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from shamisa_cli.encoders.config import ViewingProtocol
     from shamisa_cli.evaluation.datasets import DatasetResult
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.evaluation.heads import FittedHead
@@ -52,6 +53,12 @@ class LadderRequest:
             if context.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
                 option = "--" + field.name.replace("_", "-")
                 raise UsageError(f"{option} has no effect without --ladders FOLDER")
+
+    def draw(self, seed: int) -> list[Path]:
+        """The photos to make ladders of; too few are refused."""
+        from shamisa_cli.ladders.ladder import draw_photos
+
+        return draw_photos(self.ladders, self.ladder_photos, seed) if self.ladders else []
 
 
 AT_LEAST_0 = click.FloatRange(0)
@@ -120,7 +127,6 @@ def fit(
     from shamisa_cli.evaluation.datasets import evaluate_dataset
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.evaluation.splits import choose_splits
-    from shamisa_cli.ladders.ladder import draw_photos
     from shamisa_cli.models.heads import check_head_name, check_own_folder, save_head
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import encoder_digest, load_encoder
@@ -130,19 +136,13 @@ def fit(
     scored = open_dataset(dataset, root)
     mention_part(scored)
     chosen = choose_splits(scored, **splits)
-    photos: list[Path] = []
-    if request.ladders:
-        photos = draw_photos(request.ladders, request.ladder_photos, splits["seed"])
+    photos = request.draw(splits["seed"])
     folder = locate_model(model)
     check_own_folder(folder)
     encoder, config = load_encoder(folder)
     digest = encoder_digest(folder, config)  # now: a training may go on while features are made
     frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
-    if (seen := frozen.protocol_for(scored.info.short_side)) != config.protocol:
-        raise UsageError(
-            f"{scored.info.name} is viewed by {seen}, but the model scores by {config.protocol}; "
-            f"change protocol in {folder / 'config.json'} of a copy"
-        )
+    _check_view(frozen.protocol_for(scored.info.short_side), config.protocol, folder)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
     result = evaluate_dataset(config.name, found, chosen)
@@ -152,6 +152,15 @@ def fit(
     path = save_head(folder, fitted.head)
     click.echo(f"\nhead {name} on {fitted.head.info.n_images} images: {path}")
     skipped.tell("in the fit")
+
+
+def _check_view(seen: ViewingProtocol, scored: ViewingProtocol, folder: Path) -> None:
+    """Refuse a head for another view of the photos than the model's own."""
+    if seen != scored:
+        raise UsageError(
+            f"the dataset is viewed by {seen}, but the model scores by {scored}; "
+            f"change protocol in {folder / 'config.json'} of a copy"
+        )
 
 
 def _fit(
