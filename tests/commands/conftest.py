@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,17 +76,30 @@ def scores(tmp_path_factory: pytest.TempPathFactory, sample_photos: list[Image.I
 
 
 @pytest.fixture(scope="session")
-def run_features(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs a command on features: ``run_features("probe", model, "--dataset", …)``."""
-    cache = tmp_path_factory.mktemp("features")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs a command on features, which all tests share: ``run("probe", "--model", folder, …)``."""
+    common = ["--quiet", "--precision", "fp32", "--features-cache"]
+    common.append(str(tmp_path_factory.mktemp("features")))
 
-    def run(command: str, model: Path, *arguments: object) -> Result:
-        options = ["--model", model, "--quiet", "--precision", "fp32"]
-        if "--features-cache" not in arguments:
-            options += ["--features-cache", cache]
-        return CliRunner().invoke(app, [command, *map(str, (*options, *arguments))])
+    def run(command: str, *arguments: object) -> Result:
+        return CliRunner().invoke(app, [command, *common, *map(str, arguments)])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def probe(run: Run, headless: Path) -> Run:
+    return partial(run, "probe", "--model", headless)
+
+
+@pytest.fixture
+def fit(run: Run, model: Path) -> Run:
+    return partial(run, "fit", "--model", model)
+
+
+@pytest.fixture(scope="session")
+def embed(run: Run, headed: Path) -> Run:
+    return partial(run, "embed", "--model", headed)
 
 
 @pytest.fixture

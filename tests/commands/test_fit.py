@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,7 @@ from shamisa_cli.models.choose import choose_head
 from shamisa_cli.models.heads import list_heads, load_head
 from shamisa_cli.models.store import load_encoder, random_encoder, save_encoder
 
-Fit = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def fit(run_features: Callable[..., Result]) -> Fit:
-    return partial(run_features, "fit")
+Run = Callable[..., Result]
 
 
 def features_of(model: Path, photo: Path) -> torch.Tensor:
@@ -35,8 +29,8 @@ def features_of(model: Path, photo: Path) -> torch.Tensor:
     return FeatureExtractor(encoder, config.protocol, "cpu", "fp32").features(decode(photo))
 
 
-def test_a_saved_head_scores_as_it_was_fitted(fit: Fit, model: Path, scores: Path) -> None:
-    result = fit(model, scores, "--splits", 2, "--name", "mine")
+def test_a_saved_head_scores_as_it_was_fitted(fit: Run, model: Path, scores: Path) -> None:
+    result = fit(scores, "--splits", 2, "--name", "mine")
     assert result.exit_code == 0, result.output
     assert "mine" in list_heads(model)
     head = load_head(model, "mine")
@@ -49,9 +43,9 @@ def test_a_saved_head_scores_as_it_was_fitted(fit: Fit, model: Path, scores: Pat
 
 
 def test_a_head_of_earlier_weights_is_refused(
-    fit: Fit, model: Path, scores: Path, tmp_path: Path
+    fit: Run, model: Path, scores: Path, tmp_path: Path
 ) -> None:
-    assert fit(model, scores, "--splits", 2, "--name", "mine").exit_code == 0
+    assert fit(scores, "--splits", 2, "--name", "mine").exit_code == 0
     encoder, config = load_encoder(model)
     choose_head(model, "mine", config)
     save_encoder(model, random_encoder(config, seed=6), config)  # as a resumed training does
@@ -70,14 +64,14 @@ def test_a_head_of_earlier_weights_is_refused(
 
 
 def test_a_head_for_another_view_than_the_models_is_refused(
-    fit: Fit, model: Path, scores: Path, tmp_path: Path
+    fit: Run, model: Path, scores: Path, tmp_path: Path
 ) -> None:
     encoder, config = load_encoder(model)
     tiles = dataclasses.replace(
         config, protocol=ViewingProtocol(short_side=96, crop=64, crops="tiles")
     )
     save_encoder(model, encoder, tiles)
-    result = fit(model, scores, "--splits", 2, "--name", "mine")
+    result = fit(scores, "--splits", 2, "--name", "mine")
     assert result.exit_code == 2
     assert "crops='five'" in result.output
     assert (
@@ -87,24 +81,24 @@ def test_a_head_for_another_view_than_the_models_is_refused(
 
 
 def test_figures_are_kept_where_the_head_cannot_be(
-    fit: Fit, model: Path, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit: Run, model: Path, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = [scores, "--splits", 2, "--name", "mine"]
     out = tmp_path / "out.json"
     (model / "heads").write_text("a file where a folder should be")
-    result = fit(model, *arguments, "--json", out)
+    result = fit(*arguments, "--json", out)
     assert result.exit_code == 2
     assert "copy the model folder" in result.output
     assert json.loads(out.read_text())["rows"]
     out.unlink()
     monkeypatch.setattr("shamisa_cli.models.heads.os.access", lambda path, mode: path != model)
-    result = fit(model, *arguments, "--json", out)
+    result = fit(*arguments, "--json", out)
     assert result.exit_code == 2
     assert "permission denied" in result.output
     assert not out.exists()  # refused before any work
 
 
-def test_a_head_of_dmos_keeps_its_own_direction(fit: Fit, model: Path, scores: Path) -> None:
+def test_a_head_of_dmos_keeps_its_own_direction(fit: Run, model: Path, scores: Path) -> None:
     inverted = scores.parent / "inverted.csv"
     rows = list(csv.reader(scores.open()))
     # references too: the splits are the same, and so is the strength
@@ -112,7 +106,7 @@ def test_a_head_of_dmos_keeps_its_own_direction(fit: Fit, model: Path, scores: P
     with inverted.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     for table, name in ((scores, "up"), (inverted, "down")):
-        assert fit(model, table, "--splits", 2, "--name", name).exit_code == 0
+        assert fit(table, "--splits", 2, "--name", name).exit_code == 0
     up, down = load_head(model, "up"), load_head(model, "down")
     assert (up.info.higher_is_better, down.info.higher_is_better) == (True, False)
     assert up.info.strength == down.info.strength
@@ -121,11 +115,11 @@ def test_a_head_of_dmos_keeps_its_own_direction(fit: Fit, model: Path, scores: P
     assert down.score(features).score == pytest.approx(up.score(features).score, abs=0.01)
 
 
-def test_a_head_with_ladders(fit: Fit, model: Path, scores: Path, ladder_photos: Path) -> None:
+def test_a_head_with_ladders(fit: Run, model: Path, scores: Path, ladder_photos: Path) -> None:
     out = model / "out.json"
     arguments = [scores, "--splits", 2, "--name", "mine", "--json", out]
     arguments += ["--ladders", ladder_photos, "--ladder-photos", 6, "--ladder-per-photo", 2]
-    result = fit(model, *arguments)
+    result = fit(*arguments)
     assert result.exit_code == 0, result.output
     assert "broken.png" in result.stderr
     made = json.loads(out.read_text())
@@ -137,21 +131,21 @@ def test_a_head_with_ladders(fit: Fit, model: Path, scores: Path, ladder_photos:
     assert head.info.metrics["srcc"] == made["rows"][1]["measures"]["srcc"]["median"]
 
     strong = ["--ladder-drop", 60, "--ladder-weight", 1000, "--calibrate"]
-    result = fit(model, *arguments, *strong)
+    result = fit(*arguments, *strong)
     assert result.exit_code == 0, result.output
     knots = load_head(model, "mine").info.calibration
     assert {20, 80} <= {score for _, score in knots}
 
 
 def test_unreadable_photos_are_named_and_the_rest_is_fitted(
-    fit: Fit, model: Path, scores: Path, tmp_path: Path
+    fit: Run, model: Path, scores: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "scored"
     broken.mkdir()
     for path in scores.parent.glob("*"):
         (broken / path.name).write_bytes(path.read_bytes())
     (broken / "4-1.png").write_bytes(b"no picture")
-    result = fit(model, broken / "mine.csv", "--splits", 2, "--name", "mine")
+    result = fit(broken / "mine.csv", "--splits", 2, "--name", "mine")
     assert result.exit_code == 1
     assert f"skipped {broken / '4-1.png'}: " in result.stderr
     assert "1 unreadable left out" in result.stdout
@@ -170,9 +164,9 @@ def test_unreadable_photos_are_named_and_the_rest_is_fitted(
     ],
 )
 def test_usage_errors(
-    fit: Fit, headless: Path, scores: Path, tmp_path: Path, arguments: list[str], message: str
+    fit: Run, scores: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    result = fit(headless, *(each.format(csv=scores, empty=tmp_path) for each in arguments))
+    result = fit(*(each.format(csv=scores, empty=tmp_path) for each in arguments))
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output

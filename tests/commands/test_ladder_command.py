@@ -11,12 +11,12 @@ from click.testing import Result
 
 
 def test_table_and_files(
-    run_features: Callable[..., Result], headed: Path, ladder_photos: Path, tmp_path: Path
+    run: Callable[..., Result], headed: Path, ladder_photos: Path, tmp_path: Path
 ) -> None:
     out = {ending: tmp_path / f"out.{ending}" for ending in ("csv", "json", "md")}
     files = ["--csv", out["csv"], "--json", out["json"], "--markdown", out["md"]]
     arguments = [ladder_photos, "--sample", 6, "--per-photo", 2]
-    result = run_features("ladder", headed, *arguments, *files)
+    result = run("ladder", "--model", headed, *arguments, *files)
     assert result.exit_code == 0, result.output
     assert "skipped" in result.stderr
     assert len(list(csv.DictReader(out["csv"].open()))) == 1 + 10
@@ -25,15 +25,13 @@ def test_table_and_files(
     assert result.stdout.splitlines()[1].split()[:2] == ["all", "10"]
 
     upward = json.loads(out["json"].read_text())["all"]
-    result = run_features("ladder", headed, *arguments, *files, "--head", "worse")
+    result = run("ladder", "--model", headed, *arguments, *files, "--head", "worse")
     assert result.exit_code == 0, result.output
     downward = json.loads(out["json"].read_text())["all"]
     assert downward["tau"] == -upward["tau"] != 0
 
 
-def test_too_few_photos(
-    run_features: Callable[..., Result], headed: Path, scores: Path, tmp_path: Path
-) -> None:
-    result = run_features("ladder", headed, tmp_path)
+def test_too_few_photos(run: Callable[..., Result], headed: Path, tmp_path: Path) -> None:
+    result = run("ladder", "--model", headed, tmp_path)
     assert result.exit_code == 2
     assert "0 photos; ladders need at least 5" in result.output

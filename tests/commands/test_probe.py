@@ -6,7 +6,6 @@ import csv
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +18,14 @@ from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
 from shamisa_cli.models.store import load_encoder, random_encoder
 
-Probe = Callable[..., Result]
+Run = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def probe(run_features: Callable[..., Result]) -> Probe:
-    return partial(run_features, "probe")
-
-
-def test_table_files_and_same_seed_same_numbers(
-    probe: Probe, headless: Path, scores: Path, tmp_path: Path
-) -> None:
+def test_table_files_and_same_seed_same_numbers(probe: Run, scores: Path, tmp_path: Path) -> None:
     out = {ending: tmp_path / f"out.{ending}" for ending in ("csv", "json", "md")}
     arguments = ["--dataset", scores, "--splits", 3, "--features-cache", tmp_path / "cache"]
     files = ["--csv", out["csv"], "--json", out["json"], "--markdown", out["md"]]
-    result = probe(headless, *arguments, *files)
+    result = probe(*arguments, *files)
     assert result.exit_code == 0, result.output
     assert "SRCC" in result.stdout
     first = json.loads(out["json"].read_text())
@@ -47,16 +39,16 @@ def test_table_files_and_same_seed_same_numbers(
     assert float(lines[0]["median"]) == row["measures"]["srcc"]["median"]
     assert out["md"].read_text().count("\n") == 3
 
-    again = probe(headless, *arguments, "--json", out["json"])
+    again = probe(*arguments, "--json", out["json"])
     assert again.stdout == result.stdout
     assert json.loads(out["json"].read_text()) == first
-    other = probe(headless, *arguments, "--json", out["json"], "--seed", 1)
+    other = probe(*arguments, "--json", out["json"], "--seed", 1)
     assert other.exit_code == 0
     assert json.loads(out["json"].read_text())["splits"] != first["splits"]
 
 
-def test_random_weights_are_a_row_of_their_own(probe: Probe, headless: Path, scores: Path) -> None:
-    result = probe(headless, "--dataset", scores, "--splits", 2, "--random")
+def test_random_weights_are_a_row_of_their_own(probe: Run, headless: Path, scores: Path) -> None:
+    result = probe("--dataset", scores, "--splits", 2, "--random")
     assert result.exit_code == 0, result.output
     assert [line.split("  ")[0] for line in result.stdout.splitlines()[1:3]] == [
         "tiny",
@@ -70,9 +62,7 @@ def test_random_weights_are_a_row_of_their_own(probe: Probe, headless: Path, sco
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_cross_dataset_table_with_averages(
-    probe: Probe, headless: Path, scores: Path, tmp_path: Path
-) -> None:
+def test_cross_dataset_table_with_averages(probe: Run, scores: Path, tmp_path: Path) -> None:
     tables = [scores]
     for name, factor in (("half", 0.5), ("tenth", 0.1)):
         rows = list(csv.reader(scores.open()))
@@ -83,7 +73,7 @@ def test_cross_dataset_table_with_averages(
     out = {ending: tmp_path / f"out.{ending}" for ending in ("csv", "json", "md")}
     arguments = ["--dataset", f"{tables[0]},{tables[1]}", "--test-on", f"{tables[1]},{tables[2]}"]
     files = ["--csv", out["csv"], "--json", out["json"], "--markdown", out["md"]]
-    result = probe(headless, *arguments, "--splits", 2, *files)
+    result = probe(*arguments, "--splits", 2, *files)
     assert result.exit_code == 0, result.output
 
     made = json.loads(out["json"].read_text())
@@ -115,7 +105,7 @@ def test_cross_dataset_table_with_averages(
 
 
 def test_features_are_extracted_once_for_all_pairs(
-    probe: Probe, headless: Path, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    probe: Run, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other.csv"
     other.write_text(scores.read_text())
@@ -131,56 +121,45 @@ def test_features_are_extracted_once_for_all_pairs(
     monkeypatch.setattr(FrozenEncoder, "dataset", counted)
     both = f"{scores},{other}"
     arguments = ["--dataset", both, "--test-on", both, "--splits", 2, "--root", scores.parent]
-    result = probe(headless, *arguments)
+    result = probe(*arguments)
     assert result.exit_code == 0, result.output
     assert seen == ["mine", "other"]
 
 
-def test_two_tables_of_one_name_are_refused(
-    probe: Probe, headless: Path, scores: Path, tmp_path: Path
-) -> None:
+def test_two_tables_of_one_name_are_refused(probe: Run, scores: Path, tmp_path: Path) -> None:
     same = tmp_path / "mine.csv"
     same.write_text(scores.read_text())
-    result = probe(headless, "--dataset", scores, "--test-on", same, "--root", scores.parent)
+    result = probe("--dataset", scores, "--test-on", same, "--root", scores.parent)
     assert result.exit_code == 2
     assert f"{scores} and {same} are both called mine" in result.output
 
 
-def test_whole_photos(probe: Probe, headless: Path, scores: Path, tmp_path: Path) -> None:
+def test_whole_photos(probe: Run, scores: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     made = []
     for crops in ("five", "whole"):
         arguments = ["--dataset", scores, "--splits", 2, "--json", out, "--crops", crops]
-        assert probe(headless, *arguments).exit_code == 0
+        assert probe(*arguments).exit_code == 0
         made.append(json.loads(out.read_text())["splits"])
     assert made[0] != made[1]
 
 
-def test_full_reference(probe: Probe, headless: Path, scores: Path) -> None:
-    result = probe(headless, "--dataset", scores, "--splits", 2, "--fr")
+def test_full_reference(probe: Run, scores: Path) -> None:
+    result = probe("--dataset", scores, "--splits", 2, "--fr")
     assert result.exit_code == 0, result.output
     assert "full reference" in result.stdout
     bare = scores.parent / "bare.csv"
     lines = [line.rsplit(",", 1)[0] for line in scores.read_text().splitlines()]
     bare.write_text("\n".join(lines) + "\n")
-    refused = probe(headless, "--dataset", bare, "--fr")
+    refused = probe("--dataset", bare, "--fr")
     assert refused.exit_code == 2
     assert "no reference photos" in refused.output
 
 
-def test_picture(probe: Probe, headless: Path, scores: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    picture = tmp_path / "plot.png"
-    result = probe(headless, "--dataset", scores, "--splits", 2, "--plot", picture)
-    assert result.exit_code == 0, result.output
-    with Image.open(picture) as image:
-        assert min(image.size) > 500
-
-
-def test_too_few_images_for_splits(probe: Probe, headless: Path, scores: Path) -> None:
+def test_too_few_images_for_splits(probe: Run, scores: Path) -> None:
     few = scores.parent / "few.csv"
     few.write_text("\n".join(scores.read_text().splitlines()[:6]) + "\n")
-    result = probe(headless, "--dataset", few)
+    result = probe("--dataset", few)
     assert result.exit_code == 2
     assert "Error: few: " in result.output
     assert "needed" in result.output
@@ -197,17 +176,15 @@ def test_too_few_images_for_splits(probe: Probe, headless: Path, scores: Path) -
         (["--dataset", "{csv}", "--plot", "x.xyz"], "x.xyz: its ending names no picture format"),
     ],
 )
-def test_usage_errors(
-    probe: Probe, headless: Path, scores: Path, arguments: list[str], message: str
-) -> None:
-    result = probe(headless, *(each.format(csv=scores) for each in arguments))
+def test_usage_errors(probe: Run, scores: Path, arguments: list[str], message: str) -> None:
+    result = probe(*(each.format(csv=scores) for each in arguments))
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
 
 
 def test_unreadable_photos_are_named_and_the_rest_is_measured(
-    probe: Probe, headless: Path, scores: Path, tmp_path: Path
+    probe: Run, scores: Path, tmp_path: Path
 ) -> None:
     for path in scores.parent.glob("*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -216,7 +193,7 @@ def test_unreadable_photos_are_named_and_the_rest_is_measured(
     out, plot = tmp_path / "out.json", tmp_path / "plot.png"
     both = ["--dataset", tmp_path / "mine.csv", "--test-on", scores.with_name("half.csv")]
     scores.with_name("half.csv").write_text(scores.read_text())
-    result = probe(headless, *both, "--splits", 2, "--random", "--json", out, "--plot", plot)
+    result = probe(*both, "--splits", 2, "--random", "--json", out, "--plot", plot)
     assert result.exit_code == 1
     for name in ("4-1.png", "7-0.png"):
         assert result.stderr.count(f"skipped {tmp_path / name}: ") == 1
@@ -227,22 +204,22 @@ def test_unreadable_photos_are_named_and_the_rest_is_measured(
     assert [line.endswith("2 unreadable left out") for line in lines[1:5]] == [
         row["tested_on"] == "mine" for row in rows
     ]
-    assert plot.is_file()
+    with Image.open(plot) as picture:
+        assert min(picture.size) > 500
 
 
 @pytest.mark.parametrize("option", ["--csv", "--json", "--markdown", "--plot"])
 def test_a_full_disk_is_told(
-    probe: Probe,
-    headless: Path,
+    probe: Run,
     scores: Path,
     tmp_path: Path,
     option: str,
     no_file_over: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     arguments = ["--dataset", scores, "--splits", 1]
-    probe(headless, *arguments)  # fonts and features are cached now
+    probe(*arguments)  # fonts and features are cached now
     out = tmp_path / "out.svg"
     with no_file_over(10):
-        result = probe(headless, *arguments, option, out)
+        result = probe(*arguments, option, out)
     assert result.exit_code == 1
     assert f"Error: {out}: cannot be written: File too large" in result.stderr
