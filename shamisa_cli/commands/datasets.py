@@ -1,4 +1,4 @@
-"""``shamisa datasets``: which datasets of human scores there are, and which are on this machine."""
+"""``shamisa datasets``: datasets of human scores, and which of them are on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT_HELP = "Folder of your datasets.  [default: $SHAMISA_DATA]"
 @click.option("--root", type=FOLDER, help=ROOT_HELP)
 @click.pass_context
 def datasets(ctx: click.Context, root: Path | None) -> None:
-    """List the datasets that `shamisa probe` knows, and which are found under --root."""
+    """List the known datasets, and which are found under --root."""
     ctx.obj = root
     if ctx.invoked_subcommand is not None:
         return
@@ -35,8 +35,8 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
     if where is None:
         click.echo("Give --root, or set SHAMISA_DATA, to look for them.", err=True)
     click.echo(
-        "shamisa datasets check NAME says what is missing and where to get it; pull NAME fetches "
-        "it from the Hub.",
+        "shamisa datasets check NAME says what is missing and where to get it; "
+        "shamisa datasets pull NAME fetches it from the Hub.",
         err=True,
     )
 
@@ -65,7 +65,7 @@ def check(group_root: Path | None, name: str, root: Path | None, workers: int) -
         some = "\n".join(f"  {path}: {problem}" for path, problem in broken[:20])
         raise ShamisaError(f"{name}: {len(broken)} pictures cannot be read:\n{some}")
     if len(dataset.images) != info.n_images:
-        raise ShamisaError(f"{name}: only a part is here; the whole is at {info.url}")
+        raise ShamisaError(f"{name}: only a part is here; get the rest from {info.url}")
     click.echo("complete, every picture can be read")
 
 
@@ -77,22 +77,22 @@ def check(group_root: Path | None, name: str, root: Path | None, workers: int) -
 def pull(group_root: Path | None, name: str, root: Path | None, repository: str | None) -> None:
     """Fetch dataset NAME from the Hugging Face Hub into --root.
 
-    Archives are those that the authors of pyiqa publish, or those of --from
-    hf://datasets/owner/name. A fetch that was interrupted goes on when run again.
+    The archive is one that the authors of pyiqa publish, or one of the repository
+    --from hf://datasets/owner/name.
     """
+    from functools import partial
+
     from shamisa_cli.datasets.check import state
     from shamisa_cli.datasets.pull import REPOSITORY, pull_dataset
     from shamisa_cli.datasets.registry import data_root, dataset_info
     from shamisa_cli.errors import UsageError
     from shamisa_cli.hub.names import require_dataset_name
-    from shamisa_cli.progress import progress_bar
 
     info = dataset_info(name)
     where = data_root(root or group_root)
     if where is None:
-        raise UsageError("where to? Give --root, or set SHAMISA_DATA, to the folder of datasets")
+        raise UsageError("give --root, or set SHAMISA_DATA, to the folder of your datasets")
     on_hub = require_dataset_name(repository or REPOSITORY)
     click.echo(f"{info.title}: terms of use at {info.url}\ncite: {info.citation}", err=True)
-    with progress_bar(None, "unpacked", unit="file") as shown:
-        pull_dataset(info, where, on_hub, shown.update)
+    pull_dataset(info, where, on_hub, partial(click.echo, err=True))
     click.echo(state(info, where))

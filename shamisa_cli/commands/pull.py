@@ -10,9 +10,9 @@ import click
 def pull(name: str) -> None:
     """Fetch a model from the Hugging Face Hub.
 
-    NAME is hf://owner/name[@revision]. From then on every command takes the model by that name,
-    with no network. Only safetensors are fetched, never pickles. Repositories of timm are fetched
-    for `pretrain --init`.
+    NAME is hf://owner/name[@revision]. Every command then takes the model by that name, without
+    network. Only safetensors are fetched, never pickles. Repositories of timm are for
+    `pretrain --init`.
 
     \b
     shamisa pull hf://owner/name             then: shamisa score --model hf://owner/name

@@ -19,10 +19,10 @@ def push(
 ) -> None:
     """Put a model on the Hugging Face Hub.
 
-    MODEL is a folder or any other model's name, NAME is hf://owner/name[@branch]. The model is
-    loaded first, to see that it is whole. What travels: config, safetensors, heads, and README.md,
-    the card, with the heads' figures in its metadata. Needs a token with write access: set
-    HF_TOKEN, or run `hf auth login`.
+    MODEL is a folder or a model's name, NAME is hf://owner/name[@branch]. The model is loaded
+    first, to check that it is whole. Config, weights, heads and the card README.md are sent; the
+    card's metadata gets the heads' figures. It needs a token with write access: set HF_TOKEN, or
+    run `hf auth login`.
 
     \b
     shamisa push runs/pretrain/model hf://me/my-model --private
@@ -46,4 +46,4 @@ def push(
     )
     click.echo(pushed.pull_request or pushed.address)
     if not pushed.pull_request:
-        click.echo(f"this very version: hf://{on_hub.repo}@{pushed.commit}", err=True)
+        click.echo(f"this version: hf://{on_hub.repo}@{pushed.commit}", err=True)

@@ -1,16 +1,15 @@
-"""What a dataset is: images, scores turned so that higher is better, and reference identities."""
+"""What a dataset is: images, scores where higher is better, and reference identities."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from torch import Tensor
 
-from shamisa_cli.datasets.find_files import NameFinder
 from shamisa_cli.errors import UsageError
 
 MIN_IMAGES = 3
@@ -43,17 +42,17 @@ class DatasetInfo:
 
     Attributes
     ----------
-    name : as ``--dataset`` takes it.
+    name : by which it is opened.
     title : full name.
-    n_images : images with a score; 0 if not known (a user's own CSV).
+    n_images : images with a score.
     score_range : (lo, hi) of the dataset's own scores.
     higher_is_better : direction of the dataset's own scores.
+    read : from the dataset's folder to its rows.
     layout : the files that :attr:`read` needs, for people.
     folders : usual names of its folder, any case.
     markers : files, any of which tells that a folder holds this dataset.
     url : where to get it.
     citation : how to cite it.
-    read : from the dataset's folder to its rows.
     n_references : reference photos; 0 if there are none.
     official_split : whether the official split is used unless random ones are asked for.
     short_side : photos are used at this short side at most (px), whatever the model's own is.
@@ -64,12 +63,12 @@ class DatasetInfo:
     n_images: int
     score_range: tuple[float, float]
     higher_is_better: bool
-    layout: str
-    folders: tuple[str, ...]
-    markers: tuple[str, ...]
-    url: str
-    citation: str
     read: Callable[[Path], list[Row]]
+    layout: str = ""
+    folders: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
+    url: str = ""
+    citation: str = ""
     n_references: int = 0
     official_split: bool = False
     short_side: int | None = None
@@ -83,7 +82,7 @@ class Dataset:
     ----------
     info : what is known of it.
     images : n paths.
-    scores : (n,) float64; higher is better (DMOS are turned: lo + hi − score).
+    scores : (n,) float64; higher is better (a DMOS becomes lo + hi − score).
     references : n identities; images with the same one are never in two parts of a split.
     reference_photos : n paths of the references, or empty if there are none.
     parts : n parts of the official split, or empty if there is none.
@@ -97,8 +96,41 @@ class Dataset:
     parts: tuple[str, ...] = ()
 
 
-def turn(score: float, info: DatasetInfo) -> float:
-    """A score of the dataset with higher being better, in the same units; its own inverse."""
+class NameFinder:
+    """Finds files below ``folder`` by name, whatever its case: releases mix I01 and i01.
+
+    State: the listing of each folder that was looked into.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._listings: dict[Path, dict[str, Path]] = {}
+
+    def find(self, relative: str) -> Path | None:
+        """The path of ``relative`` (parts separated by /), the exact name if it exists, or None."""
+        here = self.folder
+        for part in PurePosixPath(relative.replace("\\", "/")).parts:
+            if part in ("..", "/") or ":" in part:
+                exact = self.folder / relative
+                return exact if exact.is_file() else None
+            listing = self._listing(here)
+            child = listing.get(part) or listing.get(part.casefold())
+            if child is None:
+                return None
+            here = child
+        return here if here.is_file() else None
+
+    def _listing(self, folder: Path) -> dict[str, Path]:
+        """Children by exact and by folded name; exact names win."""
+        if folder not in self._listings:
+            children = sorted(folder.iterdir()) if folder.is_dir() else []
+            folded = {child.name.casefold(): child for child in children}
+            self._listings[folder] = folded | {child.name: child for child in children}
+        return self._listings[folder]
+
+
+def oriented(score: float, info: DatasetInfo) -> float:
+    """A score of the dataset such that higher is better, in the same units; its own inverse."""
     low, high = info.score_range
     return score if info.higher_is_better else low + high - score
 
@@ -122,7 +154,7 @@ def build_dataset(info: DatasetInfo, folder: Path, rows: Sequence[Row]) -> Datas
     return Dataset(
         info,
         tuple(images),
-        torch.tensor([turn(row.score, info) for row in rows], dtype=torch.float64),
+        torch.tensor([oriented(row.score, info) for row in rows], dtype=torch.float64),
         tuple(row.reference.casefold() or row.image for row in rows),
         tuple(references),
         tuple(row.part for row in rows) if any(row.part for row in rows) else (),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 from shamisa_cli.datasets.dataset import Dataset, DatasetInfo, Row, build_dataset
@@ -26,7 +25,7 @@ def open_csv(path: Path, root: Path | None = None) -> Dataset:
 
     Notes
     -----
-    The score range is that of the scores themselves, since nothing else is known of it.
+    The score range is that of the scores themselves: the file states no other.
 
     Raises
     ------
@@ -39,14 +38,9 @@ def open_csv(path: Path, root: Path | None = None) -> Dataset:
         name=path.stem,
         title=str(path),
         n_images=len(rows),
-        score_range=(min(scores, default=0.0), max(scores, default=0.0)),
+        score_range=(min(scores), max(scores)),
         higher_is_better=higher_is_better,
-        layout="",
-        folders=(),
-        markers=(path.name,),
-        url="",
-        citation="",
-        read=partial(_read_beside, path.name),
+        read=lambda _: rows,
         official_split=any(row.part for row in rows),
     )
     return build_dataset(info, root or path.parent, rows)
@@ -72,10 +66,6 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
     return rows, SCORE_COLUMNS[column]
 
 
-def _read_beside(name: str, folder: Path) -> list[Row]:
-    return read_rows(folder / name)[0]
-
-
 def _score_column(path: Path, header: Iterable[str]) -> str:
     names = list(header)
     found = [name for name in SCORE_COLUMNS if name in names]
@@ -88,11 +78,12 @@ def _score_column(path: Path, header: Iterable[str]) -> str:
 
 
 def _check(rows: Sequence[Row]) -> None:
-    with_reference = [row for row in rows if row.reference]
+    with_reference = any(row.reference for row in rows)
+    with_parts = any(row.part for row in rows)
     for row in rows:
         if not row.image:
             raise UsageError(f"{row.where}: image is empty")
         if with_reference and not row.reference:
             raise UsageError(f"{row.where}: reference is empty, though other rows have one")
-        if row.part not in PARTS and any(other.part for other in rows):
+        if with_parts and row.part not in PARTS:
             raise UsageError(f"{row.where}: split is {row.part!r}, not one of {', '.join(PARTS)}")

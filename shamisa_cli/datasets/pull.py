@@ -1,8 +1,10 @@
-"""Datasets that a repository of the Hub offers as archives, into the folder of datasets."""
+"""Datasets that a repository on the Hub offers as archives: fetched, unpacked, recognized."""
 
 from __future__ import annotations
 
 import shutil
+import tarfile
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -10,29 +12,28 @@ from pathlib import Path, PurePosixPath
 from shamisa_cli.datasets.check import state
 from shamisa_cli.datasets.dataset import DatasetInfo
 from shamisa_cli.datasets.registry import find_folder
-from shamisa_cli.datasets.unpack import ENDINGS, unpack
-from shamisa_cli.errors import HubError, ShamisaError, UsageError, near_matches
-from shamisa_cli.hub.fetch import Listing, list_repository
-from shamisa_cli.hub.large_file import fetch_large_file
+from shamisa_cli.errors import HubError, ShamisaError, UsageError, first_line, near_matches
+from shamisa_cli.hub.fetch import Listing, fetch_file, list_repository
 from shamisa_cli.hub.names import HubName
 
 REPOSITORY = "hf://datasets/chaofengc/IQA-PyTorch-Datasets"
 """Where the authors of pyiqa publish archives of the common datasets."""
 WORKPLACE = ".shamisa-pull"
-"""Under the folder of datasets, a folder each: archives on their way, kept until unpacked."""
+"""Under the folder of datasets, a folder for each archive until it is unpacked."""
+ENDINGS = (".tgz", ".tar.gz", ".tar", ".zip")
 
 
 def pull_dataset(
-    info: DatasetInfo, root: Path, repository: HubName, progress: Callable[[int], object]
+    info: DatasetInfo, root: Path, repository: HubName, say: Callable[[str], object]
 ) -> Path:
-    """Fetch a dataset's archive and unpack it; an interrupted fetch goes on when run again.
+    """Fetch the archive of a dataset and unpack it.
 
     Parameters
     ----------
     info : which.
     root : folder of datasets; made if missing.
-    repository : that has the archive, at its top, named like one of the dataset's usual folders.
-    progress : called after each file that is unpacked.
+    repository : has the archive, named like the dataset or one of its usual folders.
+    say : hears what takes long.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def pull_dataset(
     UsageError
         if a folder of that name is in the way.
     HubError
-        if there is no such archive, or it cannot be had.
+        if there is no such archive, or it cannot be fetched.
     ShamisaError
         if the archive is damaged, or lacks the file of the scores.
     """
@@ -57,18 +58,19 @@ def pull_dataset(
     listing = list_repository(repository)
     file = find_archive(info, repository, listing)
     workplace = root / WORKPLACE / info.name
-    archive = fetch_large_file(repository, file, listing, workplace, place="--root")
+    archive = fetch_file(repository, file, listing, workplace, place="root")
+    say(f"unpacking {archive}")
     unpacked = workplace / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
-    unpack(archive, unpacked, progress)
+    unpack(archive, unpacked)
     folder = _dataset_in(unpacked, info)
     (folder or _only_folder(unpacked)).rename(target)
     shutil.rmtree(workplace)
-    with suppress(OSError):  # others are on their way
+    with suppress(OSError):  # another pull is at work
         workplace.parent.rmdir()
     if folder is None:
         raise ShamisaError(
-            f"{target}: the pictures are here, but the archive {file} of {repository} has not the "
+            f"{target}: the pictures are here, but the archive {file} of {repository} lacks the "
             f"scores; get {' or '.join(info.markers)} from {info.url}, and put it there"
         )
     return target
@@ -77,7 +79,7 @@ def pull_dataset(
 def find_archive(info: DatasetInfo, repository: HubName, listing: Listing) -> str:
     """The archive whose name, without ending, is that of the dataset or of its usual folders."""
     wanted = {name.casefold() for name in (info.name, *info.folders)}
-    archives = {_stem(path): path for path in listing.sizes if path.endswith(ENDINGS)}
+    archives = {_stem(path): path for path in listing.digests if path.endswith(ENDINGS)}
     for stem, path in archives.items():
         if stem.casefold() in wanted:
             return path
@@ -87,6 +89,31 @@ def find_archive(info: DatasetInfo, repository: HubName, listing: Listing) -> st
         f"{repository}: has no archive of {info.name}; it has: "
         f"{', '.join(sorted(archives)) or 'none'}.{guess} The dataset's own place is {info.url}"
     )
+
+
+def unpack(archive: Path, into: Path) -> None:
+    """Unpack a tar or zip archive whose name ends in one of :data:`ENDINGS`.
+
+    Nothing lands outside ``into``: tarfile's data filter refuses such members, zipfile drops the
+    parts of their names that lead out.
+
+    Raises
+    ------
+    ShamisaError
+        if it cannot be unpacked, or this Python has no data filter.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise ShamisaError("this Python cannot unpack safely; 3.10.12, 3.11.4 and later can")
+    try:
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(into)
+        else:
+            shutil.unpack_archive(archive, into, filter="data")
+    except Exception as error:  # each format and the system have their own
+        raise ShamisaError(
+            f"{archive}: cannot be unpacked into {into}: {first_line(error)}"
+        ) from error
 
 
 def _stem(path: str) -> str:

@@ -5,16 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shamisa_cli.datasets.clive import CLIVE
-from shamisa_cli.datasets.csiq import CSIQ
+from shamisa_cli.datasets.authentic import CLIVE, FLIVE, KONIQ, SPAQ
 from shamisa_cli.datasets.dataset import Dataset, DatasetInfo, build_dataset
-from shamisa_cli.datasets.flive import FLIVE
-from shamisa_cli.datasets.kadid10k import KADID10K
-from shamisa_cli.datasets.koniq import KONIQ
-from shamisa_cli.datasets.live import LIVE
 from shamisa_cli.datasets.own_csv import open_csv
-from shamisa_cli.datasets.spaq import SPAQ
-from shamisa_cli.datasets.tid2013 import TID2013
+from shamisa_cli.datasets.synthetic import CSIQ, KADID10K, LIVE, TID2013
 from shamisa_cli.errors import UsageError, unknown_name
 
 DATASETS = {info.name: info for info in (LIVE, CSIQ, TID2013, KADID10K, KONIQ, CLIVE, FLIVE, SPAQ)}
@@ -73,7 +67,7 @@ def open_dataset(name: str, root: Path | None = None) -> Dataset:
     where = data_root(root)
     if where is None:
         raise UsageError(
-            f"where is {name}? Give --root, or set {ROOT_VARIABLE}, to the folder of your datasets"
+            f"where is {name}? root, or else {ROOT_VARIABLE}, must name the folder of your datasets"
         )
     folder = find_folder(info, where)
     if folder is None:

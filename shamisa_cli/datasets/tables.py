@@ -58,14 +58,14 @@ def require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -
         raise UsageError(f"{path}: column {double[0]!r} is there twice")
 
 
-def to_number(text: str, where: str, column: str) -> float:
+def to_number(cell: object, where: str, column: str) -> float:
     """The finite number in a cell."""
     try:
-        number = float(text)
+        number = float(str(cell))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UsageError(f"{where}: {column} is {text!r}, not a finite number")
+        raise UsageError(f"{where}: {column} is {str(cell)!r}, not a finite number")
     return number
 
 

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: names, its cache, transfers, and what can go wrong.
+"""The Hugging Face Hub: names, its cache, downloads, uploads, errors.
 
-Of models it knows which files they are, and nothing of what is in them.
+It knows which files make a model, and nothing of what is in them.
 """

@@ -1,9 +1,13 @@
-"""Names on the Hub: ``hf://owner/name[@revision]``, or ``owner/name[@revision]`` for short."""
+"""Names on the Hub, ``[hf://]owner/name[@revision]``, and what this machine's cache has of them.
+
+Nothing here uses the network.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from shamisa_cli.errors import UsageError
@@ -11,7 +15,7 @@ from shamisa_cli.errors import UsageError
 SCHEME = "hf://"
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _REVISION = r"[^\s@\\:~^?*\[/][^\s@\\:~^?*\[]*"
-"""Of what git takes for a branch or tag; never a path that leads out of a folder."""
+"""Letters of a branch or tag; never a path that leads out of a folder."""
 _NAME = re.compile(rf"(?P<owner>{_PART})/(?P<name>{_PART})(?:@(?P<revision>{_REVISION}))?")
 _LONGEST = 96
 """Letters of ``owner/name``, says the Hub."""
@@ -48,12 +52,12 @@ class HubName:
 
 
 def parse_hub_name(text: str) -> HubName | None:
-    """The repository that ``text`` names; None if it has not the form of one.
+    """The repository that ``text`` names; None if ``text`` has another form.
 
     Raises
     ------
     UsageError
-        for a text that begins with ``hf://``, and goes on wrongly.
+        for a text that begins with ``hf://`` and has another form.
     """
     match = _NAME.fullmatch(text.removeprefix(SCHEME))
     if match:
@@ -67,13 +71,7 @@ def parse_hub_name(text: str) -> HubName | None:
 
 
 def require_hub_name(text: str) -> HubName:
-    """:func:`parse_hub_name` for a text that has to be one.
-
-    Raises
-    ------
-    UsageError
-        if it is none.
-    """
+    """:func:`parse_hub_name`, and a UsageError where that gives None."""
     name = parse_hub_name(text)
     if name is None:
         raise UsageError(f"{text!r}: expected a name on the Hub, {SCHEME}owner/name[@revision]")
@@ -81,12 +79,32 @@ def require_hub_name(text: str) -> HubName:
 
 
 def require_dataset_name(text: str) -> HubName:
-    """The repository of datasets ``[hf://][datasets/]owner/name[@revision]``.
-
-    Raises
-    ------
-    UsageError
-        for any other text.
-    """
+    """The repository of datasets ``[hf://][datasets/]owner/name[@revision]``, else a UsageError."""
     short = text.removeprefix(SCHEME).removeprefix("datasets/")
     return replace(require_hub_name(short), kind="dataset")
+
+
+def cache_folder() -> Path:
+    """Where huggingface_hub keeps what it fetched (``HF_HUB_CACHE``, ``HF_HOME``)."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def cached_file(name: HubName, file: str) -> Path | None:
+    """A file of the repository as it was last fetched; None if it was not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name.repo, file, revision=name.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def cached_names() -> list[str]:
+    """``hf://owner/name`` of the model repositories that the cache holds something of, sorted."""
+    folders = cache_folder().glob("models--*--*")
+    names = (
+        parse_hub_name(folder.name.removeprefix("models--").replace("--", "/"))
+        for folder in folders
+        if (folder / "snapshots").is_dir()
+    )
+    return sorted(str(name) for name in names if name is not None)

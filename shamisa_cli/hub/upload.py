@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shamisa_cli.errors import HubError, UsageError
-from shamisa_cli.hub.errors import LOG_IN, explained
-from shamisa_cli.hub.fetch import OTHERS, WEIGHTS, Listing, list_repository
+from shamisa_cli.hub.client import LOG_IN, explained
+from shamisa_cli.hub.fetch import FILES, Listing, list_repository
 from shamisa_cli.hub.names import HubName
 
 
@@ -34,7 +34,7 @@ def prepare_repository(name: HubName, *, private: bool) -> Listing:
     ------
     HubError
         if there is no token, or it may not do this, or ``private`` is asked for and the
-        repository is there already and public.
+        repository exists and is public.
     UsageError
         for the name of another kind of repository.
     """
@@ -49,8 +49,7 @@ def prepare_repository(name: HubName, *, private: bool) -> Listing:
     listing = list_repository(name)
     if private and not listing.private:
         raise HubError(
-            f"{name}: is there already, and public; make it private in its settings, or push "
-            "without --private"
+            f"{name}: exists already, and is public; make it private in its settings first"
         )
     return listing
 
@@ -65,7 +64,7 @@ def read_text(name: HubName, file: str, listing: Listing) -> str | None:
     """
     from huggingface_hub import hf_hub_download
 
-    if file not in listing.sizes:
+    if file not in listing.digests:
         return None
     with explained(name):
         path = Path(hf_hub_download(name.repo, file, revision=listing.commit))
@@ -79,7 +78,7 @@ def read_text(name: HubName, file: str, listing: Listing) -> str | None:
 
 
 def upload_model(folder: Path, name: HubName, message: str, *, create_pr: bool) -> Uploaded:
-    """Make the repository's model that of ``folder``; heads and shards it lacks are removed there.
+    """Upload the model in ``folder``; heads that it lacks are removed from the repository.
 
     Raises
     ------
@@ -95,6 +94,6 @@ def upload_model(folder: Path, name: HubName, message: str, *, create_pr: bool) 
             revision=name.revision,
             commit_message=message,
             create_pr=create_pr,
-            delete_patterns=[p for p in (*WEIGHTS, *OTHERS) if p != "README.md"],
+            delete_patterns=[pattern for pattern in FILES if pattern != "README.md"],
         )
     return Uploaded(f"{constants.ENDPOINT}/{name.path}", commit.oid, commit.pr_url)

@@ -1,4 +1,4 @@
-"""The model card, README.md: its metadata from the heads' measured figures, its text by people."""
+"""The model card README.md: figures of the heads in its metadata, and a text for people."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def updated_card(
     name: HubName,
     license: str | None = None,
 ) -> str:
-    """A model card with metadata that is up to date.
+    """A model card with the metadata of its model.
 
     Parameters
     ----------
-    card : as it was, whose text stays as it is, byte for byte; None has one written.
+    card : the present card, whose text stays as it is, byte for byte; None for a new one.
     config, heads : of the model.
-    name : where it is going to be.
-    license : identifier such as ``mit``; None keeps the card's, or is :data:`DEFAULT_LICENSE`.
+    name : the repository that the model goes to.
+    license : identifier such as ``mit``; None keeps the card's, else :data:`DEFAULT_LICENSE`.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def pictures(card: str, folder: Path) -> list[str]:
 
 
 def dead_links(card: str, files: Iterable[str]) -> list[str]:
-    """Relative links of a card to other files than ``files``, those that are beside it."""
+    """Relative links of a card that lead to none of ``files``."""
     known = {posixpath.normpath(file) for file in files}
     links = dict.fromkeys(_LINK.findall(card))
     return [link for link in links if posixpath.normpath(unquote(link)) not in known]
@@ -94,7 +94,7 @@ def dead_links(card: str, files: Iterable[str]) -> list[str]:
 def _update(
     card: ModelCard, config: ModelConfig, heads: Sequence[HeadInfo], license: str | None
 ) -> None:
-    """Fill in what is missing, and replace the figures of the heads; the rest is a person's."""
+    """Fill in what is missing, and replace the figures of the heads; the rest stays."""
     data = cast("ModelCardData", card.data)
     data.license = license or data.get("license") or DEFAULT_LICENSE
     data.library_name = data.get("library_name") or "shamisa"
@@ -108,7 +108,7 @@ def _update(
 
 
 def _united(known: str | list[str] | None, more: Iterable[str]) -> list[str]:
-    """What a person put down, one or several or none, and ``more`` that is not among it."""
+    """``known``, one or several or none, and what of ``more`` is not among it."""
     listed = [known] if isinstance(known, str) else known or []
     return list(dict.fromkeys([*listed, *more]))
 
@@ -133,32 +133,37 @@ def _results(head: HeadInfo) -> list[EvalResult]:
 
 
 def _text(config: ModelConfig, heads: Sequence[HeadInfo], name: HubName) -> str:
-    """What there is to say of a model that nobody has written about yet."""
+    """The text of a new card."""
     protocol = config.protocol
-    size = (
+    side = (
         f"a short side of {protocol.short_side} px at most" if protocol.short_side else "any size"
     )
-    lines = [
-        "",
-        f"# {config.name}",
-        "",
-        "Scores how good photos look, from 0 to 100, with no reference picture (no-reference image "
-        "quality assessment).",
-        "",
-        f"    shamisa pull {name}",
-        f"    shamisa score photos/ --model {name}",
-        "",
-        f"A {config.backbone} that gives {config.feature_size} features; photos are looked at at "
-        f"{size}, crops: {protocol.crops} of {protocol.crop} px, at scales "
-        f"{', '.join(f'{scale:g}' for scale in protocol.scales)}.",
-    ]
-    if "method" in config.training:
-        lines += ["", f"Encoder: {config.training['method']}."]
+    scales = ", ".join(f"{scale:g}" for scale in protocol.scales)
+    method = config.training.get("method")
+    text = f"""
+# {config.name}
+
+Scores how good photos look, from 0 to 100, with no reference picture
+(no-reference image quality assessment).
+
+    shamisa pull {name}
+    shamisa score photos/ --model {name}
+
+A {config.backbone} with {config.feature_size} features. Photos are scored at {side},
+in {protocol.crops} crops of {protocol.crop} px, at scales {scales}.
+"""
+    if method:
+        text += f"\nEncoder: {method}.\n"
     if heads:
-        lines += ["", "| head | fitted on | images | measured |", "|---|---|---:|---|"]
-        lines += [_table_line(head, config) for head in heads]
-        lines += ["", "SRCC, PLCC, KRCC, RMSE: medians over the test parts of random splits."]
-    return "\n".join(lines) + "\n"
+        lines = "\n".join(_table_line(head, config) for head in heads)
+        text += f"""
+| head | fitted on | images | measured |
+|---|---|---:|---|
+{lines}
+
+SRCC, PLCC, KRCC and RMSE are medians over the test parts of random splits.
+"""
+    return text
 
 
 def _table_line(head: HeadInfo, config: ModelConfig) -> str:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from shamisa_cli.errors import UsageError, WeightsError, unknown_name
-from shamisa_cli.hub.cache import cache_folder
+from shamisa_cli.hub.names import cache_folder
 from shamisa_cli.models.head import Head, HeadInfo
 from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from shamisa_cli.errors import ShamisaError, WeightsError
-from shamisa_cli.hub.cache import cache_folder
-from shamisa_cli.hub.names import HubName
+from shamisa_cli.hub.names import HubName, cache_folder
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.models.heads import list_heads, load_head
 from shamisa_cli.models.names import CONFIG_FILE, bundled_folder, bundled_models
 from shamisa_cli.settings import read_json_object
-
-Where = Literal["bundled", "cached", "local"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class ModelRow:
     ----------
     where : bundled, cached (pulled from the Hub) or local.
     name : as ``--model`` takes it, or for a timm backbone ``--init``.
-    folder : where it is.
+    folder : of the model.
     size : bytes on disk.
     backbone : timm name; "" if unknown.
     default_head : the head that is used when none is asked for.
@@ -35,7 +33,7 @@ class ModelRow:
     note : what is wrong or special; "" for a model that can score.
     """
 
-    where: Where
+    where: Literal["bundled", "cached", "local"]
     name: str
     folder: str
     size: int
@@ -55,27 +53,24 @@ def list_models(folders: Iterable[Path]) -> list[ModelRow]:
     return rows
 
 
-def describe(where: Where, name: str, folder: Path) -> ModelRow:
-    """One row; what cannot be read is said in its note."""
+def describe(where: Literal["bundled", "cached", "local"], name: str, folder: Path) -> ModelRow:
+    """One row; its note says what cannot be read."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    row = partial(ModelRow, where, name, str(folder), size)
     architecture = _keys(folder / CONFIG_FILE).get("architecture")
     if architecture is not None:
-        return ModelRow(
-            where, name, str(folder), size, str(architecture), note="for pretrain --init"
-        )
+        return row(str(architecture), note="for pretrain --init")
     try:
         config = ModelConfig.load(folder / CONFIG_FILE)
         heads = tuple(load_head(folder, head).info for head in list_heads(folder))
     except ShamisaError as error:
-        return ModelRow(where, name, str(folder), size, note=str(error))
+        return row(note=str(error))
     note = "" if heads else "no head yet: shamisa fit"
-    return ModelRow(
-        where, name, str(folder), size, config.backbone, config.default_head, heads, note
-    )
+    return row(config.backbone, config.default_head, heads, note)
 
 
 def _cached() -> list[tuple[HubName, Path]]:
-    """Models of the Hub's cache, with the revisions by which they are found there."""
+    """Names and folders of the models in the Hub's cache, one for each revision."""
     from huggingface_hub import scan_cache_dir
 
     if not cache_folder().is_dir():
@@ -87,8 +82,8 @@ def _cached() -> list[tuple[HubName, Path]]:
             continue
         owner, name = repository.repo_id.split("/")
         for revision in repository.revisions:
-            keys = _keys(revision.snapshot_path / CONFIG_FILE)
-            if not ("architecture" in keys or {"backbone", "feature_size"} <= keys.keys()):
+            config = revision.snapshot_path / CONFIG_FILE
+            if "architecture" not in _keys(config) and not _is_ours(config):
                 continue
             for ref in sorted(revision.refs) or [revision.commit_hash]:
                 on_hub = HubName(owner, name, None if ref == "main" else ref)
@@ -97,7 +92,7 @@ def _cached() -> list[tuple[HubName, Path]]:
 
 
 def _is_ours(config_file: Path) -> bool:
-    """Whether this is a model's config.json; runs have one of their own."""
+    """Whether this is the config.json of one of our models; those of runs have other keys."""
     return {"backbone", "feature_size"} <= _keys(config_file).keys()
 
 

@@ -8,8 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from shamisa_cli.errors import WeightsError, near_matches
-from shamisa_cli.hub.cache import cache_folder, cached_file, cached_names
-from shamisa_cli.hub.names import SCHEME, HubName, parse_hub_name
+from shamisa_cli.hub.names import (
+    SCHEME,
+    HubName,
+    cache_folder,
+    cached_file,
+    cached_names,
+    parse_hub_name,
+)
 
 DEFAULT_MODEL = "resnet50"
 CONFIG_FILE = "config.json"

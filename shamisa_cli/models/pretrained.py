@@ -14,9 +14,8 @@ from shamisa_cli.encoders.backbones import check_backbone, create_backbone
 from shamisa_cli.encoders.config import Preprocessing
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import HubError, UsageError, WeightsError
-from shamisa_cli.hub.cache import cached_file
 from shamisa_cli.hub.fetch import fetch_model
-from shamisa_cli.hub.names import HubName, parse_hub_name
+from shamisa_cli.hub.names import HubName, cached_file, parse_hub_name
 from shamisa_cli.models.names import CONFIG_FILE
 from shamisa_cli.models.weights import WEIGHTS_FILE, read_weights
 from shamisa_cli.settings import from_mapping, read_json_object

@@ -1,4 +1,4 @@
-"""From a repository on the Hub to a model that is known to load."""
+"""A model from the Hub, fetched and loaded once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from shamisa_cli.models.store import load_encoder
 
 @dataclass(frozen=True)
 class Pulled:
-    """A model that is in the cache, whole and checked.
+    """A model in the Hub's cache, whole and checked.
 
     Attributes
     ----------
-    folder : where it is; the name of the folder is the commit.
+    folder : of the model; its name is the commit.
     backbone : timm name.
     heads : names of its heads.
-    is_timm : whether it is a backbone of timm's, for ``pretrain --init``, and no scorer.
+    is_timm : whether it is a backbone of timm, to start a training from, and no scorer.
     """
 
     folder: Path
@@ -34,14 +34,14 @@ class Pulled:
 
 
 def pull_model(name: HubName) -> Pulled:
-    """Fetch a model, and load it once, so that what is wrong with it is told here.
+    """Fetch a model, and load it and its heads once: what is wrong with it shows here.
 
     Raises
     ------
     HubError
         if it cannot be had.
     WeightsError
-        if it is not what it says it is.
+        if its files are damaged, or do not fit each other.
     """
     folder = fetch_model(name, check_config)
     architecture = timm_architecture(folder / CONFIG_FILE)
@@ -56,8 +56,5 @@ def pull_model(name: HubName) -> Pulled:
 
 
 def check_config(path: Path) -> None:
-    """Refuse a config.json that is neither ours, in a format that we read, nor timm's.
-
-    So is one whose backbone the timm that is installed does not know.
-    """
+    """Refuse a config.json that is not ours or timm's, or whose backbone timm does not know."""
     check_backbone(timm_architecture(path) or ModelConfig.load(path).backbone)

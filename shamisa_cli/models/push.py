@@ -1,4 +1,4 @@
-"""From a model folder to a repository on the Hub."""
+"""A model folder to the Hub, checked first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from shamisa_cli.errors import ShamisaError, WeightsError
-from shamisa_cli.hub.errors import explained
+from shamisa_cli.hub.client import explained
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
 from shamisa_cli.models.card import CARD_FILE, dead_links, pictures, updated_card
@@ -18,7 +18,7 @@ from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.models.heads import HEADS_FOLDER, list_heads
 from shamisa_cli.models.names import CONFIG_FILE
 from shamisa_cli.models.store import load_encoder
-from shamisa_cli.models.weights import INDEX_FILE, weight_files
+from shamisa_cli.models.weights import WEIGHTS_FILE
 
 
 def push_model(
@@ -31,7 +31,7 @@ def push_model(
     license: str | None = None,
     say: Callable[[str], object],
 ) -> Uploaded:
-    """Check a model, bring its card up to date, and upload both; ``folder`` itself is not changed.
+    """Check a model, update its card, and upload both; ``folder`` itself stays as it is.
 
     The card is that of the folder, or else that of the repository, or else a new one.
 
@@ -43,12 +43,12 @@ def push_model(
     private : make the repository private, if it has to be made.
     create_pr : open a pull request, rather than change the branch.
     license : for the card; see :func:`~shamisa_cli.models.card.updated_card`.
-    say : hears which links of the card will lead nowhere.
+    say : hears which links of the card lead nowhere on the Hub.
 
     Raises
     ------
     WeightsError
-        if the model is not whole; nothing is sent then.
+        if the model is not whole; then nothing is sent.
     HubError
         if the Hub refuses, or cannot be reached.
     """
@@ -61,9 +61,9 @@ def push_model(
         card = updated_card(read_text(name, CARD_FILE, listing), config, heads, name, license)
     with explained(name, place="TMPDIR"), TemporaryDirectory() as staging:
         files = stage(folder, Path(staging), card)
-        dead = dead_links(card, {*files, *listing.sizes})
+        dead = dead_links(card, {*files, *listing.digests})
         if dead:
-            say(f"{CARD_FILE}: there, these links lead nowhere: {', '.join(dead)}")
+            say(f"{CARD_FILE}: these links lead nowhere on the Hub: {', '.join(dead)}")
         return upload_model(Path(staging), name, message, create_pr=create_pr)
 
 
@@ -83,7 +83,7 @@ def read_card(folder: Path) -> str | None:
 
 
 def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
-    """The config and the heads of a model that is whole, the default head first.
+    """Config and heads of a model, the default head first.
 
     Raises
     ------
@@ -98,10 +98,8 @@ def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
 
 
 def stage(folder: Path, staging: Path, card: str) -> list[str]:
-    """Copy what travels into ``staging``: weights, heads, card and its pictures; lists it."""
-    files = [folder / CONFIG_FILE, *weight_files(folder)]
-    if len(files) > 2:
-        files.append(folder / INDEX_FILE)
+    """Copy what is pushed into ``staging``; returns the paths there."""
+    files = [folder / CONFIG_FILE, folder / WEIGHTS_FILE]
     for name in list_heads(folder):
         files += [folder / HEADS_FOLDER / f"{name}{end}" for end in (".json", ".safetensors")]
     files += [folder / picture for picture in pictures(card, folder)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from openpyxl import Workbook
 from scipy.io import savemat
 
-from shamisa_cli.datasets import live
+from shamisa_cli.datasets.authentic import SPAQ_SCORES
 from shamisa_cli.datasets.registry import DATASETS, open_dataset
+from shamisa_cli.datasets.synthetic import LIVE_FOLDERS
 from shamisa_cli.errors import UnknownNameError, UsageError
 
 
@@ -39,8 +41,7 @@ def write_xlsx(path: Path, rows: list[list[object]], title: str = "Sheet1") -> N
 
 
 def make_live(folder: Path) -> None:
-    counts = live.FOLDERS
-    total = sum(counts.values())
+    total = sum(LIVE_FOLDERS.values())
     originals = np.zeros((1, total))
     originals[0, [0, total - 1]] = 1
     savemat(
@@ -50,7 +51,7 @@ def make_live(folder: Path) -> None:
     savemat(folder / "dmos.mat", {"dmos": np.zeros((1, total)), "orgs": originals})
     references = [f"ref{i % 29}.bmp" for i in range(total)]
     savemat(folder / "refnames_all.mat", {"refnames_all": cells(*references)})
-    for name, n in counts.items():
+    for name, n in LIVE_FOLDERS.items():
         touch(folder, *(f"{name}/img{i}.bmp" for i in range(1, n + 1)))
     touch(folder, *(f"refimgs/ref{i}.bmp" for i in range(29)))
 
@@ -83,7 +84,7 @@ def make_tid2013(folder: Path) -> None:
 
 
 def make_kadid10k(folder: Path) -> None:
-    folder.joinpath("dmos.csv").write_text(
+    (folder / "dmos.csv").write_text(
         "dist_img,ref_img,dmos,var\nI01_01_01.png,I01.png,4.57,0.496\n"
         "I01_01_02.png,I01.png,4.33,0.869\nI02_25_05.png,I02.png,1.2,0.3\n"
     )
@@ -201,10 +202,13 @@ def test_tid2013_mixes_cases(replica: Callable[[str], Path]) -> None:
     assert first[1] == second[1] != rows["distorted_images/I02_24_5.bmp"][1]
 
 
-def test_kadid10k(replica: Callable[[str], Path]) -> None:
-    rows = _opened("kadid10k", replica("kadid10k"))
+def test_kadid10k(replica: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = replica("kadid10k")
+    rows = _opened("kadid10k", root)
     assert rows["images/I01_01_01.png"] == (4.57, "images/i01.png")
     assert len(rows) == 3
+    monkeypatch.setenv("SHAMISA_DATA", str(root))
+    assert len(open_dataset("kadid10k").images) == 3
 
 
 def test_koniq_with_its_sets(replica: Callable[[str], Path]) -> None:
@@ -273,7 +277,7 @@ def test_a_missing_picture_is_named(replica: Callable[[str], Path], name: str) -
 
 def test_absent_and_unknown_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHAMISA_DATA", raising=False)
-    with pytest.raises(UsageError, match="--root"):
+    with pytest.raises(UsageError, match="root, or else SHAMISA_DATA, must name"):
         open_dataset("live")
     with pytest.raises(UsageError, match=r"databaserelease2.*utexas"):
         open_dataset("live", tmp_path)
@@ -281,22 +285,17 @@ def test_absent_and_unknown_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyP
         open_dataset("kadid-10k", tmp_path)
 
 
-def test_the_root_may_come_from_the_environment(
+def test_damaged_tables_are_named(
     replica: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHAMISA_DATA", str(replica("kadid10k")))
-    assert len(open_dataset("kadid10k").images) == 3
-
-
-def test_damaged_tables_are_named(replica: Callable[[str], Path]) -> None:
     folder = next(replica("spaq").iterdir())
-    (folder / "Annotations/MOS and Image attribute scores.xlsx").write_bytes(b"PK\x03\x04no")
+    (folder / SPAQ_SCORES).write_bytes(b"PK\x03\x04no")
     with pytest.raises(UsageError, match="cannot be read as an Excel file"):
         open_dataset("spaq", folder)
-
-
-def test_damaged_mat_files_are_named(replica: Callable[[str], Path]) -> None:
-    folder = next(replica("clive").iterdir())
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(UsageError, match=r"pip install 'shamisa\[datasets\]'"):
+        open_dataset("spaq", folder)
+    folder = replica("clive") / DATASETS["clive"].folders[-1].upper()
     savemat(folder / "Data/AllMOS_release.mat", {"MOS": np.zeros((1, 10))})
     with pytest.raises(UsageError, match=r"no variable 'AllMOS_release'; it has: MOS"):
         open_dataset("clive", folder)

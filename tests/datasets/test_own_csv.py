@@ -40,7 +40,7 @@ def test_scores_with_byte_order_mark_and_spaces(photos: Path) -> None:
     assert len(set(dataset.references)) == 3
 
 
-def test_dmos_is_turned(photos: Path) -> None:
+def test_of_dmos_lower_is_better(photos: Path) -> None:
     dataset = _open(photos, "image,dmos\na.png,1\nb.png,2\nc.png,5\n")
     assert not dataset.info.higher_is_better
     assert dataset.scores.tolist() == [5, 4, 1]

@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from hub_api import Answer, Api
-from hub_state import State
+from click.testing import CliRunner, Result
+from hub_api import Answer, Api, State
+
+from shamisa_cli.cli import app
+
+
+def run(*args: object, code: int = 0) -> Result:
+    """Run a command that succeeds, or with ``code`` one that is refused in plain words."""
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return result
 
 
 @dataclass

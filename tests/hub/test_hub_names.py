@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shamisa_cli.errors import UsageError, WeightsError
-from shamisa_cli.hub.cache import cache_folder, cached_names
-from shamisa_cli.hub.names import HubName, parse_hub_name, require_hub_name
+from shamisa_cli.hub.names import (
+    HubName,
+    cache_folder,
+    cached_names,
+    parse_hub_name,
+    require_hub_name,
+)
 from shamisa_cli.models.names import DEFAULT_MODEL, bundled_folder, locate_model
 
 part = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True).filter(
@@ -43,14 +48,15 @@ def test_paths_and_plain_words_are_no_names_on_the_hub(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["hf://a", "hf://", "hf://a/b/c", "hf://a/b@../../x", "hf://a b/c"]
 )
-def test_what_begins_like_a_name_and_goes_on_wrongly_is_told(text: str) -> None:
+def test_a_scheme_before_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="hf://owner/name"):
         locate_model(text)
 
 
-def test_a_folder_goes_before_a_repository(
+def test_a_bundled_model_or_a_folder_goes_before_a_repository(
     tmp_path: Path, hub: object, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert locate_model("default") == locate_model(DEFAULT_MODEL) == bundled_folder() / "resnet50"
     shutil.copytree(tiny_model, tmp_path / "me" / "tiny")
     monkeypatch.chdir(tmp_path)
     assert locate_model("me/tiny") == Path("me/tiny")
@@ -69,12 +75,6 @@ def test_other_folders_in_the_cache_are_passed_over(hub: object) -> None:
     for folder in ("models--a--b", "models--a--b--c", "models--a"):
         (cache_folder() / folder / "snapshots").mkdir(parents=True)
     assert cached_names() == ["hf://a/b"]
-
-
-def test_bundled_models_have_names() -> None:
-    assert locate_model("default") == bundled_folder() / DEFAULT_MODEL
-    for name in (DEFAULT_MODEL, "fast"):
-        assert locate_model(name) == bundled_folder() / name
 
 
 def test_an_unknown_name_lists_what_was_tried_and_what_is_near(

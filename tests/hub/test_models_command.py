@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from hub_server import HubServer
+from hub_server import HubServer, run
 from huggingface_hub import constants
 
-from shamisa_cli.cli import app
+from shamisa_cli.hub.names import cache_folder
 from shamisa_cli.models.names import bundled_models, locate_model
 
 
 def listed(*args: str) -> dict[str, dict[str, Any]]:
-    result = CliRunner().invoke(app, ["models", "--json", *args])
-    assert result.exit_code == 0, result.output
-    return {row["name"]: row for row in json.loads(result.stdout)}
+    return {row["name"]: row for row in json.loads(run("models", "--json", *args).stdout)}
 
 
 @pytest.mark.usefixtures("hub")
@@ -35,18 +32,18 @@ def test_bundled_models_are_there_with_their_figures(tmp_path: Path) -> None:
     stored = json.loads((locate_model("fast") / "heads" / "mixed.json").read_text())
     heads = {head["name"]: head for head in fast["heads"]}
     assert heads["mixed"]["metrics"] == stored["metrics"]
-    table = CliRunner().invoke(app, ["models"]).stdout
+    table = run("models").stdout
     assert f"head mixed (default): clive, 650 images; srcc {stored['metrics']['srcc']:.3f}" in table
 
 
-def test_cached_models_by_the_names_that_find_them(hub: HubServer, tiny_model: Path) -> None:
-    run = CliRunner().invoke
-    assert run(app, ["push", str(tiny_model), "me/tiny"]).exit_code == 0
-    repository = hub.state.repositories["model", "me/tiny"]
+def test_cached_models_by_the_names_that_find_them(published: HubServer) -> None:
+    repository = published.state.repositories["model", "me/tiny"]
     repository.tags["v1"] = commit = repository.refs["main"]
-    hub.state.add("me/other", {"config.json": b'{"model_type": "bert"}', "model.safetensors": b""})
     for name in ("me/tiny", "me/tiny@v1"):
-        assert run(app, ["pull", name]).exit_code == 0
+        run("pull", name)
+    other = cache_folder() / "models--me--other" / "snapshots" / (40 * "a")
+    other.mkdir(parents=True)
+    (other / "config.json").write_text('{"model_type": "bert"}')
     cached = {name: row for name, row in listed().items() if row["where"] == "cached"}
     assert list(cached) == ["hf://me/tiny", "hf://me/tiny@v1"]
     for name, row in cached.items():
@@ -85,4 +82,4 @@ def test_local_models_below_a_folder(
     assert "shamisa fit" in rows["runs/b/model"]["note"]
     assert "newer than this shamisa" in rows["runs/c/model"]["note"]
     assert "elsewhere" in listed("elsewhere")
-    assert CliRunner().invoke(app, ["models", "nowhere"]).exit_code == 2
+    run("models", "nowhere", code=2)

@@ -81,10 +81,3 @@ def test_draft_mode_moves_no_score_by_two_points(
         in_full = Image.open(io.BytesIO(path.read_bytes()))
         difference = scorer.score(path).score - scorer.score(in_full).score  # type: ignore[operator]
         assert abs(difference) < 2 * ONE_POINT
-
-
-def test_the_card_and_the_head_tell_the_same(scorer: Scorer) -> None:
-    info = scorer.head.info
-    assert info.n_images > 0
-    assert info.score_range[0] < info.score_range[1]
-    assert 0 < info.metrics["srcc"] < 1
