@@ -15,7 +15,8 @@ from shamisa_cli.cli import COMMANDS, app
 def test_help_imports_no_torch() -> None:
     """That of shamisa imports no other large library either."""
     code = (
-        "import sys; from click.testing import CliRunner; from shamisa_cli.cli import COMMANDS, app\n"
+        "import sys; from click.testing import CliRunner\n"
+        "from shamisa_cli.cli import COMMANDS, app\n"
         "def loaded(*arguments, names={'torch', 'timm'}):\n"
         "    result = CliRunner().invoke(app, [*arguments, '--help'])\n"
         "    assert result.exit_code == 0, result.output\n"
