@@ -1,6 +1,6 @@
 """How fast the distortion engine makes crops, and where the time goes.
 
-    python benchmarks/engine.py --photos ../shared/data/photos
+    python benchmarks/engine.py --photos ~/photos
 
 One run measures whole published tiny-batches (3 references × 4 groups × 5 levels × 2 views) into a
 buffer that is used again, the same compositions one crop at a time with nothing shared, turn by
@@ -33,13 +33,12 @@ SIDE = 224
 TINY_BATCH = BatchLayout(tiny_batches=1)
 FUNCTION_PHOTOS = 12
 """Crops of so many photos, half of them at half scale, go through every function alone."""
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
 
 
 def main() -> None:
     """Measure, and print two tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--batches", type=int, default=40, help="tiny-batches of 120 crops")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from shamisa_cli.encoders.precision import choose_device
-from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distorted
 from shamisa_cli.pretraining.config import PretrainConfig
@@ -81,14 +81,13 @@ def graphs_and_loss(trainer: Trainer, batch: MiniBatch) -> Callable[[], object]:
     size = trainer.model.encoder.feature_size
     h = torch.nn.functional.normalize(torch.randn(config.batch.n, size, generator=generator))
     h = h.to(device).requires_grad_()
-    views = config.batch.view.to(device)
 
     def step() -> None:
         z = trainer.model.projector(h)
-        inputs = GraphInputs(config.batch, batch.metadata.to(device), h.detach(), z.detach())
+        inputs = engine_inputs(config.batch, batch.metadata, h.detach(), z.detach())
         combined = trainer.model.graphs(inputs)
         auxiliary = trainer.model.graphs.auxiliary_losses(h, inputs)
-        objective(z, combined.graph, views, auxiliary, config.weights).total.backward()
+        objective(z, combined.graph, inputs.view, auxiliary, config.weights).total.backward()
 
     return step
 

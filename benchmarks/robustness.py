@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 import shamisa_cli
 from shamisa_cli.distortions.compression import jpeg_bytes
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.imaging.folders import list_photos
+from shamisa_cli.imaging.paths import list_photos
 from shamisa_cli.imaging.resample import rescale
 
 

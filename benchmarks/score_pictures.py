@@ -16,8 +16,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import shamisa_cli
+from shamisa_cli.distortions.pictures import ladder_images
 from shamisa_cli.imaging.sheet import contact_sheet
-from shamisa_cli.ladders.ladder import ladder_images
 from shamisa_cli.scoring.scorer import Scorer
 
 PHOTOS = ("china.jpg", "flower.jpg")

@@ -5,6 +5,15 @@ The public Python API is three names, loaded on first use; ``import shamisa_cli`
 - ``load(model="default", head=None, device="auto") -> Scorer``
 - ``Scorer.score(path | PIL image | array) -> Score`` and ``Scorer.score_many(iterable)``
 - ``Score``: the number, and the facts that go with it
+
+Examples
+--------
+>>> import shamisa_cli
+>>> from sklearn.datasets import load_sample_image
+>>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
+>>> score = scorer.score(load_sample_image("china.jpg"))
+>>> print(f"{score.score:.0f}, {score.width}×{score.height} px, {score.status}")
+88, 640×427 px, padded
 """
 
 from __future__ import annotations

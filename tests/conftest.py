@@ -1,9 +1,8 @@
-"""Photos for the tests: scikit-learn's two samples, and the project's shared data where present."""
+"""Photos for the tests: two samples of scikit-learn, and real ones from the folder SHAMISA_DATA."""
 
 from __future__ import annotations
 
 import os
-import resource
 
 # Small models on few cores: a second thread costs more than it brings, in subprocesses above all.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,11 +17,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torchvision.transforms.functional import pil_to_tensor
 
+from shamisa_cli.distortions.engine import sample_metadata
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import MAX_FUNCTIONS, BatchMetadata
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.graphs.source import GraphInputs, engine_inputs
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import Head, HeadInfo
 from shamisa_cli.models.heads import save_head
@@ -38,36 +37,23 @@ def sample_photos() -> list[Image.Image]:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder with photos/ and clive/; tests that need it are skipped where it is absent."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("SHAMISA_DATA", beside))
+    folder = Path(os.environ.get("SHAMISA_DATA", "/nowhere"))
     if not (folder / "clive" / "clive.csv").is_file():
-        pytest.skip(f"no real photos: {folder} has no clive/clive.csv (set SHAMISA_DATA)")
+        pytest.skip("no real photos: SHAMISA_DATA names no folder with clive/clive.csv")
     return folder
 
 
 @pytest.fixture(scope="session")
 def make_graph_inputs() -> Callable[..., GraphInputs]:
-    """Builds a mini-batch as graph sources see it, random but by hand: no engine, no encoder."""
+    """Builds a mini-batch as graph sources see it, random: no photos, no encoder."""
     return _graph_inputs
 
 
 def _graph_inputs(layout: BatchLayout, seed: int = 0, d: int = 6, size: int = 5) -> GraphInputs:
     g = torch.Generator().manual_seed(seed)
-    shape = (layout.tiny_batches, layout.groups)
-    functions = torch.full((*shape, MAX_FUNCTIONS), -1)
-    severities = torch.zeros(*shape, layout.levels, MAX_FUNCTIONS)
-    varying = torch.zeros(shape, dtype=torch.int64)
-    for b in range(layout.tiny_batches):
-        for c in range(layout.groups):
-            m = int(torch.randint(1, MAX_FUNCTIONS + 1, (), generator=g))
-            v = int(torch.randint(0, m, (), generator=g))
-            functions[b, c, :m] = torch.randperm(26, generator=g)[:m]
-            severities[b, c, :, :m] = torch.rand(m, generator=g)
-            severities[b, c, :, v] = torch.rand(layout.levels, generator=g)
-            varying[b, c] = v
     h = torch.nn.functional.normalize(torch.randn(layout.n, d, generator=g), dim=1)
     z = torch.randn(layout.n, size, generator=g)
-    return GraphInputs(layout, BatchMetadata(functions, severities, varying), h, z)
+    return engine_inputs(layout, sample_metadata(layout, g), h, z)
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +100,7 @@ def _tiny_model(folder: Path, photos: list[Image.Image]) -> Path:
 @pytest.fixture
 def no_file_over() -> Callable[[int], AbstractContextManager[None]]:
     """``with no_file_over(size):`` the system lets no file grow past that, as a full disk does."""
+    resource = pytest.importorskip("resource", reason="Windows has no limit on the size of files")
 
     @contextmanager
     def limit(size: int) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """A graph source in ten lines: distorted crops of nearly one severity, whatever the distortion."""
 
-from shamisa_cli.graphs.edges import binary_graph
-from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.graph import Graph, binary_graph
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
 
 
@@ -9,11 +8,12 @@ class SameLevel(GraphSource):
     """Distorted crops whose varying severities λ differ by less than ``width``: 1."""
 
     coeff = 0.1
+    needs = frozenset({"composition"})
 
     def __init__(self, width: float = 0.05) -> None:
         super().__init__()
         self.width = width
 
     def build(self, inputs: GraphInputs) -> Graph:
-        severity = inputs.metadata.node_varying_severity(inputs.layout)  # NaN for references
-        return binary_graph((severity[:, None] - severity[None, :]).abs() < self.width)
+        severity = inputs.require_composition().varying_severity  # NaN for references
+        return binary_graph((severity[:, None] - severity).abs() < self.width)

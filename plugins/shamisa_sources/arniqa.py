@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-
-from shamisa_cli.graphs.edges import same_composition_pairs
-from shamisa_cli.graphs.graph import Graph
-from shamisa_cli.graphs.source import GraphInputs, GraphSource
+from shamisa_sources.paired_view import PairedView
 
 
-class Arniqa(GraphSource):
+class Arniqa(PairedView):
     """ARNIQA's positives: one composition and level, different photos, one scale view.
 
     Agnolucci, Galteri, Bertini, Del Bimbo, "ARNIQA: Learning Distortion Manifold for Image Quality
     Assessment", WACV 2024: two crops of different images degraded alike are positives, at full
     scale and at half scale apart (a half-scale version is a hard negative there, so crops of
-    different views are not joined here). Undistorted references have no partner.
+    different views are not joined here). Undistorted references have no partner. These are the
+    edges of `paired_view`.
     """
 
-    def build(self, inputs: GraphInputs) -> Graph:
-        i, j = same_composition_pairs(inputs.layout, inputs.h.device)
-        return Graph(inputs.layout.n, i, j, torch.ones(i.shape, device=i.device))
+    coeff = 1.0

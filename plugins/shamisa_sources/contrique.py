@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
-from shamisa_cli.graphs.compositions import function_severities
-from shamisa_cli.graphs.edges import binary_graph, equal_pairs
-from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.graph import Graph, binary_graph, equal_pairs
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
 
 
@@ -27,6 +22,8 @@ class Contrique(GraphSource):
     degrees : classes of severity, at least 1; KADID has 5.
     """
 
+    needs = frozenset({"composition"})
+
     def __init__(self, degrees: int = 5) -> None:
         super().__init__()
         if degrees < 1:
@@ -34,13 +31,8 @@ class Contrique(GraphSource):
         self.degrees = degrees
 
     def build(self, inputs: GraphInputs) -> Graph:
-        classes = distortion_classes(inputs.metadata, inputs.layout, self.degrees)
+        severities = inputs.require_composition().severities
+        degree = 1 + (severities * (self.degrees - 1)).round()
+        # A row of 26 degrees, 0 where the entry is not in the composition, is a class.
+        classes = torch.unique(degree.nan_to_num(0), dim=0, return_inverse=True)[1]
         return binary_graph(equal_pairs(classes))
-
-
-def distortion_classes(metadata: BatchMetadata, layout: BatchLayout, degrees: int) -> Tensor:
-    """(N,) int64: equal for crops with the same functions and degrees; references share one."""
-    n_functions = int(metadata.functions.max()) + 1
-    severities = function_severities(metadata, layout, n_functions)
-    degree = 1 + (severities * (degrees - 1)).round()
-    return torch.unique(degree.nan_to_num(0), dim=0, return_inverse=True)[1]

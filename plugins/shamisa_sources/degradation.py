@@ -7,9 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.distortions.registry import ENTRIES
-from shamisa_cli.graphs.compositions import function_severities
-from shamisa_cli.graphs.linear import seeded_linear
-from shamisa_cli.graphs.source import GraphInputs, GraphSource
+from shamisa_cli.graphs.source import GraphInputs, GraphSource, Role, seeded_linear
 
 FUNCTIONS = len(ENTRIES)
 """Entries of the engine: 24 functions, two of them with both signs."""
@@ -18,8 +16,8 @@ FUNCTIONS = len(ENTRIES)
 class Degradation(GraphSource):
     """Label-free auxiliary loss: read each distorted crop's composition from h. No edges.
 
-    Not in the paper. The engine knows which functions it composed and how severe each was, so that
-    a small head on h can be asked for both; the head is thrown away after pre-training. h is
+    Not in the paper. The engine knows which functions it composed and how severe each was, so a
+    small head on h can be asked for both. The head is thrown away after pre-training. h is
     batch-normalized first, since unit-length averaged features are nearly equal before training.
     The loss is part of L_inv, so the objective multiplies it by 88.369 with published weights.
 
@@ -31,6 +29,7 @@ class Degradation(GraphSource):
     """
 
     coeff = 0.0
+    needs = frozenset({"composition"})
 
     head: nn.Sequential
 
@@ -50,25 +49,14 @@ class Degradation(GraphSource):
         self.head = nn.Sequential(*layers)
 
     def auxiliary_loss(self, h: Tensor, inputs: GraphInputs) -> Tensor:
-        """function·BCE + severity·MSE over the distorted crops; references take no part."""
-        distorted = ~inputs.layout.is_reference.to(h.device)
-        target = function_severities(inputs.metadata, inputs.layout, FUNCTIONS)[distorted]
+        """function·BCE + severity·MSE over the distorted crops; references take no part.
+
+        BCE is the mean over crops and entries, MSE that of λ over the entries in the composition.
+        """
+        distorted = inputs.role == Role.DISTORTED
+        target = inputs.require_composition().severities[distorted].to(h.dtype)
+        present = ~target.isnan()
         logits, severity_logits = self.head(h[distorted]).chunk(2, dim=1)
-        return self.function * function_loss(logits, target) + self.severity * severity_loss(
-            severity_logits.sigmoid(), target
-        )
-
-
-def function_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy of "this entry is in the composition", mean over crops and entries.
-
-    ``logits`` is (n, F); ``target`` (n, F) has a λ where the entry is in, NaN where it is not.
-    """
-    present = (~target.isnan()).to(logits.dtype)
-    return F.binary_cross_entropy_with_logits(logits, present)
-
-
-def severity_loss(severities: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of λ in [0, 1] over the entries that are in; both tensors (n, F)."""
-    present = ~target.isnan()
-    return F.mse_loss(severities[present], target[present].to(severities.dtype))
+        bce = F.binary_cross_entropy_with_logits(logits, present.to(h.dtype))
+        mse = F.mse_loss(severity_logits.sigmoid()[present], target[present])
+        return self.function * bce + self.severity * mse

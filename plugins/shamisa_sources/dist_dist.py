@@ -1,21 +1,14 @@
-"""`dist_dist`: distorted crops of one composition group, the nearer in severity the nearer."""
+"""`dist_dist`: distorted crops of a group, near in severity, are near (docs/method.md §4)."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-import torch
-from torch import Tensor
-
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.graphs.edges import equal_pairs, keep_largest, pairs_of
-from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.graph import Graph, equal_pairs, keep_largest, pairs_of
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
-from shamisa_sources.decay import severity_weight
+from shamisa_sources.ref_dist import severity_weight
 
 
 class DistDist(GraphSource):
-    """Two distorted crops of a group, any references, views and levels: w(|λ_v − λ_v'|) (§4).
+    """Distorted crops of a group, any photos, views, levels: w(|λ_v − λ_v'|).
 
     Parameters
     ----------
@@ -24,6 +17,7 @@ class DistDist(GraphSource):
     """
 
     coeff = 0.1790
+    needs = frozenset({"composition"})
 
     def __init__(self, entries: int = 4096) -> None:
         super().__init__()
@@ -32,15 +26,7 @@ class DistDist(GraphSource):
         self.entries = entries
 
     def build(self, inputs: GraphInputs) -> Graph:
-        i, j = _pairs(inputs.layout, inputs.h.device)
-        severity = inputs.metadata.node_varying_severity(inputs.layout)
-        weight = severity_weight((severity[i] - severity[j]).abs())
-        return keep_largest(Graph(inputs.layout.n, i, j, weight), self.entries)
-
-
-@lru_cache(maxsize=16)
-def _pairs(layout: BatchLayout, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pairs of distorted crops of one tiny-batch and group."""
-    one_group = equal_pairs(layout.tiny_batch) & equal_pairs(layout.group)
-    i, j = pairs_of(one_group & (layout.group >= 0)[:, None])
-    return i.to(device), j.to(device)
+        made = inputs.require_composition()
+        i, j = pairs_of(equal_pairs(made.group) & (made.group >= 0))
+        weight = severity_weight((made.varying_severity[i] - made.varying_severity[j]).abs())
+        return keep_largest(Graph(inputs.n, i, j, weight), self.entries)

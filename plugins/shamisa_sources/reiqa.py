@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from shamisa_cli.graphs.edges import binary_graph
-from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.graph import Graph, binary_graph, equal_pairs
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
-from shamisa_sources.same_image import same_distorted_image, same_photo
+from shamisa_sources.vicreg import same_image
 
 
 class ReIqa(GraphSource):
@@ -29,5 +28,5 @@ class ReIqa(GraphSource):
         self.encoder = encoder
 
     def build(self, inputs: GraphInputs) -> Graph:
-        same = same_photo if self.encoder == "content" else same_distorted_image
-        return binary_graph(same(inputs.layout).to(inputs.h.device))
+        by_photo = self.encoder == "content"
+        return binary_graph(equal_pairs(inputs.image) if by_photo else same_image(inputs))

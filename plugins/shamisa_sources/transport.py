@@ -1,4 +1,4 @@
-"""`transport`: crops that are assigned to the same prototypes."""
+"""`transport`: crops that are assigned to the same prototypes (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shamisa_cli.graphs.edges import keep_largest, same_composition_pairs
-from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.graph import Graph, keep_largest
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
-from shamisa_sources.sinkhorn import balanced_codes
+from shamisa_sources.paired_view import same_composition_pairs
 
 
 class Transport(GraphSource):
-    """Soft assignments to learned prototypes; the pairs of largest scores stay (method.md §4).
+    """Soft assignments to learned prototypes; the pairs of largest scores stay.
 
     p_i = softmax(logits_i / temperature), the logits being the inner products of h with prototypes
     of unit length. Scores are rescaled over all pairs i ≠ j to [0, 1] (to 0 where all are equal).
@@ -27,7 +26,7 @@ class Transport(GraphSource):
     epsilon, rounds : > 0 and ≥ 1, of Sinkhorn–Knopp.
     edges_per_node : ≥ 1; the mean degree, so edges_per_node·N entries of the symmetric matrix stay.
     auxiliary : ≥ 0, the weight of the loss that trains the prototypes.
-    score : how method.md's s_ij = mean_k log p_i[k]·p_j[k] is read. "log_product" is
+    score : how the paper's s_ij = mean_k log p_i[k]·p_j[k] is read. "log_product" is
         mean_k log(p_i[k]·p_j[k]), symmetric as written, but a sum of one term a node, so that the
         crops with the flattest assignments are joined with each other; "cross_entropy" is
         mean_k (log p_i[k])·p_j[k], averaged over both directions, which joins crops that are
@@ -72,7 +71,7 @@ class Transport(GraphSource):
         return F.linear(h, F.normalize(self.prototypes, dim=1))
 
     def build(self, inputs: GraphInputs) -> Graph:
-        n = inputs.layout.n
+        n = inputs.n
         log_p = self._log_assignments(inputs.h)
         scores = log_product(log_p) if self.score == "log_product" else cross_entropy(log_p)
         i, j = torch.triu_indices(n, n, offset=1, device=inputs.h.device)
@@ -85,12 +84,14 @@ class Transport(GraphSource):
         """−½·auxiliary·(mean_i q_i·log p_i + mean_(i,j) q_i·log p_j), q the balanced codes of h.
 
         The second mean is over the `paired_view` edges in both directions, and 0 where there are
-        none (one reference only). Gradients reach the prototypes and h, not q.
+        none (one photo only, or no composition). Gradients reach the prototypes and h, not q.
         """
         log_p = self._log_assignments(h)
         q = balanced_codes(self.logits(h), self.epsilon, self.rounds)
         agreement = (q * log_p).sum(1).mean()
-        i, j = same_composition_pairs(inputs.layout, h.device)
+        if inputs.composition is None:
+            return -self.auxiliary / 2 * agreement
+        i, j = same_composition_pairs(inputs)
         if len(i):
             swapped = (q[i] * log_p[j]).sum(1) + (q[j] * log_p[i]).sum(1)
             agreement = agreement + swapped.mean() / 2
@@ -111,3 +112,28 @@ def cross_entropy(log_p: Tensor) -> Tensor:
     """(N, N) mean_k ½·(log p_i[k]·p_j[k] + log p_j[k]·p_i[k]) from (N, K) log p."""
     product = log_p @ log_p.exp().T / log_p.shape[1]
     return (product + product.T) / 2
+
+
+@torch.no_grad()
+def balanced_codes(logits: Tensor, epsilon: float, rounds: int) -> Tensor:
+    """Entropy-regularized transport of N nodes onto K prototypes of equal mass.
+
+    Sinkhorn–Knopp in the log domain (Cuturi, "Sinkhorn Distances", NeurIPS 2013), used as in SwAV
+    (Caron et al., NeurIPS 2020): each round gives every prototype the same mass, then every node.
+
+    Parameters
+    ----------
+    logits : (N, K) float; without gradient.
+    epsilon : > 0, the regularization; the smaller, the harder the codes.
+    rounds : ≥ 1.
+
+    Returns
+    -------
+    Tensor
+        (N, K), ≥ 0; rows sum to 1, columns to nearly N/K.
+    """
+    log_q = logits / epsilon
+    for _ in range(rounds):
+        log_q = log_q - log_q.logsumexp(0, keepdim=True)
+        log_q = log_q - log_q.logsumexp(1, keepdim=True)
+    return log_q.exp()

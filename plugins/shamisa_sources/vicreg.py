@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from shamisa_cli.graphs.edges import binary_graph
-from shamisa_cli.graphs.graph import Graph
+from torch import Tensor
+
+from shamisa_cli.graphs.graph import Graph, binary_graph, equal_pairs
 from shamisa_cli.graphs.source import GraphInputs, GraphSource
-from shamisa_sources.same_image import same_distorted_image
 
 
 class VicReg(GraphSource):
@@ -18,4 +18,11 @@ class VicReg(GraphSource):
     """
 
     def build(self, inputs: GraphInputs) -> Graph:
-        return binary_graph(same_distorted_image(inputs.layout).to(inputs.h.device))
+        return binary_graph(same_image(inputs))
+
+
+def same_image(inputs: GraphInputs) -> Tensor:
+    """(N, N) bool: crops of one photo under one composition and level, or both without any."""
+    if inputs.composition is None:
+        return equal_pairs(inputs.image)
+    return equal_pairs(inputs.image, inputs.composition.group, inputs.composition.level)

@@ -73,30 +73,28 @@ def demo(out: Path, model: str, device: str) -> None:
         row_titles=[ladder.title for ladder in ladders],
         cell=CELL,
     )
-    path = out / SHEET
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error}; choose another --out") from error
-    click.echo(f"Look at them: {path}")
+    click.echo(f"Look at them: {_save(sheet, out / SHEET)}")
 
 
 def make_ladder(photo: str, distortion: str) -> Ladder:
     """One of scikit-learn's sample photos under one distortion, the mildest first."""
-    import torch
+    from PIL import Image
     from sklearn.datasets import load_sample_image
-    from torchvision.transforms.functional import to_pil_image
 
-    from shamisa_cli.distortions.apply import apply_distortion
+    from shamisa_cli.distortions.pictures import ladder_images
 
-    pixels = torch.from_numpy(load_sample_image(photo).copy()).permute(2, 0, 1)
-    images = (pixels.float() / 255).expand(len(SEVERITIES), -1, -1, -1)
-    severity = torch.tensor(SEVERITIES)
-    distorted = apply_distortion(images, distortion, severity, torch.Generator().manual_seed(0))
-    eight_bit = (distorted * 255).round().to(torch.uint8)
-    rungs = [to_pil_image(picture) for picture in (pixels, *eight_bit)]
+    image = Image.fromarray(load_sample_image(photo))
+    rungs = [image, *ladder_images(image, distortion, 0, SEVERITIES)]
     return Ladder(f"{Path(photo).stem}, {distortion}", rungs)
+
+
+def _save(sheet: Image.Image, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error}; choose another --out") from error
+    return path
 
 
 def _line(title: str, cells: Sequence[str]) -> str:

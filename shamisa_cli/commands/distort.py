@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import click
 
+from shamisa_cli.commands.shared import EXISTING, FILE
+from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
+
+if TYPE_CHECKING:
+    from shamisa_cli.distortions.copies import CopyWriter, Plan, SheetRows
+
 
 @click.command()
-@click.argument(
-    "photos", nargs=-1, required=True, metavar="PHOTO...", type=click.Path(path_type=Path)
-)
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=EXISTING)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of copies and metadata.jsonl.")
 @click.option(
     "--distortion",
@@ -27,7 +32,7 @@ import click
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--sheet",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Contact sheet of the first photo; with --compose, of up to 24 photos.",
 )
 def distort(
@@ -47,52 +52,87 @@ def distort(
     metadata.jsonl for each copy has its functions in order, their severities and native values.
     """
     from shamisa_cli.distortions.copies import CopyWriter, SheetRows
-    from shamisa_cli.distortions.variants import LadderPlan, Plan, RandomPlan
-    from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
-    from shamisa_cli.imaging.decode import decode
-    from shamisa_cli.imaging.folders import find_photos
 
     if out is None and sheet is None:
         raise UsageError("nothing to make: give --out DIR, --sheet FILE, or both")
-    if compose is not None and (names or severity is not None):
-        raise UsageError("--compose draws distortions and severities; it takes neither as options")
-    if compose is not None:
-        plan: Plan = RandomPlan(compose, seed)
-    else:
-        steps = [k / (levels - 1) for k in range(levels)] if severity is None else [severity]
-        plan = LadderPlan(names, steps)
-
+    plan = _plan(names, severity, levels, compose, seed)
     if sheet is not None:
         _check_sheet(sheet, out)
-    found = find_photos(photos)
+    found = _found(photos)
     writer = CopyWriter(out, seed, [name for _, name in found]) if out is not None else None
-    shown = SheetRows(plan, seed)
+    rows = SheetRows(plan, seed) if sheet is not None else None
+    made, unread = _distort(found, plan, writer, rows)
+    if sheet is not None and rows is not None and rows.rows:
+        _save_sheet(rows, sheet)
+    if out is not None:
+        copies = f"{made} copies of {len(found) - unread} photos, metadata.jsonl"
+        click.echo(f"{click.format_filename(out)}: {copies}")
+    if unread:
+        raise ShamisaError(f"{unread} of {len(found)} photos could not be read")
+
+
+def _plan(
+    names: tuple[str, ...], severity: float | None, levels: int, compose: int | None, seed: int
+) -> Plan:
+    from shamisa_cli.distortions.copies import ladder_plan, random_plan
+
+    if compose is None:
+        steps = [k / (levels - 1) for k in range(levels)] if severity is None else [severity]
+        return ladder_plan(names, steps)
+    if names or severity is not None:
+        raise UsageError("--compose draws distortions and severities; it takes neither as options")
+    return random_plan(compose, seed)
+
+
+def _found(arguments: tuple[Path, ...]) -> list[tuple[Path, PurePath]]:
+    """(path, name) of files and of all photos in folders; a name is the path below the folder."""
+    from shamisa_cli.imaging.paths import list_photos
+
+    found: list[tuple[Path, PurePath]] = []
+    for argument in arguments:
+        if not argument.is_dir():
+            found.append((argument, PurePath(argument.name)))
+            continue
+        below = list_photos(argument)
+        if not below:
+            raise ShamisaError(f"{argument}: no photos there")
+        found += [(path, path.relative_to(argument)) for path in below]
+    return found
+
+
+def _distort(
+    photos: list[tuple[Path, PurePath]],
+    plan: Plan,
+    writer: CopyWriter | None,
+    rows: SheetRows | None,
+) -> tuple[int, int]:
+    """Distort ``photos``; returns how many copies were written, and how many photos not read."""
+    from shamisa_cli.imaging.decode import decode
+
     made, unread = 0, 0
-    for path, name in found:
+    for path, name in photos:
         try:
             image = decode(path)
         except PhotoError as error:
             click.echo(f"skipped {error}", err=True)
             unread += 1
             continue
-        if sheet is not None:
-            shown.add(image, name)
+        if rows is not None:
+            rows.add(image, name)
         if writer is not None:
             made += writer.write(image, name, plan)
-    if sheet is not None and shown.rows:
-        try:
-            shown.draw().save(sheet)
-        except (OSError, ValueError) as error:  # JPEG and WebP limit the sides, a disk its bytes
-            raise ShamisaError(
-                f"{sheet}: cannot be written ({first_line(error)}); "
-                "check the disk, or choose a name that ends in .png"
-            ) from error
-        click.echo(f"{click.format_filename(sheet)}: contact sheet")
-    if out is not None:
-        copies = f"{made} copies of {len(found) - unread} photos, metadata.jsonl"
-        click.echo(f"{click.format_filename(out)}: {copies}")
-    if unread:
-        raise ShamisaError(f"{unread} of {len(found)} photos could not be read")
+    return made, unread
+
+
+def _save_sheet(rows: SheetRows, path: Path) -> None:
+    try:
+        rows.draw().save(path)
+    except (OSError, ValueError) as error:  # JPEG and WebP limit the sides, a disk its bytes
+        raise ShamisaError(
+            f"{path}: cannot be written ({first_line(error)}); "
+            "check the disk, or choose a name that ends in .png"
+        ) from error
+    click.echo(f"{click.format_filename(path)}: contact sheet")
 
 
 def _check_sheet(sheet: Path, out: Path | None) -> None:
@@ -105,8 +145,6 @@ def _check_sheet(sheet: Path, out: Path | None) -> None:
         made for the copies.
     """
     from PIL import Image
-
-    from shamisa_cli.errors import UsageError
 
     try:
         kind = Image.registered_extensions()[sheet.suffix.lower()]

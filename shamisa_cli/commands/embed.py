@@ -75,10 +75,9 @@ class Pictures:
     def points(self, frozen: FrozenEncoder, skip: Skip) -> Points:
         """The pictures with their features."""
         from shamisa_cli.datasets.registry import open_dataset
-        from shamisa_cli.imaging.folders import list_photos
+        from shamisa_cli.imaging.paths import expand_paths, list_photos
         from shamisa_cli.ladders.ladder import draw, extract_ladders
         from shamisa_cli.maps.points import dataset_points, ladder_points, photo_points
-        from shamisa_cli.scoring.inputs import expand_paths
 
         if self.dataset is None:
             paths = [Path(path) for path in expand_paths(self.paths, recursive=self.recursive)]
@@ -151,7 +150,7 @@ def embed(
     from shamisa_cli.maps.plot import plot_map
     from shamisa_cli.maps.points import score_points, write_csv
     from shamisa_cli.maps.projection import project
-    from shamisa_cli.models.choose import choose_head
+    from shamisa_cli.models.heads import choose_head
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import load_encoder
 

@@ -18,15 +18,20 @@ from shamisa_cli.commands.shared import FILE
 def export(model: str, onnx: Path | None, torch_export: Path | None, head: str | None) -> None:
     """Write encoder and head of MODEL as one graph: crops in, scores from 0 to 100 out.
 
-    The graph takes any number of photos, normalizes their crops itself, and is checked after
-    writing: its scores must be torch's to within 0.001. See docs/export.md.
+    MODEL is a name or a folder, as for --model elsewhere. The file is checked after writing: its
+    scores must equal torch's to within 0.001. docs/export.md says how to make the crops.
 
     \b
-    shamisa export default --onnx fast.onnx
+    shamisa export default --onnx default.onnx
     shamisa export ./runs/mine --head koniq --onnx mine.onnx --torch-export mine.pt2
     """
-    from shamisa_cli.models.export import place_verified, save_onnx, save_torch_export, trace
-    from shamisa_cli.models.export_facts import describe
+    from shamisa_cli.models.export import (
+        describe,
+        place_verified,
+        save_onnx,
+        save_torch_export,
+        trace,
+    )
     from shamisa_cli.models.export_graph import make_graph, sample_crops
     from shamisa_cli.scoring import load
 

@@ -59,7 +59,7 @@ def ladder(
     from shamisa_cli.evaluation.report import json_text, markdown_table, text_table
     from shamisa_cli.ladders.figures import ladder_cells, ladder_csv, score_ladders
     from shamisa_cli.ladders.ladder import check_photos, draw_photos, extract_ladders
-    from shamisa_cli.models.choose import choose_head
+    from shamisa_cli.models.heads import choose_head
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import load_encoder
 

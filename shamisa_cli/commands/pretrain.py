@@ -122,8 +122,8 @@ def _as_mapping(
     **plain: Any,
 ) -> dict[str, Any]:
     """The options that were given, by the names that a config file has for them."""
+    from shamisa_cli.commands.graphs import parse_source_option
     from shamisa_cli.errors import UsageError
-    from shamisa_cli.graphs.registry import parse_source_option
 
     def given(**values: Any) -> dict[str, Any]:
         return {key: value for key, value in values.items() if value is not None}

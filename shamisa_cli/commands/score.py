@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from shamisa_cli.commands.shared import FILE
-from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.commands.shared import FILE, flags_for
+from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from shamisa_cli.scoring import Scorer
-    from shamisa_cli.scoring.rows import Kind
-    from shamisa_cli.scoring.sinks import Sink
+    from shamisa_cli.scoring import Score, Scorer
+    from shamisa_cli.scoring.rows import Kind, RowFiles
 
     Files = Sequence[tuple[Path, Kind]]
 
@@ -87,26 +86,17 @@ def score(
     files = _files(csv, json, jsonl, resume)
     photos = _photos(paths, from_file, recursive)
 
-    from shamisa_cli.scoring import load
     from shamisa_cli.scoring.resume import earlier_rows, remaining
-    from shamisa_cli.scoring.sinks import FileSink, TerminalSink
-    from shamisa_cli.scoring.table import describe_head
+    from shamisa_cli.scoring.rows import RowFiles
 
-    # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
-    warnings.filterwarnings("ignore", module="PIL")
-    try:
-        scorer = load(**{name: value for name, value in options.items() if value is not None})
-    except WeightsError as error:
-        raise UsageError(str(error)) from error  # exit code 1 would say that photos failed
-    if not quiet:
-        click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
+    scorer = _load(options, quiet)
     earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
     todo = remaining(photos, earlier)
-    sink = FileSink(files, earlier, sort=sort) if files else TerminalSink(sort=sort)
+    sink = RowFiles(files, earlier, sort=sort) if files else _Terminal(sort=sort)
     started = time.monotonic()
     try:
         failed = _run(scorer, todo, sink, quiet=quiet)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
         raise
@@ -115,6 +105,60 @@ def score(
         click.echo(_summary(len(todo) - failed, failed, len(earlier), seconds, files), err=True)
     if failed:
         sys.exit(1)
+
+
+class _Terminal:
+    """A table on a terminal, plain lines in a pipe; with ``sort``, all at the end, best first."""
+
+    def __init__(self, *, sort: bool) -> None:
+        from shamisa_cli.scoring.table import TABLE_HEADER, plain_line, table_line
+
+        self._sort = sort
+        self._kept: list[Score] = []
+        self._line = table_line if sys.stdout.isatty() else plain_line
+        if sys.stdout.isatty():
+            _print(TABLE_HEADER)
+
+    def write(self, row: Score) -> None:
+        """Print a row, or keep it for the end."""
+        if self._sort:
+            self._kept.append(row)
+        else:
+            _print(self._line(row))
+
+    def close(self, *, finished: bool) -> None:
+        """Print what was kept."""
+        from shamisa_cli.scoring.score import best_first
+
+        for row in best_first(self._kept):
+            _print(self._line(row))
+
+
+def _print(line: str) -> None:
+    """A line on stdout, clear of the progress bar on stderr; odd file names keep their bytes."""
+    from tqdm import tqdm
+
+    if sys.stdout.isatty():
+        tqdm.write(line, file=sys.stdout)
+    else:
+        click.echo(line.encode("utf-8", "surrogateescape"))
+
+
+def _load(options: dict[str, Any], quiet: bool) -> Scorer:
+    """The scorer that ``options`` ask for; what its head means is told."""
+    from shamisa_cli.scoring import load
+    from shamisa_cli.scoring.table import describe_head
+
+    # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
+    warnings.filterwarnings("ignore", module="PIL")
+    try:
+        with flags_for("short_side", "max_side", "native", "crops"):
+            scorer = load(**{name: value for name, value in options.items() if value is not None})
+    except WeightsError as error:
+        raise UsageError(str(error)) from error  # exit code 1 would say that photos failed
+    if not quiet:
+        click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
+    return scorer
 
 
 def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool) -> Files:
@@ -138,9 +182,10 @@ def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool
 
 def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> list[str]:
     """The photos to score, in order; a folder or list without any is told."""
-    from shamisa_cli.scoring.inputs import expand_paths, read_list
+    from shamisa_cli.imaging.paths import expand_paths
 
-    asked = [*paths, *(read_list(from_file) if from_file else [])]
+    listed = [line.rstrip("\r\n") for line in from_file or ()]
+    asked = [*paths, *filter(None, listed)]
     if not asked:
         where = f"{from_file.name} is empty" if from_file else "no photos given"
         raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
@@ -155,7 +200,7 @@ def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> 
     return photos
 
 
-def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, *, quiet: bool) -> int:
+def _run(scorer: Scorer, photos: Sequence[str], sink: RowFiles | _Terminal, *, quiet: bool) -> int:
     """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
     from shamisa_cli.progress import progress_bar
 

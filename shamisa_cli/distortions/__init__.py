@@ -1,1 +1,1 @@
-"""The compositional distortion engine (method.md §2, distortions.md)."""
+"""The compositional distortion engine (docs/method.md §2, docs/distortions.md)."""

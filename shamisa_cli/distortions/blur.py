@@ -7,10 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from shamisa_cli.distortions.convolution import convolve
+from shamisa_cli.distortions.convolution import convolve, disk, line
 from shamisa_cli.distortions.convolution import gaussian_blur as blur_with_gaussian
 from shamisa_cli.distortions.draws import host_uniform
-from shamisa_cli.distortions.kernels import disk, line
 
 
 def gaussian_blur(images: Tensor, native: Tensor, generator: torch.Generator) -> Tensor:

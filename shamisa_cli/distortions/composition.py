@@ -1,4 +1,4 @@
-"""Compositions of distortions, and groups in which a single severity varies (method.md §2)."""
+"""Compositions of distortions, and groups in which a single severity varies (docs/method.md §2)."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ class Composition:
             raise ValueError(
                 f"{len(self.functions)} functions, but {len(self.severities)} severities"
             )
+
+    @property
+    def steps(self) -> list[tuple[int, float]]:
+        """(entry id, λ) in order of application."""
+        return list(zip(self.functions, self.severities, strict=True))
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def sample_severities(count: int, generator: torch.Generator) -> Tensor:
 
 def compose(images: Tensor, composition: Composition, generator: torch.Generator) -> Tensor:
     """Apply ``composition`` to every image of (N, 3, H, W) in [0, 1]; the input is not changed."""
-    for function, severity in zip(composition.functions, composition.severities, strict=True):
+    for function, severity in composition.steps:
         severities = torch.full((len(images),), severity, dtype=torch.float64)
         images = apply_entry(images, ENTRIES[function], severities, generator)
     return images

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
-from shamisa_cli.distortions.composition import compose
-from shamisa_cli.distortions.registry import ENTRIES
-from shamisa_cli.distortions.variants import Plan, Variant, stream_of
+from shamisa_cli.distortions.composition import Composition, sample_composition
+from shamisa_cli.distortions.pictures import distort_image
+from shamisa_cli.distortions.registry import ENTRIES, get_entries
+from shamisa_cli.distortions.severity import applied_native, quantize_severity
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.imaging.sheet import contact_sheet
 from shamisa_cli.seeds import generator
@@ -22,12 +24,96 @@ SHEET_SIDE = 224
 """Side in px of the middle of a photo that a contact sheet shows."""
 
 
+@dataclass(frozen=True)
+class Variant:
+    """One distorted copy.
+
+    Attributes
+    ----------
+    row : the name of the distortion, or "composition".
+    number : 1, 2, … within the row.
+    composition : the functions and their severities.
+    """
+
+    row: str
+    number: int
+    composition: Composition
+
+    @property
+    def suffix(self) -> str:
+        """What the copy's file name adds to the photo's."""
+        return f"{self.row}_{self.number}"
+
+    @property
+    def natives(self) -> list[float]:
+        """The native parameter of each function, with its sign."""
+        found = []
+        for function, severity in self.composition.steps:
+            entry = ENTRIES[function]
+            native = applied_native(entry.distortion, torch.tensor(severity, dtype=torch.float64))
+            found.append(entry.sign * float(native) + 0.0)  # no minus zero
+        return found
+
+    @property
+    def caption(self) -> str:
+        """Severity and native value; of several functions, how many."""
+        if len(self.composition.functions) > 1:
+            return f"{len(self.composition.functions)} functions"
+        return f"severity {self.composition.severities[0]:.2f}: {self.natives[0]:.4g}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which copies are made of a photo.
+
+    Attributes
+    ----------
+    rows : the variants of a photo, in rows; its name is one that no other photo of the set has.
+    photos_per_sheet : how many photos a contact sheet shows.
+    """
+
+    rows: Callable[[PurePath], list[list[Variant]]]
+    photos_per_sheet: int
+
+
+def ladder_plan(names: Sequence[str], severities: Sequence[float]) -> Plan:
+    """Each named distortion (all of them, if none is named) at each severity.
+
+    Raises
+    ------
+    UnknownNameError
+        on a name that is no distortion.
+    """
+    named = dict.fromkeys(entry for name in names for entry in get_entries(name))
+    wanted = torch.tensor(severities, dtype=torch.float64)
+    rows = []
+    for entry in named or range(len(ENTRIES)):
+        applied = quantize_severity(ENTRIES[entry].distortion, wanted).tolist()
+        steps = [Composition((entry,), (severity,)) for severity in applied]
+        rows.append([Variant(ENTRIES[entry].name, n, step) for n, step in enumerate(steps, 1)])
+    return Plan(lambda photo: rows, photos_per_sheet=1)
+
+
+def random_plan(count: int, seed: int) -> Plan:
+    """``count`` random compositions, drawn from the seed and the photo's name alone."""
+
+    def rows(photo: PurePath) -> list[list[Variant]]:
+        draws = generator(seed, stream_of(photo.as_posix()))
+        numbers = range(1, count + 1)
+        return [[Variant("composition", n, sample_composition(draws)) for n in numbers]]
+
+    return Plan(rows, photos_per_sheet=24)
+
+
+def stream_of(name: str) -> int:
+    """The number of the random stream of ``name``, which need not be UTF-8 on disk."""
+    return zlib.crc32(name.encode("utf-8", "surrogateescape"))
+
+
 def distorted_copy(image: Image.Image, photo: PurePath, variant: Variant, seed: int) -> Image.Image:
-    """``image`` (8-bit RGB) distorted, 8-bit; the draws depend on the names and the seed alone."""
+    """``image`` (8-bit RGB) distorted; the draws depend on the names and the seed alone."""
     draws = generator(seed, stream_of(f"{photo.as_posix()}/{variant.suffix}"))
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()
-    done = compose(pixels.float().div_(255), variant.composition, draws)[0]
-    return Image.fromarray(done.mul(255).round_().to(torch.uint8).permute(1, 2, 0).numpy())
+    return distort_image(image, variant.composition, draws)
 
 
 class CopyWriter:
@@ -77,7 +163,6 @@ class CopyWriter:
 
 def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:
     """A line of metadata.jsonl: the functions in order of application, with λ and native value."""
-    composition = variant.composition
     functions = [
         {
             "name": ENTRIES[function].distortion.name,
@@ -85,8 +170,8 @@ def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:
             "severity": round(severity, 6),
             "native": round(native, 6),
         }
-        for function, severity, native in zip(
-            composition.functions, composition.severities, variant.natives, strict=True
+        for (function, severity), native in zip(
+            variant.composition.steps, variant.natives, strict=True
         )
     ]
     return {"file": name.as_posix(), "reference": photo.as_posix(), "functions": functions}

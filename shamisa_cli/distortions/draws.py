@@ -20,22 +20,16 @@ def generator_for(device: torch.device, generator: torch.Generator) -> torch.Gen
 
 def normal_like(images: Tensor, generator: torch.Generator) -> Tensor:
     """Standard normal draws, in the shape and on the device of ``images``."""
-    return torch.randn(
-        images.shape,
-        generator=generator_for(images.device, generator),
-        device=images.device,
-        dtype=images.dtype,
-    )
+    local = generator_for(images.device, generator)
+    draws = torch.empty_like(images, memory_format=torch.contiguous_format)
+    return draws.normal_(generator=local)
 
 
 def uniform_like(images: Tensor, generator: torch.Generator) -> Tensor:
     """Uniform draws in [0, 1), in the shape and on the device of ``images``."""
-    return torch.rand(
-        images.shape,
-        generator=generator_for(images.device, generator),
-        device=images.device,
-        dtype=images.dtype,
-    )
+    local = generator_for(images.device, generator)
+    draws = torch.empty_like(images, memory_format=torch.contiguous_format)
+    return draws.uniform_(generator=local)
 
 
 def host_uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""The distorted crops of a whole mini-batch, with shared work done once (method.md §1, §2).
+"""The distorted crops of a whole mini-batch, with shared work done once (docs/method.md §1, §2).
 
 In a group only one severity varies, so the functions before the varying one run once per reference
 and view, and the L levels part only there. Images that get the same function go through it in one

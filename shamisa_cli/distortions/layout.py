@@ -1,4 +1,4 @@
-"""The one fixed order of the crops of a mini-batch (method.md §1).
+"""The one fixed order of the crops of a mini-batch (docs/method.md §1).
 
 Nodes 0 … n_references-1 are the references in the order (tiny-batch, view, reference); then come
 the distorted crops in the order (tiny-batch, view, reference, group, level). Every other module
@@ -73,28 +73,3 @@ class BatchLayout:
     def view(self) -> Tensor:
         """(N,) int64, 0 for full scale, 1 for half scale."""
         return self.coordinates[:, 1]
-
-    @property
-    def reference(self) -> Tensor:
-        """(N,) int64, which reference of its tiny-batch each node shows."""
-        return self.coordinates[:, 2]
-
-    @property
-    def group(self) -> Tensor:
-        """(N,) int64, the composition group; -1 for a reference."""
-        return self.coordinates[:, 3]
-
-    @property
-    def level(self) -> Tensor:
-        """(N,) int64, the severity level; -1 for a reference."""
-        return self.coordinates[:, 4]
-
-    @property
-    def own_reference(self) -> Tensor:
-        """(N_dist,) int64, the reference that each distorted crop was made of, in its own view."""
-        return torch.arange(self.n_references).repeat_interleave(self.groups * self.levels)
-
-    @property
-    def is_reference(self) -> Tensor:
-        """(N,) bool."""
-        return torch.arange(self.n) < self.n_references

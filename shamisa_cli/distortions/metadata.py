@@ -1,4 +1,4 @@
-"""What the engine did to a mini-batch, as tensors: the graphs are made from this (method.md §2)."""
+"""What the engine did to a mini-batch, as tensors; graphs are made of it (docs/method.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 24 atomic distortions by name and category, with KADID-10k's five levels (distortions.md).
+"""The 24 atomic distortions by name and category, at KADID-10k's levels (docs/distortions.md).
 
 Source: Lin, Hosu, Saupe, "KADID-10k: A large-scale artificially distorted IQA database", QoMEX
 2019.
@@ -129,7 +129,7 @@ _ALL = (
 )
 
 DISTORTIONS: Mapping[str, Distortion] = MappingProxyType({d.name: d for d in _ALL})
-"""The 24 distortions by name, in the order of distortions.md."""
+"""The 24 distortions by name, in the order of docs/distortions.md."""
 
 CATEGORIES: tuple[str, ...] = tuple(dict.fromkeys(d.category for d in _ALL))
 """blur, color, compression, noise, brightness, spatial, sharpness_contrast."""

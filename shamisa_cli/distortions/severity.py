@@ -1,4 +1,4 @@
-"""Severity λ in [0, 1] to a distortion's native parameter and back (method.md §2).
+"""Severity λ in [0, 1] to a distortion's native parameter and back (docs/method.md §2).
 
 native(λ) is piecewise linear through the five published levels, placed at λ = 0, ¼, ½, ¾, 1.
 """

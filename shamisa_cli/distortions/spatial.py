@@ -12,7 +12,6 @@ from shamisa_cli.distortions.draws import (
     host_uniform,
     per_image,
 )
-from shamisa_cli.distortions.squares import topmost_square
 
 JITTER_ROUNDS = 5
 PATCH_SIDE = 16
@@ -57,7 +56,7 @@ def non_eccentricity_patch(images: Tensor, native: Tensor, generator: torch.Gene
         start = (source + move).clamp(0, extent - length)
         starts.append(start.to(images.device))
         moves.append(start - source)
-    shown = topmost_square(starts[0], starts[1], counts, side, (height, width))
+    shown = _topmost_square(starts[0], starts[1], counts, side, (height, width))
     step = F.pad(moves[0] * width + moves[1], (1, 0)).to(images.device)
     index = torch.arange(height * width, device=images.device) - step.gather(1, shown)
     moved = images.flatten(2).gather(2, index[:, None].expand(-1, channels, -1))
@@ -90,7 +89,7 @@ def color_block(images: Tensor, native: Tensor, generator: torch.Generator) -> T
     left = host_integers(0, width - side[1], shape, generator)
     colors = host_uniform((n, channels, shape[1]), generator)
     device = images.device
-    shown = topmost_square(top.to(device), left.to(device), counts, side, (height, width))
+    shown = _topmost_square(top.to(device), left.to(device), counts, side, (height, width))
     palette = F.pad(colors, (1, 0)).to(device, images.dtype)
     painted = palette.gather(2, shown[:, None].expand(-1, channels, -1))
     bare = (shown == 0).to(images.dtype)[:, None]
@@ -102,3 +101,33 @@ def _coarse_index(extent: int, factor: Tensor) -> Tensor:
     small = torch.round(extent * factor).long().clamp_min(1)[:, None]
     at_small = (2 * torch.arange(extent) + 1) * small // (2 * extent)
     return (2 * at_small + 1) * extent // (2 * small)
+
+
+def _topmost_square(
+    top: Tensor, left: Tensor, counts: Tensor, side: tuple[int, int], size: tuple[int, int]
+) -> Tensor:
+    """Which square shows at each pixel, when later squares cover earlier ones.
+
+    Parameters
+    ----------
+    top, left : (N, K) int64, the first row and column of every square, inside the image.
+    counts : (N,) int64, how many of the K squares image n has.
+    side : (height, width) of a square in px.
+    size : (H, W) of the images in px.
+
+    Returns
+    -------
+    (N, H·W) int64: 0 where no square lies, k + 1 where square k lies on top.
+    """
+    n, k = top.shape
+    height, width = size
+    device = top.device
+    within = torch.arange(side[0], device=device)[:, None] * width + torch.arange(
+        side[1], device=device
+    )
+    pixels = (top * width + left)[:, :, None] + within.flatten()
+    numbers = torch.arange(1, k + 1, device=device).expand(n, k)
+    numbers = torch.where(numbers <= counts[:, None].to(device), numbers, 0)
+    shown = torch.zeros(n, height * width, dtype=torch.int64, device=device)
+    source = numbers[:, :, None].expand(pixels.shape).flatten(1)
+    return shown.scatter_reduce_(1, pixels.flatten(1), source, "amax")

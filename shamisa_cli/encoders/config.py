@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Pooling = Literal["last", "stages", "log_stages"]
+Pooling = Literal["last", "log_stages"]
 Statistics = Literal["none", "scene"]
 
 
@@ -24,7 +24,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class ViewingProtocol:
-    """How a photo becomes features (method.md §6).
+    """How a photo becomes crops (docs/method.md §6).
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class ViewingProtocol:
     crop : side of the square crops, px. Photos with a side under it are padded by reflection.
     crops : ``five`` (center and four corners), ``whole`` (the whole picture as one crop) or
         ``tiles`` (a grid that covers the picture).
-    scales : each crop place is looked at at these scales; their features are concatenated.
+    scales : every place is cut at each of these scales; their features are concatenated.
     """
 
     short_side: int | None = 512

@@ -1,4 +1,4 @@
-"""The encoder h = f(x), and the projector z = g(h) that is thrown away after pre-training (§3)."""
+"""The encoder h = f(x), and the projector z = g(h) of pre-training (docs/method.md §3)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Encoder(nn.Module):
     ----------
     backbone : timm model without classifier.
     preprocessing : normalization of its input.
-    pooling : ``last``, as published: the backbone's own pooled features. ``stages``, ours: after
-        those, mean and standard deviation over the picture of every channel of every earlier stage,
-        each of these vectors of unit length. Early stages see noise, blur and blocks, which a
-        short training leaves out of the last one. ``log_stages``, ours: the same vectors, each
-        number on a logarithmic scale (:func:`log_scale`); h then has a length of about 3, not 1.
+    pooling : ``last``, as published: the backbone's own pooled features. ``log_stages``, ours:
+        after those, mean and standard deviation over the picture of every channel of every earlier
+        stage; each of these vectors has unit length, then each number is put on a logarithmic scale
+        (:func:`log_scale`). Early stages see noise, blur and blocks, which a short training leaves
+        out of the last one. h has a length of about 3, not 1.
     statistics : ``none``, as published; or ``scene``, ours: after h, natural scene statistics of
         luminance and color, which are not part of the unit length.
     """
@@ -82,10 +82,8 @@ class Encoder(nn.Module):
         parts = [backbone.forward_head(last).float()]
         for stage in maps[:-1]:
             parts += moments(stage)
-        unit = [F.normalize(part, dim=1) for part in parts]
-        if self.pooling == "log_stages":
-            return torch.cat([log_scale(part) for part in unit], dim=1) / len(unit) ** 0.5
-        return F.normalize(torch.cat(unit, dim=1), dim=1)
+        scaled = [log_scale(F.normalize(part, dim=1)) for part in parts]
+        return torch.cat(scaled, dim=1) / len(scaled) ** 0.5
 
 
 def log_scale(v: Tensor) -> Tensor:
@@ -100,10 +98,15 @@ def log_scale(v: Tensor) -> Tensor:
 
 
 def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (over N, not N-1) of each channel: two (N, C) of (N, C, H, W)."""
+    """Mean and standard deviation (over N, not N-1) of each channel: two (N, C) of (N, C, H, W).
+
+    A channel that is the same everywhere has deviation 0 and no gradient; that of √0 is infinite.
+    """
     maps = maps.float()
     mean = maps.mean((2, 3))
-    return mean, (maps - mean[..., None, None]).square().mean((2, 3)).sqrt()
+    variance = (maps - mean[..., None, None]).square().mean((2, 3))
+    flat = variance == 0
+    return mean, variance.masked_fill(flat, 1).sqrt().masked_fill(flat, 0)
 
 
 class Projector(nn.Module):

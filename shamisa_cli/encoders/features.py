@@ -1,4 +1,4 @@
-"""Photos to features: the one path that scoring and probing share (method.md §6)."""
+"""Photos to features: the one path that scoring and evaluation share (docs/method.md §6)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from torch import Tensor
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.fold import fold_batch_norm
-from shamisa_cli.encoders.mixed import to_mixed_precision
-from shamisa_cli.encoders.precision import choose_device, has_fast_bf16
+from shamisa_cli.encoders.precision import choose_device, has_fast_bf16, to_mixed_precision
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.crops import FIVE, CropPlan, crop_batches
 from shamisa_cli.imaging.resample import resize, viewing_size
@@ -88,20 +87,20 @@ class FeatureExtractor:
         PhotoError
             if ``whole`` would have to take more than :data:`MAX_WHOLE_PIXELS` at once.
         """
-        return self.features_of([self.crops(image)])[0]
+        return self.features_of([self.cut(image)])[0]
 
     def features_many(self, images: Iterable[Image.Image]) -> Iterator[Tensor]:
         """:meth:`features` of each image, in order, as many at a time as fill a pass."""
         waiting: list[CropBatches] = []
         for image in images:
-            waiting.append(self.crops(image))
+            waiting.append(self.cut(image))
             if len(waiting) == self.photos_per_pass:
                 yield from self.features_of(waiting)
                 waiting = []
         yield from self.features_of(waiting)
 
-    def crops(self, image: Image.Image) -> CropBatches:
-        """What :meth:`features_of` needs of ``image``; pure, for threads that work ahead.
+    def cut(self, image: Image.Image) -> CropBatches:
+        """The crops of ``image``, for :meth:`features_of`; pure, for threads that work ahead.
 
         With ``tiles`` they are cut when they are asked for, so that memory does not grow with the
         photo beyond the photo itself.
@@ -110,7 +109,7 @@ class FeatureExtractor:
         width, height = self.plan.crop_size(size)
         if width * height > MAX_WHOLE_PIXELS:
             raise PhotoError(
-                f"{width}×{height} px is too much for one crop; use --crops five, or a smaller size"
+                f"{width}×{height} px is too much for one crop; use crops five, or a smaller size"
             )
         places = len(FIVE) * self.photos_per_pass
         batches = crop_batches(resize(image, size), self.plan, places)
@@ -118,7 +117,7 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def features_of(self, photos: Sequence[CropBatches]) -> list[Tensor]:
-        """:meth:`features` of photos from their :meth:`crops`."""
+        """:meth:`features` of photos from their crops, see :meth:`cut`."""
         if self.plan.kind != "five":
             return [torch.cat([self._features(batch) for batch in photo]) for photo in photos]
         found: list[Tensor] = []
@@ -169,7 +168,7 @@ def _check_any_size(encoder: Encoder, example: Tensor) -> None:
     except (AssertionError, RuntimeError, ValueError) as error:
         raise UsageError(
             f"this backbone takes only {side}×{side} px, so it cannot see a photo whole; "
-            "use --crops five"
+            "use crops five"
         ) from error
 
 

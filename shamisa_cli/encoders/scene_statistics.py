@@ -29,7 +29,7 @@ _SIGMA = 7 / 6
 _CONTRAST = 1 / 255
 """C of the paper, for luminance in [0, 1]: keeps flat places from being divided by zero."""
 
-_FLOOR = 0.01
+FLOOR = 0.01
 """Added to variances and deviations of normalized luminance (about 0.2) before the logarithm."""
 
 _SMALL = 1e-4
@@ -106,7 +106,7 @@ def gaussian_fit(v: Tensor) -> Tensor:
     size = v.shape[1] * v.shape[2]
     variance = _sum_of_squares(v) / size
     ratio = (_sum(v.abs()) / size).square() / variance.clamp_min(_tiny(v))
-    return torch.stack([log_shape(ratio), (variance + _FLOOR).log()], dim=1)
+    return torch.stack([log_shape(ratio), (variance + FLOOR).log()], dim=1)
 
 
 def asymmetric_fit(v: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def asymmetric_fit(v: Tensor) -> Tensor:
     skew = (gamma**3 + 1) * (gamma + 1) / (gamma.square() + 1).square()
     ratio = absolute.square() / (total_square / size).clamp_min(_tiny(v)) * skew
     mean = (above_spread - below_spread) * ratio.clamp(*_ratio_range()).sqrt()
-    spreads = [(spread + _FLOOR).log() for spread in (below_spread, above_spread)]
+    spreads = [(spread + FLOOR).log() for spread in (below_spread, above_spread)]
     return torch.stack([log_shape(ratio), mean, *spreads], dim=1)
 
 

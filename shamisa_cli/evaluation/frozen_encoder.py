@@ -263,7 +263,7 @@ def _extracted(
     """Features of each photo in order; decoded and cut in threads, some passes ahead."""
     waiting: list[CropBatches | PhotoError] = []
     ahead = 2 * max(workers, extractor.photos_per_pass)
-    for path, crops in map_ahead(lambda p: extractor.crops(decode(p)), paths, workers, ahead):
+    for path, crops in map_ahead(lambda p: extractor.cut(decode(p)), paths, workers, ahead):
         waiting.append(named_error(path, crops) if isinstance(crops, Exception) else crops)
         if len(waiting) == extractor.photos_per_pass:
             yield from _pass(waiting, extractor)

@@ -1,4 +1,4 @@
-"""The combined graph A = Σ_g α_g·c_g·A_g (method.md §4)."""
+"""The combined graph A = Σ_g α_g·c_g·A_g, and the shares α (docs/method.md §4)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.graphs.edges import coalesce
-from shamisa_cli.graphs.graph import Graph
-from shamisa_cli.graphs.mixture import Mixture
-from shamisa_cli.graphs.source import GraphInputs, GraphSource
+from shamisa_cli.graphs.graph import Graph, coalesce
+from shamisa_cli.graphs.registry import available_sources
+from shamisa_cli.graphs.source import GraphInputs, GraphSource, seeded_linear
 
 AlphaMode = Literal["learned", "fixed"]
 
@@ -37,6 +36,33 @@ class Combined:
     names: tuple[str, ...]
 
 
+class Mixture(nn.Module):
+    """α = softmax(MLP(LayerNorm(statistics))): two layers, PReLU, hidden = 2 × input.
+
+    The last layer starts at zero, so training starts from equal shares, α_g = 1/G; its first
+    gradients move that layer, and from the second step on the whole MLP.
+
+    Parameters
+    ----------
+    n_sources : G.
+    generator : draws the initial values.
+    """
+
+    def __init__(self, n_sources: int, generator: torch.Generator) -> None:
+        super().__init__()
+        size = 2 * n_sources
+        last = seeded_linear(2 * size, n_sources, generator)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(
+            nn.LayerNorm(size), seeded_linear(size, 2 * size, generator), nn.PReLU(), last
+        )
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """(G, 2) float, number of edges and sum of weights of each source → (G,) α, sums to 1."""
+        return self.layers(statistics.flatten()).softmax(0)
+
+
 class GraphCombination(nn.Module):
     """The sources in use, their coefficients and their shares α.
 
@@ -44,8 +70,7 @@ class GraphCombination(nn.Module):
     ----------
     sources : name → (source, coefficient c ≥ 0), in order. A source with c = 0 brings only its
         auxiliary loss: its graph is not built and it has no share of α.
-    alpha : "learned", by :class:`~shamisa_cli.graphs.mixture.Mixture`; or "fixed", equal shares,
-        which is the softmax of zeros and where the learned α starts.
+    alpha : "learned", by :class:`Mixture`; or "fixed", equal shares, where the learned α starts.
     """
 
     def __init__(
@@ -76,7 +101,14 @@ class GraphCombination(nn.Module):
             self.mixture = Mixture(len(self._mixed()), generator)
 
     def forward(self, inputs: GraphInputs) -> Combined:
-        """Build every source's graph from ``inputs`` and combine them, in float32."""
+        """Build every source's graph from ``inputs`` and combine them, in float32.
+
+        Raises
+        ------
+        UsageError
+            where ``inputs`` lacks what a source needs, or a source returns a wrong graph.
+        """
+        self._check_needs(inputs)
         with torch.autocast(inputs.h.device.type, enabled=False):
             with torch.no_grad():
                 graphs = [self._build(g, inputs) for g in range(len(self.names))]
@@ -87,7 +119,7 @@ class GraphCombination(nn.Module):
                 for share, coeff, graph in zip(alpha, self.coefficients, graphs, strict=True)
             ]
             combined = coalesce(
-                inputs.layout.n,
+                inputs.n,
                 torch.cat([graph.i for graph in graphs]),
                 torch.cat([graph.j for graph in graphs]),
                 torch.cat(weights),
@@ -104,27 +136,42 @@ class GraphCombination(nn.Module):
                 if loss is None:
                     continue
                 if not isinstance(loss, Tensor) or loss.dim():
-                    raise UsageError(f"graph source {name!r}: its loss is no scalar tensor")
+                    raise UsageError(f"graph source {name!r}: its loss is not a scalar tensor")
                 losses[name] = loss
         return losses
 
     def _source(self, name: str) -> GraphSource:
         return cast(GraphSource, self.sources[name])
 
+    def _check_needs(self, inputs: GraphInputs) -> None:
+        """Refuse, by name, a source that needs what ``inputs`` lacks."""
+        for name in self.names:
+            missing = self._source(name).needs - inputs.has
+            if missing:
+                working = (
+                    entry.name
+                    for entry in available_sources().values()
+                    if entry.source and not entry.source.needs - inputs.has
+                )
+                raise UsageError(
+                    f"graph source {name!r} needs {' and '.join(sorted(missing))}, which this "
+                    f"mini-batch lacks. Sources that work with it: {', '.join(working)}"
+                )
+
     def _mixed(self) -> list[int]:
         """The places of the sources with c > 0."""
         return [g for g, coeff in enumerate(self.coefficients) if coeff > 0]
 
     def _build(self, g: int, inputs: GraphInputs) -> Graph:
-        """The g-th source's graph; refused, naming the source, where it is none."""
+        """The g-th source's graph; refused, naming the source, where it is not a valid graph."""
         if self.coefficients[g] == 0:
-            return Graph.empty(inputs.layout.n, inputs.h.device)
+            return Graph.empty(inputs.n, inputs.h.device)
         with _named(self.names[g]):
             graph = self._source(self.names[g]).build(inputs)
         try:
             if not isinstance(graph, Graph):
                 raise ValueError(f"expected a Graph, got {type(graph).__name__}")
-            graph.validate(inputs.layout.n)
+            graph.validate(inputs.n)
         except ValueError as error:
             raise UsageError(
                 f"graph source {self.names[g]!r} returned a wrong graph: {error}"
@@ -145,7 +192,7 @@ class GraphCombination(nn.Module):
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Whatever a source, which may be anyone's, raises in here is told with its name."""
+    """Any exception of a source, which may be a plugin's, is raised again with its name."""
     try:
         yield
     except ShamisaError:
@@ -153,7 +200,7 @@ def _named(name: str) -> Iterator[None]:
     except Exception as error:
         raise ShamisaError(
             f"graph source {name!r} failed: {type(error).__name__}: {error}. "
-            f"Mend it, or leave it out with --no-graph {name}"
+            f"Fix it, or name it in graphs.remove"
         ) from error
 
 

@@ -1,4 +1,7 @@
-"""A sparse, symmetric, weighted graph without self-loops over the N crops of a mini-batch."""
+"""A sparse, symmetric, weighted graph without self-loops over the N crops of a mini-batch.
+
+Here are also the steps from masks and edge lists to a graph, which graph sources share.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Graph:
     def validate(self, n: int) -> None:
         """Raise ValueError unless this is a graph over ``n`` nodes as described above.
 
-        Repeated pairs are let through: whoever combines graphs sums them.
+        Repeated pairs pass: the combination of graphs sums them.
         """
         if self.n != n:
             raise ValueError(f"it has {self.n} nodes, the mini-batch has {n}")
@@ -55,3 +58,56 @@ class Graph:
         ordered = (self.i >= 0) & (self.i < self.j) & (self.j < n)
         if not (ordered & (self.weight >= 0) & self.weight.isfinite()).all():
             raise ValueError("every edge must have 0 ≤ i < j < N and a finite weight ≥ 0")
+
+
+def equal_pairs(*columns: Tensor) -> Tensor:
+    """(N, N) bool: which pairs of nodes have the same values in all of these (N,) columns."""
+    equal = columns[0][:, None] == columns[0]
+    for column in columns[1:]:
+        equal &= column[:, None] == column
+    return equal
+
+
+def pairs_of(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The pairs i < j of a symmetric (N, N) bool mask, as two (E,) int64 tensors, row by row."""
+    i, j = mask.triu(1).nonzero(as_tuple=True)
+    return i, j
+
+
+def binary_graph(mask: Tensor) -> Graph:
+    """Weight 1 on every pair of a symmetric (N, N) bool mask, whose diagonal is ignored."""
+    i, j = pairs_of(mask)
+    return Graph(len(mask), i, j, torch.ones(i.shape, device=mask.device))
+
+
+def coalesce(n: int, i: Tensor, j: Tensor, weight: Tensor) -> Graph:
+    """One edge per pair of nodes, the weights of duplicates summed; gradients reach ``weight``.
+
+    Parameters
+    ----------
+    n : number of nodes.
+    i, j : (E,) int64, i ≠ j, in either order, pairs may repeat.
+    weight : (E,) float.
+
+    Returns
+    -------
+    Graph
+        edges sorted by (i, j).
+    """
+    keys = torch.minimum(i, j) * n + torch.maximum(i, j)
+    unique, edge_of = torch.unique(keys, return_inverse=True)
+    summed = weight.new_zeros(unique.shape).index_add(0, edge_of, weight)
+    return Graph(n, unique // n, unique % n, summed)
+
+
+def keep_largest(graph: Graph, entries: int) -> Graph:
+    """Keep the ``entries`` largest entries of the symmetric matrix, that is ``entries // 2`` edges.
+
+    Of equal weights the edge that comes first stays, so that the choice is the same on every
+    machine. Nothing is dropped where the graph has no more edges than that.
+    """
+    keep = entries // 2
+    if graph.n_edges <= keep:
+        return graph
+    kept = torch.sort(graph.weight, descending=True, stable=True).indices[:keep].sort().values
+    return Graph(graph.n, graph.i[kept], graph.j[kept], graph.weight[kept])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 import re
-import typing
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, make_dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -15,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from shamisa_cli.errors import UsageError, unknown_name
-from shamisa_cli.graphs.source import GraphSource
+from shamisa_cli.graphs.source import OPTIONAL_INPUTS, GraphSource
 from shamisa_cli.settings import from_mapping
 
 GROUP = "shamisa.graph_sources"
@@ -24,29 +22,15 @@ OURS = "shamisa"
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """An option of a graph source: its type, and its default (MISSING where it must be given)."""
-
-    name: str
-    hint: Any
-    default: Any
-
-    def __str__(self) -> str:
-        if self.default is MISSING:
-            return f"{self.name}=(required)"
-        return f"{self.name}={self.default}"
-
-
-@dataclass(frozen=True)
 class SourceEntry:
     """A registered graph source.
 
     Attributes
     ----------
-    name : what ``--graph`` calls it.
+    name : of its entry point.
     distribution, version : the installed package that registers it.
     source : the class, or None where it is broken.
-    parameters : its options.
+    parameters : of its constructor, which are its options.
     error : why it cannot be used, or "".
     """
 
@@ -54,7 +38,7 @@ class SourceEntry:
     distribution: str
     version: str
     source: type[GraphSource] | None = None
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[inspect.Parameter, ...] = ()
     error: str = ""
 
     @property
@@ -117,33 +101,8 @@ def find_source(name: str) -> SourceEntry:
     return entry
 
 
-def parse_source_option(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``--graph``'s ``name:key=value,…`` into the name and its options.
-
-    ``coeff`` is among the options where given. Values are read as Python literals (31, 0.2, True,
-    None); what is none stays text. Names and types are checked when the source is made.
-
-    Raises
-    ------
-    UsageError
-        where the text has another form.
-    """
-    name, colon, rest = text.partition(":")
-    options: dict[str, Any] = {}
-    for part in rest.split(",") if colon else ():
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (key and equals and value):
-            raise UsageError(f"--graph {text}: expected name:key=value,…, got {part!r}")
-        if key in options:
-            raise UsageError(f"--graph {text}: {key} is given twice")
-        options[key] = _literal(value)
-    if not name.strip():
-        raise UsageError(f"--graph {text}: expected the name of a graph source first")
-    return name.strip(), options
-
-
 def _load(point: EntryPoint) -> SourceEntry:
-    """Import a source; whatever a foreign package raises becomes its error."""
+    """Import a source; an exception of a third-party package becomes its error."""
     distribution = _distribution(point)
     version = point.dist.version if point.dist else ""
     try:
@@ -151,44 +110,52 @@ def _load(point: EntryPoint) -> SourceEntry:
         source = point.load()
         if not (isinstance(source, type) and issubclass(source, GraphSource)):
             raise TypeError(f"{point.value} is not a subclass of shamisa_cli's GraphSource")
-        parameters = tuple(_parameters(source))
-    except Exception as error:  # a plugin may raise anything; it must not take the others along
+        if unknown := source.needs - OPTIONAL_INPUTS:
+            raise ValueError(f"it needs {unknown}; known needs are {set(OPTIONAL_INPUTS)}")
+        parameters = _parameters(source)
+    except Exception as error:  # a plugin may raise anything; the others must still load
         message = f"{type(error).__name__}: {error}"
         return SourceEntry(point.name, distribution, version, error=message)
     return SourceEntry(point.name, distribution, version, source, parameters)
 
 
 def _check_name(name: str) -> None:
-    """A source's name has to do for ``--graph`` and for a torch module."""
+    """A name must be a key of options, ``name:key=value``, and of a ``ModuleDict``."""
     if not re.fullmatch(r"[\w-]+", name) or hasattr(nn.ModuleDict, name):
         raise ValueError(
-            f"a graph source cannot be called {name!r}: use letters, digits, _ and -, and no name "
-            "that torch.nn.ModuleDict has for itself"
+            f"a graph source cannot be called {name!r}: use letters, digits, _ and -, and no "
+            "attribute of torch.nn.ModuleDict"
         )
 
 
 def _broken(entry: SourceEntry, why: str) -> UsageError:
     return UsageError(
         f"graph source {entry.name!r} (package {entry.distribution} {entry.version}) is broken: "
-        f"{why}. Mend or uninstall that package, or leave the source out."
+        f"{why}. Fix or uninstall that package, or leave the source out."
     )
 
 
-def _parameters(source: type[GraphSource]) -> Iterable[Parameter]:
-    """The keyword options of a source's constructor, with their types."""
+def _parameters(source: type[GraphSource]) -> tuple[inspect.Parameter, ...]:
+    """The named parameters of a source's constructor, with their types."""
     if source.__init__ is GraphSource.__init__:
-        return
-    hints = typing.get_type_hints(source.__init__)
-    for parameter in list(inspect.signature(source.__init__).parameters.values())[1:]:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{source.__name__}'s options must be named, not *{parameter.name}")
-        default = MISSING if parameter.default is parameter.empty else parameter.default
-        yield Parameter(parameter.name, hints.get(parameter.name, Any), default)
+        return ()
+    parameters = tuple(inspect.signature(source, eval_str=True).parameters.values())
+    for p in parameters:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise TypeError(f"{source.__name__}'s options must be named, not *{p.name}")
+    return parameters
 
 
-def _options_type(parameters: Iterable[Parameter]) -> type:
+def _options_type(parameters: Iterable[inspect.Parameter]) -> type:
     """A dataclass of the options, so that settings.from_mapping checks their names and types."""
-    fields = [(p.name, p.hint, field(default=p.default)) for p in parameters]
+    fields = [
+        (
+            p.name,
+            Any if p.annotation is p.empty else p.annotation,
+            field(default=MISSING if p.default is p.empty else p.default),
+        )
+        for p in parameters
+    ]
     return make_dataclass("Options", fields, kw_only=True)
 
 
@@ -199,13 +166,3 @@ def _distribution(point: EntryPoint) -> str:
 
 def _plugins_allowed() -> bool:
     return os.environ.get("SHAMISA_NO_PLUGINS", "") in ("", "0")
-
-
-def _literal(value: str) -> Any:
-    """``value`` as a number, bool or None where it reads as one."""
-    if value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value

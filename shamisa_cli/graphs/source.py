@@ -1,14 +1,16 @@
-"""The door for graph sources, ours and anyone else's.
+"""What a graph source sees and what it must give: the contract for our own sources and for plugins.
 
-A graph source is a class that is registered under the entry-point group ``shamisa.graph_sources``.
-Its constructor's keyword parameters (with defaults) are the source's options; an instance is a
-``torch.nn.Module`` so that a source may bring parameters of its own, which are trained by its
-auxiliary loss and saved with the checkpoint.
+A graph source is a class registered under the entry-point group ``shamisa.graph_sources``. The
+keyword parameters of its constructor, with defaults, are its options. It is a ``torch.nn.Module``:
+parameters that it makes are trained by its auxiliary loss and saved with the checkpoint.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -16,25 +18,117 @@ from torch import Tensor, nn
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.graphs.graph import Graph
 
 
-@dataclass(frozen=True)
-class GraphInputs:
-    """What a graph source may look at.
+class Role(IntEnum):
+    """What a crop is in its mini-batch: of the distortion engine, or of labeled photos."""
+
+    REFERENCE = 0
+    """Engine: pristine."""
+    DISTORTED = 1
+    """Engine: a reference after a composition."""
+    POSITIVE = 2
+    """Labeled photo: the crop that stands for its photo."""
+    NEGATIVE = 3
+    """Labeled photo: any other crop."""
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """What the distortion engine did to each node.
 
     Attributes
     ----------
-    layout : which crop is which.
-    metadata : what the engine did to each.
-    h : (N, d) float32, unit-length representations, detached.
-    z : (N, D) float32, embeddings, detached.
+    group : (N,) int64, one id for each composition group of the mini-batch; -1 for references.
+    level : (N,) int64, severity level within the group; -1 for references.
+    varying_severity : (N,) float32 in [0, 1], λ_v of the function that varies; NaN for references.
+    severities : (N, F) float32 in [0, 1], λ of each entry of ``distortions.registry.ENTRIES``; NaN
+        where the entry is not in the composition, and for references.
     """
 
-    layout: BatchLayout
-    metadata: BatchMetadata
+    group: Tensor
+    level: Tensor
+    varying_severity: Tensor
+    severities: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class GraphInputs:
+    """The N nodes (crops) of a mini-batch, a row each. All tensors are on one device.
+
+    Two objects are equal only if they are one, so that what is made of the columns can be cached.
+
+    Attributes
+    ----------
+    h : (N, d) float32, unit-length representations, detached.
+    z : (N, D) float32, embeddings, detached.
+    image : (N,) int64, one id for each photo: crops of one photo share it, distorted or not.
+    view : (N,) int64, the scale view: 0 for full scale, 1 for half scale.
+    role : (N,) int64, a :class:`Role`.
+    composition : what the distortion engine did; None where it took no part.
+    """
+
     h: Tensor
     z: Tensor
+    image: Tensor
+    view: Tensor
+    role: Tensor
+    composition: Composition | None = None
+
+    @property
+    def n(self) -> int:
+        """N."""
+        return len(self.h)
+
+    @property
+    def has(self) -> frozenset[str]:
+        """Which of ``OPTIONAL_INPUTS`` this mini-batch has."""
+        return frozenset(name for name in OPTIONAL_INPUTS if getattr(self, name) is not None)
+
+    def require_composition(self) -> Composition:
+        """The composition, for sources that declare ``needs = {"composition"}``."""
+        if self.composition is None:
+            raise ValueError("this mini-batch has no composition")
+        return self.composition
+
+
+OPTIONAL_INPUTS = frozenset({"composition"})
+"""The fields of GraphInputs that a mini-batch may lack: what a source may name in ``needs``."""
+
+
+def engine_inputs(
+    layout: BatchLayout, metadata: BatchMetadata, h: Tensor, z: Tensor
+) -> GraphInputs:
+    """The nodes of a mini-batch of the distortion engine, in the order of ``layout``.
+
+    Parameters
+    ----------
+    layout, metadata : of the mini-batch; a composition holds an entry once at most.
+    h, z : (N, d) and (N, D) float32, detached; the other columns go to the device of ``h``.
+    """
+    image, view, role, group, level = _layout_columns(layout, h.device)
+    metadata = metadata.to(h.device)
+    composed = metadata.severities
+    # Slot 0 takes what pads the compositions (id -1) and is dropped.
+    slots = composed.new_full((*composed.shape[:3], len(ENTRIES) + 1), torch.nan)
+    ids = metadata.functions[:, :, None, :].expand_as(composed)
+    slots = slots.scatter(-1, ids + 1, composed)[..., 1:]
+    row = (group * layout.levels + level).clamp_min(0)
+    of_node = torch.where((group >= 0)[:, None], slots.flatten(0, 2)[row], torch.nan)
+    composition = Composition(group, level, metadata.node_varying_severity(layout), of_node)
+    return GraphInputs(h, z, image, view, role, composition)
+
+
+@lru_cache(maxsize=16)
+def _layout_columns(layout: BatchLayout, device: torch.device) -> tuple[Tensor, ...]:
+    """image, view, role, group and level, (N,) int64 each, of every mini-batch of this layout."""
+    tiny_batch, view, reference, group, level = layout.coordinates.to(device).unbind(1)
+    image = tiny_batch * layout.references + reference
+    role = torch.where(group >= 0, int(Role.DISTORTED), int(Role.REFERENCE))
+    group = torch.where(group >= 0, tiny_batch * layout.groups + group, -1)
+    return image, view.contiguous(), role, group, level.contiguous()
 
 
 class GraphSource(nn.Module):
@@ -42,11 +136,14 @@ class GraphSource(nn.Module):
 
     Attributes
     ----------
-    coeff : the default coefficient c ≥ 0 of this source in A = Σ α_g c_g A_g (method.md §4). With 0
-        the source has no graph and no share of α, only its auxiliary loss.
+    coeff : the default coefficient c ≥ 0 of this source in A = Σ α_g c_g A_g (docs/method.md §4).
+        With 0 the source has no graph and no share of α, only its auxiliary loss.
+    needs : those of ``OPTIONAL_INPUTS`` that the source cannot do without. A mini-batch that lacks
+        one is refused, naming the source.
     """
 
     coeff: ClassVar[float] = 1.0
+    needs: ClassVar[Set[str]] = frozenset()
 
     def prepare(self, feature_size: int, generator: torch.Generator) -> None:
         """Make parameters that need the size d of h; called once, before training.
@@ -59,8 +156,17 @@ class GraphSource(nn.Module):
 
         Called without gradients: a graph is a target. The default has no edge.
         """
-        return Graph.empty(inputs.layout.n, inputs.h.device)
+        return Graph.empty(inputs.n, inputs.h.device)
 
     def auxiliary_loss(self, h: Tensor, inputs: GraphInputs) -> Tensor | None:
         """A scalar that is added to the objective, or None; ``h`` (N, d) carries gradients."""
         return None
+
+
+def seeded_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with PyTorch's usual initial values, U(±1/√inputs), from ``generator``."""
+    layer = torch.nn.utils.skip_init(nn.Linear, inputs, outputs)
+    bound = inputs**-0.5
+    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer

@@ -1,9 +1,11 @@
-"""Photos that are already in memory, as arrays."""
+"""Photos in memory: arrays and tensors to Pillow images, and images to tensors."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.color import to_srgb
@@ -28,6 +30,18 @@ def photo_from_array(array: np.ndarray) -> Image.Image:
         raise PhotoError(f"expected an array with pixels, got shape {array.shape}")
     squeezed = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     return to_srgb(Image.fromarray(np.ascontiguousarray(_as_8_bit(squeezed))))
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """(3, H, W) float32 in [0, 1], contiguous, of an 8-bit RGB image."""
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return pixels.float().div_(255)
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """The 8-bit RGB image of ``pixels`` (3, H, W) in [0, 1] on any device, rounded to nearest."""
+    rounded = pixels.mul(255).round_().to("cpu", torch.uint8)
+    return Image.fromarray(rounded.permute(1, 2, 0).contiguous().numpy())
 
 
 def _as_8_bit(array: np.ndarray) -> np.ndarray:

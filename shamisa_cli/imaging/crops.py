@@ -1,4 +1,4 @@
-"""Where the scorer looks: crops of a photo at several scales, in one fixed order (method.md §6).
+"""Where the scorer looks: crops of a photo at several scales, in one order (docs/method.md §6).
 
 A *place* is a pair of fractions of the free room, (x, y) in [0, 1]²: (0, 0) is the top left corner,
 (½, ½) the center. The same places are looked at at every scale.
@@ -31,9 +31,8 @@ class CropPlan:
     ----------
     kind : ``five``: center and corners. ``tiles``: a grid, row by row, that covers the photo with
         as few crops as can do it. ``whole``: everything as one crop.
-    side : px of the square crops. What lies outside the photo is filled by reflection, so that no
-        crop (nor the whole) has a side under it.
-    scales : each place is looked at at all of these.
+    side : px of the square crops. Photos with a shorter side are filled up by reflection.
+    scales : every place is cut at each of these scales.
     """
 
     kind: Kind = "five"
@@ -85,12 +84,16 @@ def crop_at(image: Image.Image, place: Place, size: tuple[int, int]) -> np.ndarr
         _span(length, wanted, fraction)
         for length, wanted, fraction in zip(image.size, size, place, strict=True)
     )
-    inside = np.asarray(image.crop((left, top, right, bottom)))
-    width = _missing(right - left, size[0])
-    height = _missing(bottom - top, size[1])
-    if width == height == (0, 0):
-        return inside
-    return np.pad(inside, (height, width, (0, 0)), mode="reflect")
+    return reflect_pad(np.asarray(image.crop((left, top, right, bottom))), size)
+
+
+def reflect_pad(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """``pixels`` (h, w, 3) in the middle of ``size`` (width, height), the rest by reflection."""
+    missing = [wanted - have for wanted, have in zip(size[::-1], pixels.shape[:2], strict=True)]
+    if not any(missing):
+        return pixels
+    pads = [(m // 2, m - m // 2) for m in missing]
+    return np.pad(pixels, (*pads, (0, 0)), mode="reflect")
 
 
 def _even_steps(length: int, side: int) -> list[float]:
@@ -105,9 +108,3 @@ def _span(length: int, wanted: int, fraction: float) -> tuple[int, int]:
         return 0, length
     start = round(fraction * (length - wanted))
     return start, start + wanted
-
-
-def _missing(have: int, wanted: int) -> tuple[int, int]:
-    """How many pixels are missing before and after, with the photo in the middle."""
-    before = (wanted - have) // 2
-    return before, wanted - have - before

@@ -1,50 +1,34 @@
-"""Which file formats are photos, and opening one of them, without touching Pillow's global state.
+"""Which file formats are photos, and opening one of them.
 
-``Image.open`` is not used: its limit on pixels is a module global, which holds for every thread of
-the program, and it tries formats (EPS, WMF, …) that start other programs. Inside its readers of
-TIFF, WebP and GIF that limit (179 MP, unless the program changed it) still holds.
+``Image.open(formats=...)`` is not used: its limit on pixels, under our cap, is a global of Pillow
+that we leave as it is. Inside Pillow's readers of TIFF, WebP and GIF that limit (179 MP) holds.
 """
 
 from __future__ import annotations
 
 from typing import BinaryIO
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
+from PIL import (  # each registers its format with Pillow
+    AvifImagePlugin,  # noqa: F401
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
     Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
+    Jpeg2KImagePlugin,  # noqa: F401
+    JpegImagePlugin,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    PpmImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
 )
 
 from shamisa_cli.errors import PhotoError
 
-FORMATS: tuple[str, ...] = tuple(
-    plugin.format
-    for plugin in (
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        WebPImagePlugin.WebPImageFile,
-        AvifImagePlugin.AvifImageFile,
-        TiffImagePlugin.TiffImageFile,
-        BmpImagePlugin.BmpImageFile,
-        GifImagePlugin.GifImageFile,
-        PpmImagePlugin.PpmImageFile,
-        Jpeg2KImagePlugin.Jpeg2KImageFile,
-    )
-)
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 """Pillow's names of the formats that are read out of the box, likeliest first."""
 
 EXTENSIONS: frozenset[str] = frozenset(
-    extension
-    for extension, name in Image.EXTENSION.items()
-    if name in {*FORMATS, MpoImagePlugin.MpoImageFile.format}
+    extension for extension, name in Image.EXTENSION.items() if name in {*FORMATS, "MPO"}
 ) | {".heic", ".heif"}
 """Lower-case file name endings (with the dot) by which photos in a folder are known."""
 
@@ -104,7 +88,7 @@ def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
     if pixels > max_pixels:
         raise PhotoError(
             f"{name}: {size[0]}×{size[1]} is {pixels / 1e6:.1f} MP, over the cap of "
-            f"{max_pixels / 1e6:g} MP; if the photo is to be trusted: --max-pixels {pixels}"
+            f"{max_pixels / 1e6:g} MP; if you trust the photo, raise max_pixels to {pixels}"
         )
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from shamisa_cli.errors import PhotoError, ShamisaError
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.imaging.folders import list_photos
+from shamisa_cli.imaging.paths import list_photos
 from shamisa_cli.imaging.resample import rescale, resize
 
 _log = logging.getLogger(__name__)

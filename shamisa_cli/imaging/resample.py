@@ -1,4 +1,4 @@
-"""The one resampler of the project (method.md §8): Pillow bicubic, antialiased, on 8-bit pixels.
+"""The one resampler (docs/method.md §8): Pillow bicubic, antialiased, on 8-bit pixels.
 
 Pictures that are to shrink to a quarter or less are first averaged over squares of 2, 4 or 8 px,
 down to between two and four times the size that is wanted. JPEG's draft mode does just that while

@@ -9,9 +9,10 @@ import numpy as np
 from scipy import stats
 from torch import Tensor
 
+from shamisa_cli.distortions.pictures import LEVELS
 from shamisa_cli.evaluation.measures import Array
 from shamisa_cli.evaluation.report import Cells, csv_text
-from shamisa_cli.ladders.ladder import LEVELS, Ladders
+from shamisa_cli.ladders.ladder import Ladders
 
 
 @dataclass(frozen=True)

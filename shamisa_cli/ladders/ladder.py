@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from shamisa_cli.distortions.apply import apply_distortion
+from shamisa_cli.distortions.pictures import LEVELS, ladder_images
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError, UsageError
@@ -25,11 +24,9 @@ from shamisa_cli.evaluation.feature_cache import FeatureCache, file_digest
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, named_error
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.imaging.folders import list_photos
+from shamisa_cli.imaging.paths import list_photos
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.progress import progress_bar
-
-LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 MIN_PHOTOS = 5
 """So that there are some to fit, to choose and to measure."""
@@ -81,27 +78,6 @@ def check_photos(folder: Path, count: int) -> None:
     """Refuse ladders of fewer than :data:`MIN_PHOTOS` photos of ``folder``."""
     if count < MIN_PHOTOS:
         raise UsageError(f"{folder}: {count} photos; ladders need at least {MIN_PHOTOS}")
-
-
-def ladder_images(
-    photo: Image.Image, name: str, seed: int, levels: Sequence[float] = LEVELS
-) -> list[Image.Image]:
-    """``photo`` (8-bit RGB) under distortion ``name`` at each of ``levels``, λ.
-
-    Parameters
-    ----------
-    seed : of the draws, the same at every level; it also decides the sign of distortions that have
-        both.
-    """
-    pixels = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
-    sign = -1 if DISTORTIONS[name].signed and seed % 2 else 1
-    made = []
-    for level in levels:
-        generator = torch.Generator().manual_seed(seed)
-        distorted = apply_distortion(pixels, name, level, generator, sign)[0]
-        values = (distorted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-        made.append(Image.fromarray(values.numpy()))
-    return made
 
 
 def extract_ladders(

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
+from shamisa_cli.distortions.pictures import LEVELS
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, select_images
 from shamisa_cli.evaluation.report import csv_text
 from shamisa_cli.files import write_text
-from shamisa_cli.imaging.folders import folder_error
-from shamisa_cli.ladders.ladder import LEVELS, Ladders, draw
+from shamisa_cli.imaging.paths import folder_error
+from shamisa_cli.ladders.ladder import Ladders, draw
 from shamisa_cli.models.head import Head
 
 

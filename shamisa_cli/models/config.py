@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics, ViewingProtocol
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
 
+T = TypeVar("T")
+
 FORMAT = 1
-"""Version of the folder format; raised when an older shamisa could no longer read it rightly."""
+"""Version of the folder format; raised when an older shamisa would misread it."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,9 @@ class ModelConfig:
     training: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(to_mapping(self), indent=2) + "\n", encoding="utf-8")
+    def encode(self) -> bytes:
+        """The content of ``config.json``."""
+        return (json.dumps(to_mapping(self), indent=2) + "\n").encode()
 
     @classmethod
     def load(cls, path: Path) -> ModelConfig:
@@ -55,7 +58,12 @@ class ModelConfig:
                 f"{path}: format {values['format']} is newer than this shamisa reads ({FORMAT}); "
                 "upgrade with: pip install -U shamisa"
             )
-        try:
-            return from_mapping(cls, values, str(path))
-        except UsageError as error:
-            raise WeightsError(str(error)) from error
+        return load_stored(cls, values, str(path))
+
+
+def load_stored(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """:func:`from_mapping` of what a model's own file says: a refusal is a WeightsError."""
+    try:
+        return from_mapping(cls, values, where)
+    except UsageError as error:
+        raise WeightsError(str(error)) from error

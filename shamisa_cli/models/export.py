@@ -1,4 +1,4 @@
-"""The graph as a file, ONNX or torch.export: written, read back, compared, and only then in place.
+"""The graph as a file, ONNX or torch.export: written, read back, compared, then put in place.
 
 Sources: https://onnx.ai/onnx, https://docs.pytorch.org/docs/stable/export.html.
 """
@@ -17,8 +17,11 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
-from shamisa_cli.errors import ShamisaError, UsageError, first_line
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.errors import ShamisaError, UsageError, first_line, system_reason
 from shamisa_cli.models.export_graph import INPUT, OUTPUTS, ScoreGraph
+from shamisa_cli.models.head import HeadInfo
+from shamisa_cli.settings import to_mapping
 
 TOLERANCE = 1e-3
 """The largest difference of a score (0-100) or raw prediction between the graph and torch."""
@@ -34,7 +37,7 @@ Run = Callable[[Tensor], Sequence[Any]]
 
 
 def trace(graph: ScoreGraph, example: Tensor) -> ExportedProgram:
-    """The graph as torch.export sees it, for any number of photos and places.
+    """The graph by torch.export, for any number of photos and places.
 
     Parameters
     ----------
@@ -54,12 +57,26 @@ def trace(graph: ScoreGraph, example: Tensor) -> ExportedProgram:
         raise _not_possible("torch.export cannot follow this model", error) from error
 
 
+def describe(model: str, head: HeadInfo, protocol: ViewingProtocol) -> dict[str, Any]:
+    """What a file says of itself, so that its crops can be made without this program.
+
+    ``model`` is name and fingerprint, as in the rows of ``shamisa score``.
+    """
+    return {
+        "model": model,
+        "head": to_mapping(head),
+        "protocol": to_mapping(protocol),
+        "input": "crops: uint8 RGB (photos, places, scales, 3, crop, crop)",
+        "output": "score: 0-100, higher is better; raw: in the units of the head's dataset",
+    }
+
+
 def check_onnx_installed() -> None:
     """Refuse to export to ONNX without its packages."""
     needed = ("onnx", "onnxscript", "onnxruntime")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(f'--onnx needs {", ".join(missing)}: pip install "shamisa[export]"')
+        raise UsageError(f'an ONNX file needs {", ".join(missing)}: pip install "shamisa[export]"')
 
 
 def save_onnx(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:
@@ -80,7 +97,7 @@ def _to_onnx(program: ExportedProgram) -> torch.onnx.ONNXProgram:
             program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
         )
     except Exception as error:  # so does the converter
-        raise _not_possible("this model cannot be told in ONNX", error) from error
+        raise _not_possible("this model cannot be converted to ONNX", error) from error
     if made is None:
         raise ShamisaError("torch.onnx made no program of this model")
     return made
@@ -129,7 +146,7 @@ def place_verified(
             for file in Path(folder).iterdir():
                 file.replace(path.parent / file.name)
     except OSError as error:
-        raise ShamisaError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise ShamisaError(f"{path}: cannot be written: {system_reason(error)}") from error
     return difference
 
 

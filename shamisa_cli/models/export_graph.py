@@ -70,7 +70,7 @@ def make_graph(extractor: FeatureExtractor, head: Head) -> ScoreGraph:
 
 def photo_crops(extractor: FeatureExtractor, image: Image.Image) -> Tensor:
     """The graph's input for one photo (8-bit RGB): (1, K, S, 3, side, side) uint8."""
-    scales = zip(*extractor.crops(image), strict=True)
+    scales = zip(*extractor.cut(image), strict=True)
     crops = np.stack([np.concatenate(batches) for batches in scales], axis=1)
     return torch.from_numpy(crops).permute(0, 1, 4, 2, 3).contiguous()[None]
 

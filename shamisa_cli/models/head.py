@@ -1,4 +1,4 @@
-"""The head: features of one image to one number, and that number to 0-100 (method.md §6)."""
+"""The head: features of one image to one number, and that number to 0-100 (docs/method.md §6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class HeadInfo:
 
     Attributes
     ----------
-    name : what ``--head`` calls it.
+    name : what commands call it.
     dataset : the data it was fitted on.
     score_range : (lo, hi), the range of the dataset's own scores; raw predictions are in its units.
     higher_is_better : direction of the dataset's own scores (MOS: True, DMOS: False).

@@ -8,13 +8,15 @@ import re
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from shamisa_cli.errors import UsageError, WeightsError, unknown_name
 from shamisa_cli.hub.names import cache_folder
+from shamisa_cli.models.config import ModelConfig, load_stored
 from shamisa_cli.models.head import Head, HeadInfo
-from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
+from shamisa_cli.models.store import encoder_digest
+from shamisa_cli.models.weights import read_tensors, write_files
+from shamisa_cli.settings import read_json_object, to_mapping
 
 HEADS_FOLDER = "heads"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -37,7 +39,7 @@ def save_head(model_folder: Path, head: Head) -> Path:
     UsageError
         for a name that cannot be a file name.
     WeightsError
-        if the folder cannot be written.
+        if it cannot be written; an older head of that name is then as it was.
     """
     check_own_folder(model_folder)
     tensors_path, info_path = _paths(model_folder, check_head_name(head.info.name))
@@ -45,13 +47,8 @@ def save_head(model_folder: Path, head: Head) -> Path:
         "weight": head.weight.detach().cpu().to(torch.float32).contiguous(),
         "bias": torch.tensor(head.bias, dtype=torch.float64),
     }
-    info = json.dumps(to_mapping(head.info), indent=2, allow_nan=False)
-    try:
-        info_path.parent.mkdir(parents=True, exist_ok=True)
-        tensors_path.write_bytes(save(tensors))  # save_file makes files that others cannot read
-        info_path.write_text(info + "\n", encoding="utf-8")
-    except OSError as error:
-        raise _not_writable(info_path.parent, str(error)) from error
+    info = json.dumps(to_mapping(head.info), indent=2, allow_nan=False) + "\n"
+    write_files({tensors_path: save(tensors), info_path: info.encode()})
     return info_path
 
 
@@ -66,18 +63,14 @@ def check_own_folder(model_folder: Path) -> None:
     """
     if cache_folder().resolve() in model_folder.resolve().parents:
         raise WeightsError(
-            f"{model_folder} is of the Hub's cache, which only shamisa pull writes: copy it, with "
-            f"cp -rL {model_folder} my-model, and say --model my-model"
+            f"{model_folder} is in the Hub's cache, where only shamisa pull writes: copy it, with "
+            f"cp -rL {model_folder} my-model, and use my-model"
         )
     if model_folder.is_dir() and not os.access(model_folder, os.W_OK):
-        raise _not_writable(model_folder, "permission denied")
-
-
-def _not_writable(folder: Path, why: str) -> WeightsError:
-    return WeightsError(
-        f"{folder}: cannot be written ({why}); copy the model folder to a place of your own and "
-        "give it as --model"
-    )
+        raise WeightsError(
+            f"{model_folder}: cannot be written (permission denied); copy the model folder to a "
+            "place of your own, and use that"
+        )
 
 
 def load_head(model_folder: Path, name: str) -> Head:
@@ -93,14 +86,11 @@ def load_head(model_folder: Path, name: str) -> Head:
     known = list_heads(model_folder)
     if name not in known:
         hint = f"Heads of this model are in {model_folder / HEADS_FOLDER}"
-        hint += "." if known else ", which holds none; make one with: shamisa fit"
+        hint += "." if known else ", which holds none; fit one with: shamisa fit"
         raise unknown_name("head", name, known, hint)
     tensors_path, info_path = _paths(model_folder, name)
-    info = _read_info(info_path)
-    try:
-        tensors = load_file(tensors_path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{tensors_path}: cannot be read as safetensors: {error}") from error
+    info = load_stored(HeadInfo, read_json_object(info_path, "head"), str(info_path))
+    tensors = read_tensors(tensors_path)
     if set(tensors) != {"weight", "bias"} or tensors["bias"].ndim != 0:
         raise WeightsError(f"{tensors_path}: expected the tensors weight (F,) and bias ()")
     try:
@@ -109,14 +99,39 @@ def load_head(model_folder: Path, name: str) -> Head:
         raise WeightsError(f"{tensors_path}: does not fit {info_path.name}: {error}") from error
 
 
-def check_head_name(name: str) -> str:
-    """``name`` if it can be a file name on every system.
+def choose_head(folder: Path, name: str | None, config: ModelConfig) -> Head:
+    """The head ``name`` of a model folder, or its default, if it was fitted on its encoder.
+
+    Parameters
+    ----------
+    folder, config : of a model that was loaded.
 
     Raises
     ------
-    UsageError
-        otherwise.
+    UnknownNameError
+        if there is no head of that name, with near matches.
+    WeightsError
+        if its files are damaged; or if it is a head of another encoder: the model was trained on
+        since, or its pooling or statistics are others now.
     """
+    head = load_head(folder, name or _default_head(folder, config.default_head))
+    which = f"head {head.info.name!r} of {folder}"
+    features = config.feature_size * len(config.protocol.scales)
+    if head.info.features != features:
+        raise WeightsError(
+            f"{which} takes {head.info.features} features, the model gives {features}; fit it "
+            "again with: shamisa fit"
+        )
+    if head.info.encoder and head.info.encoder != encoder_digest(folder, config):
+        raise WeightsError(
+            f"{which} was fitted before the model's weights, or how features are made of them, "
+            "changed; fit it again with: shamisa fit"
+        )
+    return head
+
+
+def check_head_name(name: str) -> str:
+    """``name`` if it can be a file name on every system; otherwise a UsageError."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"head name {name!r}: use letters, digits, '-', '_' and '.' only")
     return name
@@ -127,20 +142,13 @@ def _paths(model_folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f"{name}.safetensors", folder / f"{name}.json"
 
 
-def _read_info(path: Path) -> HeadInfo:
-    try:
-        return from_mapping(HeadInfo, read_json_object(path, "head"), str(path))
-    except UsageError as error:
-        raise WeightsError(str(error)) from error
-
-
-def default_head(folder: Path, named: str) -> str:
+def _default_head(folder: Path, named: str) -> str:
     """The head that the model names, or its only one."""
     heads = list_heads(folder)
     if named or len(heads) == 1:
         return named or heads[0]
     if not heads:
-        raise WeightsError(
-            f"{folder}: this model has no head yet; fit one with: shamisa fit DATASET --name NAME"
-        )
-    raise WeightsError(f"{folder}: which head? Choose with --head: {', '.join(heads)}")
+        raise WeightsError(f"{folder}: this model has no head yet; fit one with: shamisa fit")
+    raise WeightsError(
+        f"{folder}: several heads, and none is the default; choose one head of: {', '.join(heads)}"
+    )

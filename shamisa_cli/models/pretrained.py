@@ -16,9 +16,10 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import HubError, UsageError, WeightsError
 from shamisa_cli.hub.fetch import fetch_model
 from shamisa_cli.hub.names import HubName, cached_file, parse_hub_name
+from shamisa_cli.models.config import load_stored
 from shamisa_cli.models.names import CONFIG_FILE
 from shamisa_cli.models.weights import WEIGHTS_FILE, read_weights
-from shamisa_cli.settings import from_mapping, read_json_object
+from shamisa_cli.settings import read_json_object
 
 
 def imagenet_folder(backbone: str, *, fetch: bool) -> Path:
@@ -49,7 +50,7 @@ def imagenet_folder(backbone: str, *, fetch: bool) -> Path:
         return fetch_model(name, timm_architecture)
     except HubError as error:
         raise WeightsError(
-            f"ImageNet weights of {backbone} cannot be had: {error}. Use --init random, or run "
+            f"ImageNet weights of {backbone} cannot be had: {error}. Use init random, or run "
             f"where there is a network: shamisa pull {name}, and copy the Hub's cache here"
         ) from error
 
@@ -59,7 +60,7 @@ def imagenet_name(backbone: str) -> HubName:
     facts = timm.get_pretrained_cfg(check_backbone(backbone))
     name = parse_hub_name(facts.hf_hub_id or "") if facts is not None else None
     if name is None:
-        raise WeightsError(f"timm publishes no weights for {backbone}; use --init random")
+        raise WeightsError(f"timm publishes no weights for {backbone}; use init random")
     return name
 
 
@@ -87,7 +88,9 @@ def load_pretrained(folder: Path, backbone: str) -> Encoder:
     config = _facts(folder, backbone)
     architecture = config.get("architecture")
     if architecture != backbone:
-        raise UsageError(f"{folder} is a {architecture}, not a {backbone}: --backbone says which")
+        raise UsageError(
+            f"{folder} is a {architecture}, not a {backbone}; set backbone to {architecture}"
+        )
     if config.get("model_args"):
         raise WeightsError(
             f"{folder}: a variant of {backbone} with other model_args; not supported"
@@ -135,7 +138,4 @@ def _facts(folder: Path, backbone: str) -> dict[str, Any]:
 def _preprocessing(folder: Path, facts: dict[str, Any]) -> Preprocessing:
     """The normalization that the weights were trained with; ImageNet's if they do not say."""
     known: dict[str, Any] = {key: facts[key] for key in ("mean", "std") if key in facts}
-    try:
-        return from_mapping(Preprocessing, known, f"{folder / CONFIG_FILE}: pretrained_cfg")
-    except UsageError as error:
-        raise WeightsError(str(error)) from error
+    return load_stored(Preprocessing, known, f"{folder / CONFIG_FILE}: pretrained_cfg")

@@ -12,10 +12,9 @@ from shamisa_cli.hub.client import explained
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
 from shamisa_cli.models.card import CARD_FILE, dead_links, pictures, updated_card
-from shamisa_cli.models.choose import choose_head
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import HeadInfo
-from shamisa_cli.models.heads import HEADS_FOLDER, list_heads
+from shamisa_cli.models.heads import HEADS_FOLDER, choose_head, list_heads
 from shamisa_cli.models.names import CONFIG_FILE
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.models.weights import WEIGHTS_FILE

@@ -14,11 +14,11 @@ from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.names import CONFIG_FILE
 from shamisa_cli.models.pretrained import timm_architecture
 from shamisa_cli.models.weights import (
-    SHARD_SIZE,
     WEIGHTS_FILE,
+    encode_weights,
     folder_digest,
     read_weights,
-    write_weights,
+    write_files,
 )
 from shamisa_cli.settings import to_mapping
 
@@ -34,18 +34,19 @@ def load_encoder(folder: Path) -> tuple[Encoder, ModelConfig]:
     architecture = timm_architecture(folder / CONFIG_FILE)
     if architecture is not None:
         raise WeightsError(
-            f"{folder}: a timm backbone ({architecture}), which scores nothing by itself; start "
-            f"from it with: shamisa pretrain --backbone {architecture} --init"
+            f"{folder}: a timm backbone ({architecture}), which scores nothing by itself; it can "
+            "be the init of: shamisa pretrain"
         )
     config = ModelConfig.load(folder / CONFIG_FILE)
-    path = folder / WEIGHTS_FILE
     tensors = read_weights(folder)
     encoder = random_encoder(config)
     try:
         encoder.backbone.load_state_dict(tensors)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise WeightsError(f"{path}: does not fit backbone {config.backbone}: {first}") from error
+        raise WeightsError(
+            f"{folder / WEIGHTS_FILE}: does not fit backbone {config.backbone}: {first}"
+        ) from error
     if encoder.feature_size != config.feature_size:
         raise WeightsError(
             f"{folder}: config.json says {config.feature_size} features, "
@@ -66,16 +67,20 @@ def random_encoder(config: ModelConfig, seed: int = 0) -> Encoder:
         ).eval()
 
 
-def save_encoder(
-    folder: Path, encoder: Encoder, config: ModelConfig, shard_size: str = SHARD_SIZE
-) -> None:
-    """Write config.json and model.safetensors; floating-point weights are stored as fp16."""
+def save_encoder(folder: Path, encoder: Encoder, config: ModelConfig) -> None:
+    """Write config.json and model.safetensors; floating-point weights are stored as fp16.
+
+    Raises
+    ------
+    WeightsError
+        if they cannot be written, as on a full disk; an older model is then as it was.
+    """
     tensors = {
         key: (value.to(torch.float16) if value.is_floating_point() else value).cpu().contiguous()
         for key, value in encoder.backbone.state_dict().items()
     }
-    write_weights(folder, tensors, shard_size)
-    config.save(folder / CONFIG_FILE)
+    files = {WEIGHTS_FILE: encode_weights(tensors), CONFIG_FILE: config.encode()}
+    write_files({folder / name: content for name, content in files.items()})
 
 
 def encoder_digest(folder: Path, config: ModelConfig) -> str:

@@ -1,59 +1,52 @@
-"""Tensors of a model folder: safetensors, in shards if large, with a digest that is checked."""
+"""Tensors of a model folder: one safetensors file, with a digest that every reader checks."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from shamisa_cli.errors import WeightsError
+from shamisa_cli.errors import WeightsError, system_reason
 
 WEIGHTS_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 DIGEST_KEY = "sha256"
-SHARD_SIZE = "5GB"
-"""Larger models are written in shards of this size at most."""
 
 
-def write_weights(
-    folder: Path, tensors: Mapping[str, Tensor], shard_size: str = SHARD_SIZE
-) -> None:
-    """Write ``tensors``, and their digest into the metadata of the file (or of the shards' index).
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together; none replaces an older one before all are on the disk.
 
-    Parameters
-    ----------
-    folder : made if missing; weights that it holds are replaced.
-    tensors : by name, on the CPU.
-    shard_size : such as ``5GB``.
+    Raises
+    ------
+    WeightsError
+        if one cannot be written, as on a full disk; then every older file is as it was.
     """
-    from huggingface_hub import save_torch_state_dict
-
-    folder.mkdir(parents=True, exist_ok=True)
-    save_torch_state_dict(
-        dict(tensors),
-        folder,
-        max_shard_size=shard_size,
-        metadata={DIGEST_KEY: weights_digest(tensors)},
-    )
-    mode = _usual_mode(folder)
-    for path in weight_files(folder):
-        path.chmod(mode)  # safetensors makes files that only their owner can read
-
-
-def _usual_mode(folder: Path) -> int:
-    """The permissions that new files in ``folder`` get."""
-    trial = folder / f".{DIGEST_KEY}"
-    trial.touch()
+    parts = {path.with_name(f".{path.name}.part"): path for path in contents}
     try:
-        return trial.stat().st_mode
+        for part, path in parts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(contents[path])
+        for part, path in parts.items():
+            part.replace(path)
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be written ({system_reason(error)}); nothing was replaced. Make room "
+            "on the disk, or choose a folder of your own: copy the model folder there and use that"
+        ) from error
     finally:
-        trial.unlink()
+        for part in parts:
+            with suppress(OSError):
+                part.unlink()
+
+
+def encode_weights(tensors: Mapping[str, Tensor]) -> bytes:
+    """The weights file of ``tensors`` (on the CPU), with their digest in its metadata."""
+    return save(dict(tensors), {"format": "pt", DIGEST_KEY: weights_digest(tensors)})
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -64,42 +57,28 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     Raises
     ------
     WeightsError
-        if a file is missing or damaged, or the tensors are not those that the digest was made of.
+        if the file is missing or damaged, or the tensors are not those that the digest is of.
     """
-    tensors: dict[str, Tensor] = {}
-    for path in weight_files(folder):
-        try:
-            tensors |= load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
-    expected = _stored_digest(folder)
+    path = folder / WEIGHTS_FILE
+    tensors = read_tensors(path)
+    expected = _stored_digest(path)
     if expected is not None and expected != weights_digest(tensors):
         raise WeightsError(
-            f"{folder / WEIGHTS_FILE}: damaged: its tensors have not the {DIGEST_KEY} that was "
-            "written with them; get the model again"
+            f"{path}: damaged: its tensors have not the {DIGEST_KEY} that was written with them; "
+            "get the model again"
         )
     return tensors
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a model folder, one or several shards, in order of their names.
-
-    Raises
-    ------
-    WeightsError
-        if one is missing, or the index of the shards cannot be read.
-    """
-    if (folder / WEIGHTS_FILE).is_file() or not (folder / INDEX_FILE).is_file():
-        files = [folder / WEIGHTS_FILE]
-    else:
-        files = [folder / name for name in sorted(set(_index(folder)["weight_map"].values()))]
-    missing = [path.name for path in files if not path.is_file()]
-    if missing:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; a WeightsError if it is missing or damaged."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
         raise WeightsError(
-            f"{folder}: {', '.join(missing)} cannot be read as safetensors: not there; if the "
-            "model came from the Hub, get it again with: shamisa pull"
-        )
-    return files
+            f"{path}: cannot be read as safetensors: {error}; if the model came from the Hub, get "
+            "it again with: shamisa pull"
+        ) from error
 
 
 def weights_digest(tensors: Mapping[str, Tensor]) -> str:
@@ -112,30 +91,14 @@ def weights_digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """:func:`weights_digest` of a model folder; the one that is stored there is taken as it is.
+    """:func:`weights_digest` of a model folder, by the stored one where there is one.
 
     So this is cheap, and right for a folder that :func:`read_weights` has accepted.
     """
-    return _stored_digest(folder) or weights_digest(read_weights(folder))
+    return _stored_digest(folder / WEIGHTS_FILE) or weights_digest(read_weights(folder))
 
 
-def _stored_digest(folder: Path) -> str | None:
+def _stored_digest(path: Path) -> str | None:
     """The digest that was written with the weights, if any."""
-    if not (folder / WEIGHTS_FILE).is_file():
-        return _index(folder).get("metadata", {}).get(DIGEST_KEY)
-    with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
+    with safe_open(path, framework="pt") as file:
         return (file.metadata() or {}).get(DIGEST_KEY)
-
-
-def _index(folder: Path) -> dict[str, dict[str, str]]:
-    """The index of the shards: ``weight_map`` from tensor to file, and ``metadata``."""
-    path = folder / INDEX_FILE
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        files = index["weight_map"].values()
-        index.setdefault("metadata", {}).get(DIGEST_KEY)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: not a readable index of shards: {error}") from error
-    if not all(isinstance(name, str) and Path(name).name == name for name in files):
-        raise WeightsError(f"{path}: names files outside its folder")
-    return index

@@ -14,7 +14,7 @@ from shamisa_cli.encoders.encoder import Encoder, Projector
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
-from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.pretraining.batches import global_order
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
 from shamisa_cli.pretraining.initial import initial_encoder, resumed_encoder
@@ -106,11 +106,10 @@ def forward_loss(
     if not bool(torch.isfinite(h).all()):
         raise FloatingPointError("the representations are not finite")
     z = model.projector(h)
-    inputs = GraphInputs(layout, metadata.to(h.device), h.detach(), z.detach())
+    inputs = engine_inputs(layout, metadata, h.detach(), z.detach())
     combined = model.graphs(inputs)
     auxiliary = model.graphs.auxiliary_losses(h, inputs)
-    views = layout.view.to(h.device)
-    loss = objective(z, combined.graph, views, auxiliary, config.weights)
+    loss = objective(z, combined.graph, inputs.view, auxiliary, config.weights)
     if not bool(torch.isfinite(loss.total)):
         raise FloatingPointError("the loss is not finite")
     return Step(loss, combined, h, z)

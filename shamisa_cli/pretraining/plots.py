@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
 from shamisa_cli.distortions.registry import ENTRIES
+from shamisa_cli.imaging.arrays import to_image
 from shamisa_cli.imaging.sheet import contact_sheet
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def batch_sheet(crops: Tensor, metadata: BatchMetadata, layout: BatchLayout) -> 
     for view in range(layout.views):
         for group in range(layout.groups):
             members = [nodes[0, view, 0, group, level] for level in range(layout.levels)]
-            rows.append([_picture(crops[k]) for k in (nodes[0, view, 0, -1, -1], *members)])
+            rows.append([to_image(crops[k]) for k in (nodes[0, view, 0, -1, -1], *members)])
             severities = metadata.varying_severity[0, group].tolist()
             captions.append(
                 ["reference", *(f"severity* {severity:.2f}" for severity in severities)]
@@ -114,8 +114,3 @@ def composition_text(metadata: BatchMetadata, tiny_batch: int, group: int) -> st
     varying = int(metadata.varying[tiny_batch, group])
     names = [ENTRIES[k].distortion.name for k in ids]
     return "\n".join(name + " *" * (place == varying) for place, name in enumerate(names))
-
-
-def _picture(crop: Tensor) -> Image.Image:
-    pixels = (crop.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -23,7 +23,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "contrique": {"graphs": {"sources": {"contrique": {}}}},
     "vicreg": {"graphs": {"sources": {"vicreg": {}}}},
     # Ours, for training from random weights: what the bundled ones were made with, and what was
-    # tried to come to this, is in docs/weights.md.
+    # tried to come to this, is in docs/experiments/recipes.md.
     "scratch": {
         "init": "random",
         # Small crops teach as much a step, and cost a third; larger ones at last, as when scoring.

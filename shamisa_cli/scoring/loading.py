@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import UsageError
 from shamisa_cli.imaging.decode import MAX_PIXELS
-from shamisa_cli.models.choose import choose_head
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.head import Head
+from shamisa_cli.models.heads import choose_head
 from shamisa_cli.models.names import locate_model
 from shamisa_cli.models.store import load_encoder
-from shamisa_cli.scoring.fingerprint import fingerprint
-from shamisa_cli.scoring.protocol import adapt_protocol
+from shamisa_cli.models.weights import folder_digest
 from shamisa_cli.scoring.scorer import Scorer
+from shamisa_cli.settings import to_mapping
+
+_FINGERPRINT = 8
+"""Hexadecimal digits."""
 
 
 def load(
@@ -29,7 +39,7 @@ def load(
     workers: int | None = None,
     batch_size: int | None = None,
 ) -> Scorer:
-    """Make a model ready to score photos.
+    """A model, ready to score photos.
 
     Parameters
     ----------
@@ -39,7 +49,7 @@ def load(
     device : ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision : ``auto`` (bf16 where the device has it), ``fp32`` or ``bf16``.
     short_side, max_side, native, crops : another viewing size, or other crops, than the model's
-        own protocol says; see :func:`shamisa_cli.scoring.protocol.adapt_protocol`.
+        own protocol; see :func:`adapt_protocol`.
     max_pixels : cap on the pixels of a photo; larger ones are refused.
     workers : threads that decode; None is one for each core, 8 at most.
     batch_size : photos collected before they are scored; None is what suits the device. It
@@ -50,20 +60,77 @@ def load(
     WeightsError
         if there is no such model or head, its files are damaged, or the head is of another encoder.
     UsageError
-        for options that cannot be meant.
+        for invalid options.
+
+    Examples
+    --------
+    >>> scorer = load("fast", device="cpu", short_side=384)
+    >>> head = scorer.head.info
+    >>> head.name, head.dataset, head.score_range, head.higher_is_better
+    ('mixed', 'clive', (0.0, 100.0), True)
     """
     folder = locate_model(str(model))
     encoder, config = load_encoder(folder)
     chosen = choose_head(folder, head, config)
-    protocol = adapt_protocol(
-        config.protocol, short_side=short_side, max_side=max_side, native=native, crops=crops
-    )
-    extractor = FeatureExtractor(encoder, protocol, device, precision)
+    protocol = adapt_protocol(config.protocol, short_side, max_side, native, crops)
     return Scorer(
-        extractor,
+        FeatureExtractor(encoder, protocol, device, precision),
         chosen,
         model=f"{config.name}@{fingerprint(folder, config, protocol, chosen)}",
         max_pixels=max_pixels,
         workers=workers,
         batch_size=batch_size,
     )
+
+
+def adapt_protocol(
+    protocol: ViewingProtocol,
+    short_side: int | None = None,
+    max_side: int | None = None,
+    native: bool = False,
+    crops: Literal["five", "whole"] | None = None,
+) -> ViewingProtocol:
+    """``protocol`` with another viewing size, or other crops.
+
+    Parameters
+    ----------
+    short_side, max_side : px, the photo is shrunk until that side is at most as long.
+    native : score at native size, in tiles that cover the photo.
+    crops : ``five`` or ``whole``.
+
+    Raises
+    ------
+    UsageError
+        for more than one of ``short_side``, ``max_side`` and ``native``, for ``native`` together
+        with ``crops``, and for invalid sizes or crops.
+    """
+    asked = {"short_side": short_side, "max_side": max_side, "native": native or None}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other: give one viewing size")
+    if native and crops is not None:
+        raise UsageError("native looks at all of a photo in tiles; leave crops out")
+    if crops not in (None, "five", "whole"):
+        raise UsageError(f"unknown crops {crops!r}: expected five or whole")
+    for name, side in given.items():
+        if side < 1:
+            raise UsageError(f"{name} must be at least 1 px, got {side}")
+    if native:
+        return replace(protocol, short_side=None, max_side=None, crops="tiles")
+    if given:
+        protocol = replace(protocol, short_side=short_side, max_side=max_side)
+    return protocol if crops is None else replace(protocol, crops=crops)
+
+
+def fingerprint(folder: Path, config: ModelConfig, protocol: ViewingProtocol, head: Head) -> str:
+    """Eight hexadecimal digits that change with weights, config, protocol or head.
+
+    Device and precision are left out: they change a score by less than a point. ``folder`` is
+    one that was loaded, which checks its weights.
+    """
+    digest = hashlib.sha256(folder_digest(folder).encode())
+    digest.update(head.weight.double().numpy().tobytes())
+    what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
+    facts = [to_mapping(what_counts), head.bias, head.info.knots]
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()[:_FINGERPRINT]

@@ -1,4 +1,4 @@
-"""Going on with files of rows that an earlier run left."""
+"""Resuming a run from the files of rows that it left."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def earlier_rows(
 
 
 def _fullest(found: Mapping[Path, list[Score]]) -> list[Score]:
-    """The rows of the fullest file, once it is known that no other file has more to lose."""
+    """The rows of the fullest file; refused if another file has rows that it lacks."""
     if not found:
         return []
     fullest = max(found, key=lambda path: len(found[path]))
@@ -48,8 +48,8 @@ def _fullest(found: Mapping[Path, list[Score]]) -> list[Score]:
         if only_here:
             raise UsageError(
                 f"{path}: holds rows that {fullest} does not ({only_here.total()}, such as that of "
-                f"{next(iter(only_here)).path}), and --resume would delete them, for all its files "
-                "get the same rows. Go on with one of the two, and name another file for the other"
+                f"{next(iter(only_here)).path}), and resuming would delete them, because all files "
+                "get the same rows. Resume one of the two, and name another file for the other"
             )
     return found[fullest]
 

@@ -1,8 +1,8 @@
-"""What is known about one photo once it was scored, or could not be."""
+"""The result for one photo, scored or failed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,17 +38,27 @@ class Score:
     ----------
     path : as given; empty for a photo that came from memory.
     score : 0-100, higher is better; None if the photo failed.
-    width, height : px of the photo in its file, upright; None if they could not be learnt.
+    width, height : px of the photo in its file, upright; None if the photo failed.
     scored_width, scored_height : px of the picture that was looked at.
     model : name@fingerprint. The fingerprint covers all that decides a score (weights, head,
         preprocessing, protocol): rows with the same model were scored in the same way.
     head : name of the head.
-    status : ``ok``, or ``failed``; else what is to be known of the score: ``padded`` (a side was
-        too short for the crops and was continued by reflection) and ``clipped`` (the prediction
-        lay beyond 0 or 100), joined by ``+``.
-    error : why the photo failed, and the mend.
+    status : ``ok``, or ``failed``; else ``padded`` (a side was too short for the crops and was
+        continued by reflection), ``clipped`` (the prediction lay beyond 0 or 100), or both, joined
+        by ``+``.
+    error : why the photo failed, and what to do.
     raw : the head's prediction in the units of its dataset; None if failed or read from a file.
     head_info : what the head was fitted on, its range and direction; None if read from a file.
+
+    Examples
+    --------
+    >>> score = Score("a.jpg", 71.23456, 640, 480, 640, 480, "fast@2b8bc6c3", "mixed", "padded")
+    >>> score.failed, score.padded, score.clipped
+    (False, True, False)
+    >>> score.to_row()["score"]
+    71.2346
+    >>> Score.from_row(score.to_row()).score
+    71.2346
     """
 
     path: str
@@ -109,3 +119,8 @@ class Score:
             if key not in COLUMNS:
                 raise AddedFieldError(key)
         return cls(**values)
+
+
+def best_first(rows: Iterable[Score]) -> list[Score]:
+    """``rows`` by falling score, equal ones by path, failed ones last."""
+    return sorted(rows, key=lambda row: (row.failed, -(row.score or 0.0), row.path))

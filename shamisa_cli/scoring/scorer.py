@@ -35,7 +35,7 @@ _MOST_WORKERS = 8
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A photo that was decoded and cut up: all that is left to do is the encoder's."""
+    """A photo that was decoded and cut into crops."""
 
     width: int
     height: int
@@ -48,8 +48,8 @@ class Scorer:
 
     Attributes
     ----------
-    model : what the ``model`` column says.
-    head : the head, whose ``info`` says what it was fitted on, its range and direction.
+    model : the ``model`` column of its rows.
+    head : its ``info`` says what it was fitted on, its range and direction.
     extractor : photos to features.
     """
 
@@ -83,7 +83,19 @@ class Scorer:
         Raises
         ------
         PhotoError
-            if it cannot be read; the message names the file and the mend.
+            if it cannot be read; the message names the file and says what to do.
+
+        Examples
+        --------
+        >>> import shamisa_cli
+        >>> from PIL import Image, ImageFilter
+        >>> from sklearn.datasets import load_sample_image
+        >>> photo = Image.fromarray(load_sample_image("china.jpg"))
+        >>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
+        >>> sharp = scorer.score(photo)
+        >>> blurred = scorer.score(photo.filter(ImageFilter.GaussianBlur(4)))
+        >>> print(f"{sharp.score:.0f} and {blurred.score:.0f}")
+        88 and 4
         """
         prepared = self._prepare(photo)
         return self._scored(photo, prepared, self.extractor.features_of([prepared.crops])[0])
@@ -93,6 +105,18 @@ class Scorer:
 
         ``photos`` is read lazily. One that cannot be read becomes a Score whose status is
         ``failed`` and whose ``error`` says why; it never stops the others.
+
+        Examples
+        --------
+        >>> import shamisa_cli
+        >>> from sklearn.datasets import load_sample_images
+        >>> china, flower = load_sample_images().filenames
+        >>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
+        >>> for score in scorer.score_many([china, "absent.jpg", flower]):
+        ...     print(score.error or f"{score.score:.0f} {score.status}")
+        88 padded
+        no such file
+        80 padded
         """
         prepared = self._prepared(photos)
         while group := list(islice(prepared, self._photos_at_once)):
@@ -123,7 +147,7 @@ class Scorer:
     def _prepare(self, photo: Photo) -> _Prepared:
         decoded = self._decode(photo)
         size = self.extractor.viewing_size((decoded.width, decoded.height))
-        crops = self.extractor.crops(resize(decoded.image, size))
+        crops = self.extractor.cut(resize(decoded.image, size))
         return _Prepared(decoded.width, decoded.height, size, crops)
 
     def _decode(self, photo: Photo) -> Decoded:
@@ -182,9 +206,9 @@ class Scorer:
 
 
 def _upright(photo: Image.Image) -> Image.Image:
-    """:func:`upright_srgb` of an image that Pillow may not have decoded yet; else a PhotoError."""
+    """:func:`upright_srgb` of an image that Pillow may not have decoded yet."""
     try:
-        return upright_srgb(photo)
+        return upright_srgb(photo.copy())
     except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
         raise unreadable(str(getattr(photo, "filename", "") or "this image"), error) from error
 

@@ -40,11 +40,6 @@ def describe_head(head: HeadInfo) -> str:
     )
 
 
-def best_first(rows: list[Score]) -> list[Score]:
-    """``rows`` by falling score, equal ones by path, failed ones last."""
-    return sorted(rows, key=lambda row: (row.failed, -(row.score or 0.0), row.path))
-
-
 def printable(path: str) -> str:
     """``path`` on one line, in characters that any terminal takes."""
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shamisa_cli.cli import app
+from shamisa_cli.distortions.copies import stream_of
 from shamisa_cli.distortions.registry import ENTRIES, get_distortion
-from shamisa_cli.distortions.variants import stream_of
 
 
 @pytest.fixture
@@ -92,41 +92,27 @@ def test_compositions_are_recorded_in_order_and_reproducible(photo: Path, tmp_pa
                 assert function["native"] == int(function["native"])
 
 
-def test_a_copy_does_not_depend_on_the_photos_beside_it(photo: Path, tmp_path: Path) -> None:
-    Image.open(photo).rotate(90).save(photo.with_name("a.png"))
-    alone, both = tmp_path / "alone", tmp_path / "both"
-    run(photo, "--out", alone, "--compose", 3)
-    run(photo.parent, "--out", both, "--compose", 3)
-    assert records(alone) == records(both)[3:]
-    for line in records(alone):
-        assert np.array_equal(pixels(alone / line["file"]), pixels(both / line["file"]))
-
-
-def test_a_folder_tree_is_mirrored(photo: Path, tmp_path: Path) -> None:
-    deep = photo.parent / "deep" / "china.png"
+def test_a_tree_is_mirrored_and_a_copy_does_not_depend_on_what_is_beside_it(
+    photo: Path, tmp_path: Path
+) -> None:
+    deep = photo.parent / "deep" / "a.png"
     deep.parent.mkdir()
-    deep.write_bytes(photo.read_bytes())
-    out = tmp_path / "out"
-    assert run(photo.parent, "--out", out, "--distortion", "darken", "--levels", 2).exit_code == 0
-    files = [line["file"] for line in records(out)]
-    assert files == [
-        "china_darken_1.png",
-        "china_darken_2.png",
-        "deep/china_darken_1.png",
-        "deep/china_darken_2.png",
-    ]
-    assert all((out / file).is_file() for file in files)
-
-
-def test_a_damaged_photo_stops_only_itself(photo: Path, tmp_path: Path) -> None:
-    photo.with_name("a.png").write_bytes(b"broken")
-    out = tmp_path / "out"
-    result = run(photo.parent, "--out", out, "--distortion", "jitter", "--severity", 1)
+    Image.open(photo).rotate(90).save(deep)
+    photo.with_name("b.png").write_bytes(b"broken")
+    alone, all_of_them = tmp_path / "alone", tmp_path / "all"
+    assert run(photo, "--out", alone, "--compose", 2).exit_code == 0
+    result = run(photo.parent, "--out", all_of_them, "--compose", 2)
     assert result.exit_code == 1
-    assert "skipped" in result.output
-    assert "a.png" in result.output
-    assert "1 of 2 photos could not be read" in result.output
-    assert len(records(out)) == 1
+    assert f"skipped {photo.with_name('b.png')}" in result.output
+    assert "1 of 3 photos could not be read" in result.output
+    files = [line["file"] for line in records(all_of_them)]
+    start = "china_composition"
+    assert files[:2] == [f"{start}_1.png", f"{start}_2.png"]
+    assert files[2:] == ["deep/a_composition_1.png", "deep/a_composition_2.png"]
+    assert all((all_of_them / file).is_file() for file in files)
+    assert records(alone) == records(all_of_them)[:2]
+    for file in files[:2]:
+        assert np.array_equal(pixels(alone / file), pixels(all_of_them / file))
 
 
 @pytest.mark.parametrize(
@@ -136,15 +122,16 @@ def test_a_damaged_photo_stops_only_itself(photo: Path, tmp_path: Path) -> None:
         (["--out", "o", "--distortion", "gausian_blur"], "Did you mean gaussian_blur"),
         (["--out", "o", "--severity", "1.5"], "severity"),
         (["--out", "o", "--compose", "2", "--severity", "0.5"], "takes neither"),
+        (["--out", "o", "absent.jpg"], "'absent.jpg' does not exist"),
     ],
 )
-def test_refuses_what_cannot_be_meant(photo: Path, options: list[str], message: str) -> None:
+def test_wrong_usage_is_explained(photo: Path, options: list[str], message: str) -> None:
     result = run(photo, *options)
     assert result.exit_code == 2
     assert message in result.output
 
 
-def test_never_mixes_two_sets(photo: Path, tmp_path: Path) -> None:
+def test_refuses_folders_that_would_mix_or_lack_something(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = (photo, "--out", out, "--distortion", "darken", "--severity", 0)
     assert run(*arguments).exit_code == 0
@@ -155,6 +142,12 @@ def test_never_mixes_two_sets(photo: Path, tmp_path: Path) -> None:
     clash = run(photo.parent, "--out", tmp_path / "new")
     assert clash.exit_code == 2
     assert "would have the same names" in clash.output
+    for out in (photo, photo / "below"):
+        result = run(photo, "--out", out)
+        assert result.exit_code == 2, result.output
+        assert f"{out}: a file is in the way; choose another folder" in result.output
+    (tmp_path / "empty").mkdir()
+    assert "empty: no photos there" in run(tmp_path / "empty", "--out", tmp_path / "new").output
 
 
 def test_a_sheet_that_could_not_be_written_is_refused_before_any_copy(
@@ -174,29 +167,21 @@ def test_a_sheet_that_could_not_be_written_is_refused_before_any_copy(
         assert not out.exists()
 
 
-def test_a_sheet_may_lie_in_the_folder_of_the_copies(photo: Path, tmp_path: Path) -> None:
+def test_a_sheet_beside_the_copies_and_one_that_its_format_cannot_hold(
+    photo: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "made" / "out"
     one = ("--distortion", "darken", "--severity", 1)
     for sheet in (out / "s.PNG", out.parent / "s.jpg"):
         assert run(photo, "--out", out, "--sheet", sheet, *one).exit_code == 0
         assert Image.open(sheet).size[0] > 200
         (out / "metadata.jsonl").unlink()
-
-
-def test_a_sheet_that_its_format_cannot_hold(photo: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "s.jpg"
     steps = ("--distortion", "darken", "--levels", 65_600 // 230)
     result = run(photo, "--sheet", sheet, *steps)
     assert result.exit_code == 1
     assert f"{sheet}: cannot be written" in result.output
     assert "ends in .png" in result.output
-
-
-def test_a_file_in_the_place_of_the_folder(photo: Path) -> None:
-    for out in (photo, photo / "below"):
-        result = run(photo, "--out", out)
-        assert result.exit_code == 2, result.output
-        assert f"{out}: a file is in the way; choose another folder" in result.output
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such a name cannot be made there")

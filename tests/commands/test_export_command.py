@@ -19,7 +19,6 @@ from shamisa_cli.cli import app
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.models import export as files
 from shamisa_cli.models.export_graph import photo_crops
-from shamisa_cli.models.names import bundled_models
 from shamisa_cli.scoring import load
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"
@@ -101,11 +100,11 @@ def test_the_recipe_of_the_docs(
 
 
 @needs_onnx
-@pytest.mark.parametrize("model", bundled_models())
-def test_every_bundled_model(model: str, tmp_path: Path) -> None:
-    """By its default head; the graphs of its others differ in a vector and a few numbers."""
-    result = export(model, "--onnx", tmp_path / "made.onnx")
+def test_a_bundled_model(tmp_path: Path) -> None:
+    """One: the others differ in the backbone; scene statistics take a minute of ONNX's time."""
+    result = export("fast", "--onnx", tmp_path / "made.onnx")
     assert result.exit_code == 0, result.output
+    assert (tmp_path / "made.onnx").is_file()
 
 
 @needs_onnx

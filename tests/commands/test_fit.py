@@ -17,8 +17,7 @@ from shamisa_cli.encoders.config import Preprocessing, ViewingProtocol
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import WeightsError
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.models.choose import choose_head
-from shamisa_cli.models.heads import list_heads, load_head
+from shamisa_cli.models.heads import choose_head, list_heads, load_head
 from shamisa_cli.models.store import load_encoder, random_encoder, save_encoder
 
 Run = Callable[..., Result]

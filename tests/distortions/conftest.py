@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from shamisa_cli.distortions.apply import apply_distortion
+from shamisa_cli.distortions.registry import DISTORTIONS
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -42,6 +43,20 @@ def at_levels(crops: Tensor) -> Callable[..., np.ndarray]:
 def originals(crops: Tensor) -> np.ndarray:
     """The crops as (2, 96, 112, 3) float64."""
     return crops.permute(0, 2, 3, 1).double().numpy()
+
+
+@pytest.fixture(scope="session")
+def rungs(
+    at_levels: Callable[..., np.ndarray], originals: np.ndarray
+) -> Callable[..., Iterator[tuple[float, np.ndarray, np.ndarray]]]:
+    """``rungs(name, sign=1)``: (native parameter, distorted, original) of every level and photo."""
+
+    def iterate(name: str, sign: int = 1) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+        for native, images in zip(DISTORTIONS[name].levels, at_levels(name, sign), strict=True):
+            for image, original in zip(images, originals, strict=True):
+                yield native, image, original
+
+    return iterate
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from shamisa_cli.distortions import apply
 from shamisa_cli.distortions.apply import apply_distortion
-from shamisa_cli.errors import UnknownNameError, UsageError
+from shamisa_cli.errors import UsageError
 
 
 @pytest.fixture
@@ -16,22 +16,21 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def test_refuses_an_unknown_name(crops: Tensor, generator: torch.Generator) -> None:
-    with pytest.raises(UnknownNameError, match="white_noise"):
-        apply_distortion(crops, "whitenoise", 0.5, generator)
-
-
-@pytest.mark.parametrize("severity", [-0.1, 1.1, float("nan")])
-def test_refuses_a_severity_outside_its_range(
-    severity: float, crops: Tensor, generator: torch.Generator
+@pytest.mark.parametrize(
+    ("name", "severity", "sign", "says"),
+    [
+        ("whitenoise", 0.5, 1, "white_noise"),
+        ("jpeg", -0.1, 1, "severity"),
+        ("jpeg", 1.1, 1, "severity"),
+        ("jpeg", float("nan"), 1, "severity"),
+        ("jpeg", 0.5, -1, "sign"),
+    ],
+)
+def test_refusals(
+    name: str, severity: float, sign: int, says: str, crops: Tensor, generator: torch.Generator
 ) -> None:
-    with pytest.raises(UsageError, match="severity"):
-        apply_distortion(crops, "jpeg", severity, generator)
-
-
-def test_refuses_a_sign_that_a_distortion_lacks(crops: Tensor, generator: torch.Generator) -> None:
-    with pytest.raises(UsageError, match="sign"):
-        apply_distortion(crops, "jpeg", 0.5, generator, sign=-1)
+    with pytest.raises(UsageError, match=says):
+        apply_distortion(crops, name, severity, generator, sign)
 
 
 @pytest.mark.parametrize("name", ["gaussian_blur", "color_shift", "white_noise", "jitter"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from scipy import integrate, ndimage
 from skimage.color import rgb2lab
 
 from shamisa_cli.distortions import blur
-from shamisa_cli.distortions.registry import DISTORTIONS
 
+Rungs = Callable[..., Iterator[tuple[float, np.ndarray, np.ndarray]]]
 AtLevels = Callable[..., np.ndarray]
 
 
@@ -32,15 +33,13 @@ def gaussian_kernel(sigma: float, radius: int | None = None) -> np.ndarray:
     return kernel / kernel.sum()
 
 
-def test_gaussian_blur(at_levels: AtLevels, originals: np.ndarray) -> None:
-    for sigma, images in zip(
-        DISTORTIONS["gaussian_blur"].levels, at_levels("gaussian_blur"), strict=True
-    ):
-        for image, original in zip(images, originals, strict=True):
-            expected = correlate(original, gaussian_kernel(sigma))
-            np.testing.assert_allclose(image, expected, atol=2e-6)
+def test_gaussian_blur(rungs: Rungs) -> None:
+    for sigma, image, original in rungs("gaussian_blur"):
+        expected = correlate(original, gaussian_kernel(sigma))
+        np.testing.assert_allclose(image, expected, atol=2e-6)
 
 
+@functools.cache
 def disk_kernel(radius: int) -> np.ndarray:
     """How much of each pixel the disk covers, by integrating its chords over the pixel's rows."""
 
@@ -59,13 +58,13 @@ def disk_kernel(radius: int) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore::scipy.integrate.IntegrationWarning")
-def test_lens_blur(at_levels: AtLevels, originals: np.ndarray) -> None:
-    for radius, images in zip(DISTORTIONS["lens_blur"].levels, at_levels("lens_blur"), strict=True):
-        for image, original in zip(images, originals, strict=True):
-            expected = correlate(original, disk_kernel(int(radius)))
-            np.testing.assert_allclose(image, expected, atol=1e-5)
+def test_lens_blur(rungs: Rungs) -> None:
+    for radius, image, original in rungs("lens_blur"):
+        expected = correlate(original, disk_kernel(int(radius)))
+        np.testing.assert_allclose(image, expected, atol=1e-5)
 
 
+@functools.cache
 def line_kernel(length: float, angle: float) -> np.ndarray:
     """1 minus the distance to the segment, at least 0, by brute force over its points."""
     radius = math.ceil((length - 1) / 2)
@@ -80,18 +79,14 @@ def line_kernel(length: float, angle: float) -> np.ndarray:
 @pytest.mark.parametrize("part", [0.0, 0.21, 0.5, 0.83])
 def test_motion_blur(
     part: float,
-    at_levels: AtLevels,
-    originals: np.ndarray,
+    rungs: Rungs,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The angle is counter-clockwise on the screen; tolerance of the brute-force distance."""
     monkeypatch.setattr(blur, "host_uniform", lambda shape, generator: torch.full(shape, part))
-    for length, images in zip(
-        DISTORTIONS["motion_blur"].levels, at_levels("motion_blur"), strict=True
-    ):
-        for image, original in zip(images, originals, strict=True):
-            expected = correlate(original, line_kernel(length, part * math.pi))
-            np.testing.assert_allclose(image, expected, atol=5e-4)
+    for length, image, original in rungs("motion_blur"):
+        expected = correlate(original, line_kernel(length, part * math.pi))
+        np.testing.assert_allclose(image, expected, atol=5e-4)
 
 
 def test_motion_blur_draws_an_angle_for_each_image(at_levels: AtLevels) -> None:
@@ -101,19 +96,15 @@ def test_motion_blur_draws_an_angle_for_each_image(at_levels: AtLevels) -> None:
 
 
 def test_high_sharpen(
-    at_levels: AtLevels,
-    originals: np.ndarray,
+    rungs: Rungs,
     textbook_rgb: Callable[[np.ndarray], np.ndarray],
 ) -> None:
     """Tolerance: float32 CIELab times an amount of up to 12."""
     window = gaussian_kernel(6.0, radius=6)
     assert window.shape == (13, 13)
-    for amount, images in zip(
-        DISTORTIONS["high_sharpen"].levels, at_levels("high_sharpen"), strict=True
-    ):
-        for image, original in zip(images, originals, strict=True):
-            lab = rgb2lab(original)
-            lightness = lab[..., 0]
-            detail = lightness - ndimage.correlate(lightness, window, mode="nearest")
-            lab[..., 0] = np.clip(lightness + amount * detail, 0, 100)
-            np.testing.assert_allclose(image, textbook_rgb(lab), atol=1e-3)
+    for amount, image, original in rungs("high_sharpen"):
+        lab = rgb2lab(original)
+        lightness = lab[..., 0]
+        detail = lightness - ndimage.correlate(lightness, window, mode="nearest")
+        lab[..., 0] = np.clip(lightness + amount * detail, 0, 100)
+        np.testing.assert_allclose(image, textbook_rgb(lab), atol=1e-3)

@@ -16,7 +16,7 @@ from shamisa_cli.distortions.apply import apply_distortion
 from shamisa_cli.distortions.compression import jpeg2000_bytes
 from shamisa_cli.distortions.registry import DISTORTIONS
 
-AtLevels = Callable[..., np.ndarray]
+Rungs = Callable[..., Iterator[tuple[float, np.ndarray, np.ndarray]]]
 
 
 def as_8_bit(image: np.ndarray) -> Image.Image:
@@ -30,25 +30,23 @@ def through_file(image: Image.Image, **how: object) -> np.ndarray:
     return np.asarray(Image.open(file).convert("RGB")) / 255.0
 
 
-def test_jpeg_is_libjpegs_at_that_quality(at_levels: AtLevels, originals: np.ndarray) -> None:
-    for quality, images in zip(DISTORTIONS["jpeg"].levels, at_levels("jpeg"), strict=True):
-        for image, original in zip(images, originals, strict=True):
-            expected = through_file(as_8_bit(original), format="JPEG", quality=int(quality))
-            np.testing.assert_allclose(image, expected, atol=1e-7)
+def test_jpeg_is_libjpegs_at_that_quality(rungs: Rungs) -> None:
+    for quality, image, original in rungs("jpeg"):
+        expected = through_file(as_8_bit(original), format="JPEG", quality=int(quality))
+        np.testing.assert_allclose(image, expected, atol=1e-7)
 
 
-def test_jpeg2000_is_openjpegs_at_that_ratio(at_levels: AtLevels, originals: np.ndarray) -> None:
-    for ratio, images in zip(DISTORTIONS["jpeg2000"].levels, at_levels("jpeg2000"), strict=True):
-        for image, original in zip(images, originals, strict=True):
-            expected = through_file(
-                as_8_bit(original),
-                format="JPEG2000",
-                quality_mode="rates",
-                quality_layers=[int(ratio)],
-                irreversible=True,
-                no_jp2=True,
-            )
-            np.testing.assert_allclose(image, expected, atol=1e-7)
+def test_jpeg2000_is_openjpegs_at_that_ratio(rungs: Rungs) -> None:
+    for ratio, image, original in rungs("jpeg2000"):
+        expected = through_file(
+            as_8_bit(original),
+            format="JPEG2000",
+            quality_mode="rates",
+            quality_layers=[int(ratio)],
+            irreversible=True,
+            no_jp2=True,
+        )
+        np.testing.assert_allclose(image, expected, atol=1e-7)
 
 
 def test_jpeg2000_keeps_to_the_ratio(sample_photos: list[Image.Image]) -> None:

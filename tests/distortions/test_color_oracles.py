@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,9 +13,8 @@ from skimage.color import hsv2rgb, lab2rgb, rgb2hsv, rgb2lab
 
 from shamisa_cli.distortions import color
 from shamisa_cli.distortions.colorspace import lab_to_rgb, rgb_to_lab
-from shamisa_cli.distortions.registry import DISTORTIONS
 
-AtLevels = Callable[..., np.ndarray]
+Rungs = Callable[..., Iterator[tuple[float, np.ndarray, np.ndarray]]]
 ToRgb = Callable[[np.ndarray], np.ndarray]
 
 
@@ -35,28 +34,20 @@ def test_lab_agrees_with_scikit_image_and_comes_back() -> None:
     torch.testing.assert_close(lab_to_rgb(lab), images, atol=2e-5, rtol=0)
 
 
-def test_color_diffusion(at_levels: AtLevels, originals: np.ndarray, textbook_rgb: ToRgb) -> None:
+def test_color_diffusion(rungs: Rungs, textbook_rgb: ToRgb) -> None:
     """Tolerance: float32 CIELab times an amount of up to 12."""
-    for amount, images in zip(
-        DISTORTIONS["color_diffusion"].levels, at_levels("color_diffusion"), strict=True
-    ):
-        for image, original in zip(images, originals, strict=True):
-            lab = rgb2lab(original)
-            for channel in (1, 2):
-                blurred = truncated_gaussian(lab[..., channel], 1.5 * amount + 2)
-                lab[..., channel] = amount * blurred
-            np.testing.assert_allclose(image, textbook_rgb(lab), atol=1e-3)
+    for amount, image, original in rungs("color_diffusion"):
+        lab = rgb2lab(original)
+        for channel in (1, 2):
+            blurred = truncated_gaussian(lab[..., channel], 1.5 * amount + 2)
+            lab[..., channel] = amount * blurred
+        np.testing.assert_allclose(image, textbook_rgb(lab), atol=1e-3)
 
 
-def test_color_saturation_2(
-    at_levels: AtLevels, originals: np.ndarray, textbook_rgb: ToRgb
-) -> None:
-    for factor, images in zip(
-        DISTORTIONS["color_saturation_2"].levels, at_levels("color_saturation_2"), strict=True
-    ):
-        for image, original in zip(images, originals, strict=True):
-            lab = rgb2lab(original) * [1, factor, factor]
-            np.testing.assert_allclose(image, textbook_rgb(lab), atol=1e-3)
+def test_color_saturation_2(rungs: Rungs, textbook_rgb: ToRgb) -> None:
+    for factor, image, original in rungs("color_saturation_2"):
+        lab = rgb2lab(original) * [1, factor, factor]
+        np.testing.assert_allclose(image, textbook_rgb(lab), atol=1e-3)
 
 
 def test_the_textbook_agrees_with_scikit_image_inside_the_gamut(
@@ -66,40 +57,33 @@ def test_the_textbook_agrees_with_scikit_image_inside_the_gamut(
     np.testing.assert_allclose(textbook_rgb(lab), lab2rgb(lab), atol=3e-6)
 
 
-def test_color_saturation_1(at_levels: AtLevels, originals: np.ndarray) -> None:
+def test_color_saturation_1(rungs: Rungs) -> None:
     """Through HSV itself; scikit-image's formula holds for negative saturation too."""
-    for factor, images in zip(
-        DISTORTIONS["color_saturation_1"].levels, at_levels("color_saturation_1"), strict=True
-    ):
-        for image, original in zip(images, originals, strict=True):
-            hsv = rgb2hsv(original)
-            hsv[..., 1] *= factor
-            np.testing.assert_allclose(image, np.clip(hsv2rgb(hsv), 0, 1), atol=1e-6)
+    for factor, image, original in rungs("color_saturation_1"):
+        hsv = rgb2hsv(original)
+        hsv[..., 1] *= factor
+        np.testing.assert_allclose(image, np.clip(hsv2rgb(hsv), 0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.1, 0.4, 0.77])
 def test_color_shift(
     turn: float,
-    at_levels: AtLevels,
-    originals: np.ndarray,
+    rungs: Rungs,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(color, "host_uniform", lambda shape, generator: torch.full(shape, turn))
-    for amount, images in zip(
-        DISTORTIONS["color_shift"].levels, at_levels("color_shift"), strict=True
-    ):
+    for amount, image, original in rungs("color_shift"):
         down = round(amount * math.sin(2 * math.pi * turn))
         right = round(amount * math.cos(2 * math.pi * turn))
-        for image, original in zip(images, originals, strict=True):
-            gray = original @ [0.299, 0.587, 0.114]
-            dx = np.diff(gray, axis=1, append=gray[:, -1:])
-            dy = np.diff(gray, axis=0, append=gray[-1:])
-            edges = truncated_gaussian(np.hypot(dx, dy), 4.0)
-            edges = (edges - edges.min()) / (edges.max() - edges.min())
-            shifted = ndimage.shift(original[..., 1], (down, right), order=0, mode="nearest")
-            expected = original.copy()
-            expected[..., 1] += edges * (shifted - original[..., 1])
-            np.testing.assert_allclose(image, expected, atol=2e-5)
+        gray = original @ [0.299, 0.587, 0.114]
+        dx = np.diff(gray, axis=1, append=gray[:, -1:])
+        dy = np.diff(gray, axis=0, append=gray[-1:])
+        edges = truncated_gaussian(np.hypot(dx, dy), 4.0)
+        edges = (edges - edges.min()) / (edges.max() - edges.min())
+        shifted = ndimage.shift(original[..., 1], (down, right), order=0, mode="nearest")
+        expected = original.copy()
+        expected[..., 1] += edges * (shifted - original[..., 1])
+        np.testing.assert_allclose(image, expected, atol=2e-5)
 
 
 def test_color_shift_leaves_a_flat_image_alone() -> None:

@@ -1,4 +1,4 @@
-"""Sampling of compositions: the statistics that method.md §2 asks for."""
+"""Sampling of compositions: the statistics that docs/method.md §2 asks for."""
 
 from __future__ import annotations
 
@@ -91,9 +91,8 @@ def test_severities_are_half_normal_clipped_at_1() -> None:
 def test_base_and_varying_severities_have_that_distribution(drawn: list[CompositionGroup]) -> None:
     base, varied = [], []
     for group in drawn:
-        for k, (function, severity) in enumerate(
-            zip(group.functions, group.severities, strict=True)
-        ):
+        base_steps = Composition(group.functions, group.severities).steps
+        for k, (function, severity) in enumerate(base_steps):
             if not ENTRIES[function].distortion.integer:
                 base.append(severity)
                 varied += group.varying_severities if k == group.varying else ()
@@ -111,10 +110,7 @@ def test_the_varying_position_is_uniform(drawn: list[CompositionGroup]) -> None:
 def test_severities_tell_what_is_applied(drawn: list[CompositionGroup]) -> None:
     for group in drawn[:300]:
         for level in range(5):
-            composition = group.at(level)
-            for function, severity in zip(
-                composition.functions, composition.severities, strict=True
-            ):
+            for function, severity in group.at(level).steps:
                 wanted = torch.tensor(severity, dtype=torch.float64)
                 truth = quantize_severity(ENTRIES[function].distortion, wanted)
                 assert float(truth) == pytest.approx(severity, abs=1e-9)

@@ -1,4 +1,4 @@
-"""The registry: distortions.md's table, names, categories, entries."""
+"""The registry: docs/distortions.md's table, names, categories, entries."""
 
 from __future__ import annotations
 
@@ -20,49 +20,28 @@ from shamisa_cli.errors import UnknownNameError
 def test_has_24_distortions_in_7_categories_and_26_entries() -> None:
     assert len(DISTORTIONS) == 24
     assert len(ENTRIES) == 26
-    assert CATEGORIES == (
-        "blur",
-        "color",
-        "compression",
-        "noise",
-        "brightness",
-        "spatial",
-        "sharpness_contrast",
-    )
+    names = "blur color compression noise brightness spatial sharpness_contrast"
+    assert tuple(names.split()) == CATEGORIES
     sizes = Counter(d.category for d in DISTORTIONS.values())
     assert [sizes[c] for c in CATEGORIES] == [3, 4, 2, 4, 3, 5, 3]
     assert [len(ENTRIES_OF_CATEGORY[c]) for c in CATEGORIES] == [3, 4, 2, 4, 4, 5, 4]
 
 
 def test_marks_integers_and_both_signs_as_published() -> None:
-    integers = {d.name for d in DISTORTIONS.values() if d.integer}
-    assert integers == {
-        "lens_blur",
-        "motion_blur",
-        "color_diffusion",
-        "color_shift",
-        "color_saturation_2",
-        "jpeg2000",
-        "jpeg",
-        "non_eccentricity_patch",
-        "quantization",
-        "color_block",
-        "high_sharpen",
-    }
+    integers = (
+        "lens_blur motion_blur color_diffusion color_shift color_saturation_2 jpeg2000 jpeg "
+        "non_eccentricity_patch quantization color_block high_sharpen"
+    )
+    assert {d.name for d in DISTORTIONS.values() if d.integer} == set(integers.split())
     both = {d.name for d in DISTORTIONS.values() if d.signed}
     assert both == {"mean_shift", "linear_contrast_change"}
-
-
-def test_cannot_be_changed() -> None:
-    with pytest.raises(TypeError):
-        DISTORTIONS["blur"] = DISTORTIONS["jpeg"]  # type: ignore[index]
 
 
 def test_refuses_an_unknown_name_with_near_matches() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean gaussian_blur"):
         get_distortion("gausian_blur")
     with pytest.raises(UnknownNameError, match="quantization"):
-        get_entries("quantization")
+        get_entries("quantisation")
 
 
 def test_entries_go_by_distortion_or_by_sign() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from shamisa_cli.distortions import spatial
 from shamisa_cli.distortions.registry import DISTORTIONS
 
-AtLevels = Callable[..., np.ndarray]
+Rungs = Callable[..., Iterator[tuple[float, np.ndarray, np.ndarray]]]
 
 
 def test_jitter(crops: Tensor, originals: np.ndarray) -> None:
@@ -121,25 +121,22 @@ def nearest(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image[y][:, x]
 
 
-def test_pixelate_is_nearest_down_and_up(at_levels: AtLevels, originals: np.ndarray) -> None:
+def test_pixelate_is_nearest_down_and_up(rungs: Rungs, originals: np.ndarray) -> None:
     height, width = originals.shape[1:3]
-    for s, images in zip(DISTORTIONS["pixelate"].levels, at_levels("pixelate"), strict=True):
+    for s, image, original in rungs("pixelate"):
         factor = 0.95 - s**0.6
-        for image, original in zip(images, originals, strict=True):
-            small = nearest(original, round(height * factor), round(width * factor))
-            assert np.array_equal(image, nearest(small, height, width))
+        small = nearest(original, round(height * factor), round(width * factor))
+        assert np.array_equal(image, nearest(small, height, width))
 
 
-def test_quantization(at_levels: AtLevels, originals: np.ndarray) -> None:
+def test_quantization(rungs: Rungs) -> None:
     """The nearest of n evenly spaced levels; at a tie either neighbor will do."""
-    for count, images in zip(
-        DISTORTIONS["quantization"].levels, at_levels("quantization"), strict=True
-    ):
+    for count, image, original in rungs("quantization"):
         levels = np.linspace(0, 1, int(count))
-        distance = np.abs(originals[..., None] - levels)
-        np.testing.assert_allclose(np.abs(images - originals), distance.min(-1), atol=1e-6)
-        assert np.abs(images[..., None] - levels).min(-1).max() < 1e-6
-        assert len(np.unique(images)) <= count
+        distance = np.abs(original[..., None] - levels)
+        np.testing.assert_allclose(np.abs(image - original), distance.min(-1), atol=1e-6)
+        assert np.abs(image[..., None] - levels).min(-1).max() < 1e-6
+        assert len(np.unique(image)) <= count
 
 
 @pytest.mark.parametrize("name", ["non_eccentricity_patch", "color_block"])

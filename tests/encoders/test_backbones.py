@@ -8,8 +8,7 @@ from click.testing import CliRunner
 
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.backbones import create_backbone, describe_backbone, feature_size
-from shamisa_cli.encoders.config import Pooling
-from shamisa_cli.encoders.encoder import Encoder, Projector
+from shamisa_cli.encoders.encoder import Encoder, Projector, moments
 from shamisa_cli.errors import UnknownNameError
 
 FAMILIES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "test_byobnet")
@@ -47,28 +46,39 @@ def _stage_vectors(encoder: Encoder, x: torch.Tensor) -> list[torch.Tensor]:
     return [vector / vector.norm(dim=1, keepdim=True) for vector in vectors]
 
 
-@pytest.mark.parametrize("pooling", ["stages", "log_stages"])
 @pytest.mark.parametrize("name", [*FAMILIES, "mobilenetv4_conv_small_035", "resnet18"])
-def test_stages_are_means_and_deviations_of_their_maps(name: str, pooling: Pooling) -> None:
+def test_stages_are_logarithms_of_means_and_deviations_of_their_maps(name: str) -> None:
     torch.manual_seed(0)
-    encoder = Encoder.from_name(name, pooling=pooling).eval()
+    encoder = Encoder.from_name(name, pooling="log_stages").eval()
     size = encoder.backbone.pretrained_cfg["input_size"][-1]
     x = torch.rand(2, 3, size, size)
     h = encoder(x)
     assert h.shape == (2, encoder.feature_size)
-    if pooling == "stages":
-        torch.testing.assert_close(h.norm(dim=1), torch.ones(2))
     vectors = _stage_vectors(encoder, x)
     parts = h.split([vector.shape[1] for vector in vectors], dim=1)
     for part, vector in zip(parts, vectors, strict=True):
-        expected = vector
-        if pooling == "log_stages":
-            usual = vector.shape[1] ** -0.5
-            ratio = 10 * vector.detach().double() / usual
-            size_of_it = (ratio.abs() + (ratio.square() + 1).sqrt()).log()
-            expected = (usual * ratio.sign() * size_of_it).float()
-        expected = expected / len(vectors) ** 0.5
+        usual = vector.shape[1] ** -0.5
+        ratio = 10 * vector.detach().double() / usual
+        size_of_it = (ratio.abs() + (ratio.square() + 1).sqrt()).log()
+        expected = (usual * ratio.sign() * size_of_it).float() / len(vectors) ** 0.5
         torch.testing.assert_close(part, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_moments_are_exact_and_have_gradients_at_dead_channels() -> None:
+    """Against the derivatives by hand: 1/n, and (x - mean)/(n·deviation), 0 where that is 0/0."""
+    maps = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    maps[:, 1] = 0.25  # a channel that is the same everywhere
+    maps[0, 2] = 0
+    maps.requires_grad_()
+    mean, deviation = moments(maps)
+    centered = maps.detach() - maps.detach().mean((2, 3), keepdim=True)
+    assert torch.equal(deviation, centered.square().mean((2, 3)).sqrt())
+    assert deviation[0, 2] == deviation[0, 1] == 0
+    (of_mean,) = torch.autograd.grad(mean.sum(), maps, retain_graph=True)
+    torch.testing.assert_close(of_mean, torch.full_like(maps, 1 / 20))
+    (of_deviation,) = torch.autograd.grad(deviation.sum(), maps)
+    divisor = 20 * deviation.detach()[..., None, None]
+    torch.testing.assert_close(of_deviation, torch.nan_to_num(centered / divisor))
 
 
 def test_the_projector_is_two_layers_with_relu_between() -> None:
@@ -87,16 +97,12 @@ def test_an_unknown_backbone_is_refused_with_near_matches() -> None:
         create_backbone("resnet5O")
 
 
-def test_the_command_lists_by_pattern() -> None:
-    result = CliRunner().invoke(app, ["backbones", "resnet50.*"])
-    assert result.exit_code == 2
+def test_the_command_lists_by_pattern_or_refuses_with_near_matches() -> None:
+    assert CliRunner().invoke(app, ["backbones", "resnet50.*"]).exit_code == 2
     result = CliRunner().invoke(app, ["backbones", "mobilenetv4_conv_small"])
     assert result.exit_code == 0
     row = next(r for r in result.output.splitlines() if r.startswith("mobilenetv4_conv_small "))
     assert row.split() == ["mobilenetv4_conv_small", "2.5", "M", "1280"]
-
-
-def test_the_command_refuses_with_near_matches() -> None:
     result = CliRunner().invoke(app, ["backbones", "resnett50"])
     assert result.exit_code == 2
     assert "resnet50" in result.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -55,19 +54,16 @@ def test_features_are_those_of_the_protocol(
 ) -> None:
     assert extractor.size == 2 * encoder.feature_size
     for photo in large:
+        before = photo.copy()
         features = extractor.features(photo)
+        assert photo == before
         assert features.shape == (5, extractor.size)
         assert features.dtype == torch.float32
         torch.testing.assert_close(features, plain_features(encoder, photo), rtol=0, atol=1e-4)
+        torch.testing.assert_close(features.reshape(5, 2, -1).norm(dim=2), torch.ones(5, 2))
 
 
-def test_each_scale_has_unit_length(extractor: FeatureExtractor, large: list[Image.Image]) -> None:
-    lengths = extractor.features(large[0]).reshape(5, 2, -1).norm(dim=2)
-    torch.testing.assert_close(lengths, torch.ones(5, 2))
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("photos_per_pass", [1, 3])
+@pytest.mark.parametrize(("precision", "photos_per_pass"), [("fp32", 1), ("fp32", 3), ("bf16", 3)])
 def test_company_and_order_leave_no_trace(
     encoder: Encoder, large: list[Image.Image], precision: str, photos_per_pass: int
 ) -> None:
@@ -106,7 +102,7 @@ def test_tiles_are_cut_only_when_they_are_used(encoder: Encoder) -> None:
     extractor = FeatureExtractor(
         encoder, ViewingProtocol(short_side=None, crops="tiles"), "cpu", "fp32"
     )
-    batches = iter(extractor.crops(Image.new("RGB", (2240, 2240))))
+    batches = iter(extractor.cut(Image.new("RGB", (2240, 2240))))
     first = next(batches)
     assert [len(crops) for crops in first] == [5, 5]
     assert sum(1 for _ in batches) == 19
@@ -133,29 +129,17 @@ def test_bf16_is_near_fp32(sample_photos: list[Image.Image]) -> None:
     assert not torch.equal(exact, rounded)
 
 
-def test_too_large_for_one_crop(encoder: Encoder) -> None:
-    extractor = FeatureExtractor(
-        encoder, ViewingProtocol(short_side=None, crops="whole"), "cpu", "fp32"
-    )
-    with pytest.raises(PhotoError, match="--crops five"):
-        extractor.crops(Image.new("RGB", (5000, 4000)))
+def test_what_cannot_be_seen_whole(encoder: Encoder) -> None:
+    whole = ViewingProtocol(short_side=None, crops="whole")
+    with pytest.raises(PhotoError, match="crops five"):
+        FeatureExtractor(encoder, whole, "cpu", "fp32").cut(Image.new("RGB", (5000, 4000)))
+    fixed = Encoder.from_name("vit_tiny_patch16_224")
+    with pytest.raises(UsageError, match="crops five"):
+        FeatureExtractor(fixed, whole, "cpu", "fp32")
+    assert FeatureExtractor(fixed, ViewingProtocol(), "cpu", "fp32").size == 2 * 192
 
 
-def test_a_backbone_of_fixed_size_cannot_see_a_photo_whole() -> None:
-    encoder = Encoder.from_name("vit_tiny_patch16_224")
-    with pytest.raises(UsageError, match="--crops five"):
-        FeatureExtractor(encoder, ViewingProtocol(crops="whole"), "cpu", "fp32")
-    assert FeatureExtractor(encoder, ViewingProtocol(), "cpu", "fp32").size == 2 * 192
-
-
-def test_unknown_precision_and_device(encoder: Encoder) -> None:
-    with pytest.raises(UsageError, match="fp16"):
-        FeatureExtractor(encoder, ViewingProtocol(), "cpu", "fp16")
-    with pytest.raises(UsageError, match="tpu"):
-        FeatureExtractor(encoder, ViewingProtocol(), "tpu", "fp32")
-
-
-def test_the_photo_is_not_changed(extractor: FeatureExtractor, large: list[Image.Image]) -> None:
-    before = np.asarray(large[0]).copy()
-    extractor.features(large[0])
-    assert np.array_equal(np.asarray(large[0]), before)
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "fp16"), ("tpu", "fp32")])
+def test_unknown_precision_and_device(encoder: Encoder, device: str, precision: str) -> None:
+    with pytest.raises(UsageError, match=r"fp16|tpu"):
+        FeatureExtractor(encoder, ViewingProtocol(), device, precision)

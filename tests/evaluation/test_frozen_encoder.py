@@ -90,7 +90,7 @@ def test_the_second_time_nothing_is_extracted(
 ) -> None:
     first = extract(paths, extractor, cache=cache)
     assert len(_stored(tmp_path)) == 5
-    monkeypatch.setattr(extractor, "crops", None)
+    monkeypatch.setattr(extractor, "cut", None)
     moved = [path.rename(path.with_name(f"moved-{path.name}")) for path in paths]
     again = extract(moved[::-1], extractor, cache=cache)
     assert torch.equal(again.flip(0), first)
@@ -190,7 +190,7 @@ def test_the_key_holds_all_that_features_depend_on(
         key(gray.eval(), PROTOCOL),
         key(encoder, dataclasses.replace(PROTOCOL, scales=(1.0, 0.25))),
         key(encoder, PROTOCOL, "bf16"),
-        key(Encoder(encoder.backbone, encoder.preprocessing, "stages").eval(), PROTOCOL),
+        key(Encoder(encoder.backbone, encoder.preprocessing, "log_stages").eval(), PROTOCOL),
     ]
     assert len(set(keys)) == 6
     assert key(_encoder(3), PROTOCOL) == keys[0]

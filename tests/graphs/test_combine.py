@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -20,6 +22,7 @@ from shamisa_sources.paired_view import PairedView
 from shamisa_sources.ref_dist import RefDist
 from shamisa_sources.ref_ref import RefRef
 from shamisa_sources.transport import Transport
+from shamisa_sources.vicreg import VicReg
 
 LAYOUT = BatchLayout(1, 2, 2, 2, 2)
 
@@ -40,13 +43,8 @@ def combination(alpha="learned", **more):
 
 
 def dense_sum(model, inputs, alpha):
-    parts = []
-    for share, (name, source), c in zip(
-        alpha, model.sources.items(), model.coefficients, strict=True
-    ):
-        assert name == type(source).__name__
-        parts.append(share * c * source.build(inputs).dense().detach())
-    return sum(parts)
+    parts = zip(alpha, model.sources.values(), model.coefficients, strict=True)
+    return sum(share * c * source.build(inputs).dense().detach() for share, source, c in parts)
 
 
 @settings(max_examples=20, deadline=None)
@@ -88,22 +86,17 @@ def test_learned_alpha_starts_equal_and_follows_its_gradient(make_graph_inputs):
     made = model(inputs)
     torch.testing.assert_close(made.alpha, torch.full((6,), 1 / 6))
 
-    # d loss/d α_g is the energy of c_g·A_g, by loops.
+    # d loss/d α_g is the energy of c_g·A_g; Σ_ij has every pair i < j twice.
     n, size = inputs.z.shape
-    energies = []
-    for source, c in zip(model.sources.values(), model.coefficients, strict=True):
-        a = source.build(inputs).dense().detach().tolist()
-        energies.append(
-            sum(
-                2 / (n * size) * c * a[i][j] * float((inputs.z[i] - inputs.z[j]).square().sum())
-                for i in range(n)
-                for j in range(i + 1, n)
-            )
-        )
+    apart = torch.cdist(inputs.z, inputs.z).square()
+    energies = [
+        (c * source.build(inputs).dense().detach() * apart).sum() / (n * size)
+        for source, c in zip(model.sources.values(), model.coefficients, strict=True)
+    ]
     loss = invariance(inputs.z, made.graph)
     (gradient,) = torch.autograd.grad(loss, made.alpha, retain_graph=True)
     # α sums to 1: only differences between the sources' gradients matter.
-    torch.testing.assert_close(gradient, torch.tensor(energies), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(gradient, torch.stack(energies), atol=1e-4, rtol=1e-4)
 
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     for _ in range(2):
@@ -115,17 +108,13 @@ def test_learned_alpha_starts_equal_and_follows_its_gradient(make_graph_inputs):
     assert all(p.grad.abs().max() > 0 for p in model.mixture.parameters())
 
 
-def test_fixed_alpha_has_nothing_to_learn(make_graph_inputs):
+def test_graphs_are_targets(make_graph_inputs):
+    """Fixed α is equal shares and learns nothing; prototypes learn from the auxiliary loss only."""
     inputs = make_graph_inputs(LAYOUT)
     made = combination("fixed")(inputs)
     torch.testing.assert_close(made.alpha, torch.full((6,), 1 / 6))
     assert not made.graph.weight.requires_grad
-
-
-def test_graphs_are_targets(make_graph_inputs):
-    """The prototypes shape the transport graph, but learn from the auxiliary loss only."""
-    inputs = make_graph_inputs(LAYOUT)
-    model = combination()
+    model = combination("learned")
     invariance(inputs.z, model(inputs).graph).backward()
     assert model.sources["Transport"].prototypes.grad is None
 
@@ -153,37 +142,53 @@ def test_mixed_precision_changes_nothing(make_graph_inputs):
     assert torch.equal(under["Transport"], losses["Transport"])
 
 
-def test_a_wrong_graph_names_its_source(make_graph_inputs):
-    class SelfLoop(GraphSource):
-        def build(self, inputs):
-            one = torch.ones(1, dtype=torch.int64)
-            return Graph(inputs.layout.n, one, one, torch.ones(1))
+class Faulty(GraphSource):
+    """Returns or raises what it is given."""
 
-    with pytest.raises(UsageError, match="'SelfLoop' returned a wrong graph"):
-        combination(extra=SelfLoop())(make_graph_inputs(LAYOUT))
+    def __init__(self, result):
+        super().__init__()
+        self.result = result
 
-    class Nothing(GraphSource):
-        def build(self, inputs):
-            return None
+    def build(self, inputs):
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
 
-    with pytest.raises(UsageError, match="'Nothing' returned a wrong graph: expected a Graph"):
-        combination(extra=Nothing())(make_graph_inputs(LAYOUT))
+    def auxiliary_loss(self, h, inputs):
+        return h.sum(1)
 
 
-def test_a_source_that_fails_is_named(make_graph_inputs):
-    class Fails(GraphSource):
-        def build(self, inputs):
-            raise RuntimeError("no such file")
+ONE = torch.ones(1, dtype=torch.int64)
 
-        def auxiliary_loss(self, h, inputs):
-            return h.sum(1)
 
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (Graph(LAYOUT.n, ONE, ONE, torch.ones(1)), "'Faulty' returned a wrong graph"),
+        (None, "'Faulty' returned a wrong graph: expected a Graph"),
+        (RuntimeError("no such file"), "'Faulty' failed: RuntimeError: no such file"),
+    ],
+)
+def test_a_faulty_source_is_named(result, message, make_graph_inputs):
     inputs = make_graph_inputs(LAYOUT)
-    model = combination(extra=Fails())
-    with pytest.raises(ShamisaError, match="'Fails' failed: RuntimeError: no such file"):
+    model = combination(extra=Faulty(result))
+    with pytest.raises(ShamisaError, match=message):
         model(inputs)
-    with pytest.raises(UsageError, match="'Fails': its loss is no scalar"):
+    with pytest.raises(UsageError, match="'Faulty': its loss is not a scalar"):
         model.auxiliary_losses(inputs.h, inputs)
+
+
+def test_a_source_that_needs_more_than_the_mini_batch_has_is_named(make_graph_inputs):
+    labeled = replace(make_graph_inputs(LAYOUT), composition=None)
+    message = (
+        r"'PairedView' needs composition, which this mini-batch lacks\. "
+        r"Sources that work with it: knn, reiqa, transport, vicreg"
+    )
+    with pytest.raises(UsageError, match=message):
+        combination()(labeled)
+    working = GraphCombination({"knn": (Knn(3), 1.0), "vicreg": (VicReg(), 1.0)}, "fixed")
+    expected = (Knn(3).build(labeled).dense() + VicReg().build(labeled).dense()) / 2
+    torch.testing.assert_close(working(labeled).graph.dense(), expected)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +201,6 @@ def test_a_source_that_fails_is_named(make_graph_inputs):
         ({"a": (RefRef(), 1.0)}, "detached", "learned or fixed"),
     ],
 )
-def test_senseless_combinations_are_refused(sources, alpha, message):
+def test_invalid_combinations_are_refused(sources, alpha, message):
     with pytest.raises(UsageError, match=message):
         GraphCombination(sources, alpha)

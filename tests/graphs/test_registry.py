@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from click.testing import CliRunner
 
-from shamisa_cli.cli import app
 from shamisa_cli.errors import UsageError
-from shamisa_cli.graphs.registry import available_sources, create_source, parse_source_option
+from shamisa_cli.graphs.registry import available_sources, create_source
 
 PLUGIN = """
 from typing import Literal
@@ -33,6 +31,9 @@ class NoSuper(GraphSource):
     def __init__(self, k: int = 3):
         self.k = k
 
+class Needy(GraphSource):
+    needs = {"compositions"}
+
 class Typo(GraphSource):
     def __init__(self):
         super().__init__()
@@ -48,6 +49,7 @@ absent = third_party_sources:Absent
 crash = third_party_crash:Crash
 no_super = third_party_sources:NoSuper
 typo = third_party_sources:Typo
+needy = third_party_sources:Needy
 keys = third_party_sources:Good
 with.dot = third_party_sources:Good
 knn = third_party_sources:Good
@@ -99,7 +101,7 @@ class TestThirdParty:
     def test_its_source_is_listed_and_made(self):
         entry = available_sources()["good"]
         assert (entry.distribution, entry.version, entry.error) == ("third-party", "1.2", "")
-        assert [str(p) for p in entry.parameters] == ["k=(required)", "t=0.5", "mode=a", "on=False"]
+        assert [p.name for p in entry.parameters] == ["k", "t", "mode", "on"]
         assert entry.summary == "Says what it is."
         assert create_source("good", k=2, t=1, on=True).options == (2, 1.0, "a", True)
 
@@ -128,6 +130,7 @@ class TestThirdParty:
             ("greedy", "options must be named"),
             ("no_super", r"package third-party 1\.2.*NoSuper"),
             ("typo", r"package third-party 1\.2.*TypeError: no such type"),
+            ("needy", r"it needs {'compositions'}; known needs are {'composition'}"),
             ("keys", "cannot be called 'keys'"),
             ("with.dot", "cannot be called 'with.dot'"),
             ("knn (third-party)", "taken by shamisa"),
@@ -145,39 +148,9 @@ class TestThirdParty:
         monkeypatch.setenv("SHAMISA_NO_PLUGINS", "1")
         assert set(available_sources()) == OURS
 
-    def test_the_command_lists_all(self):
-        result = CliRunner().invoke(app, ["graphs"])
-        assert result.exit_code == 0
-        lines = {line.split("  ")[0]: line for line in result.output.splitlines()}
-        assert "shamisa" in lines["knn"]
-        assert "coeff=0.2087, k=31" in lines["knn"]
-        assert "third-party 1.2" in lines["good"]
-        assert "coeff=0.25, k=(required)" in lines["good"]
-        assert "BROKEN: RuntimeError: no such libfoo.so" in lines["crash"]
-
 
 def test_unknown_source_has_near_matches():
     with pytest.raises(
         UsageError, match=r"unknown graph source 'transprot'\. Did you mean transport"
     ):
         create_source("transprot")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("knn", ("knn", {})),
-        ("knn:k=31,coeff=0.2", ("knn", {"k": 31, "coeff": 0.2})),
-        ("reiqa: encoder=quality", ("reiqa", {"encoder": "quality"})),
-        ("x:on=true,off=False,none=None", ("x", {"on": True, "off": False, "none": None})),
-        ("x:t=1e-3", ("x", {"t": 0.001})),
-    ],
-)
-def test_option(text, expected):
-    assert parse_source_option(text) == expected
-
-
-@pytest.mark.parametrize("text", ["knn:", "knn:k", "knn:k=", "knn:=3", "knn:k=1,k=2", ":k=1", ""])
-def test_malformed_option_is_refused(text):
-    with pytest.raises(UsageError, match="--graph"):
-        parse_source_option(text)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from shamisa_cli.imaging.crops import FIVE, CropPlan, crop_at, crop_batches
+from shamisa_cli.imaging.crops import CropPlan, crop_at, crop_batches
 from shamisa_cli.imaging.resample import rescale, viewing_size
 
 
@@ -98,12 +98,9 @@ def test_padding_is_told(size: tuple[int, int], pads: bool) -> None:
 
 def test_crops_share_no_memory_with_the_photo() -> None:
     image = numbered(300, 300)
-    crop = crop_at(image, FIVE[0], (224, 224))
-    before = np.asarray(image).copy()
     (batch,) = crop_batches(image, CropPlan(scales=(1.0,)))
     batch[0][:] = 0
-    assert crop.shape == (224, 224, 3)
-    assert np.array_equal(np.asarray(image), before)
+    assert np.array_equal(np.asarray(image), np.asarray(numbered(300, 300)))
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1000))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from shamisa_cli.distortions.pictures import LEVELS, ladder_images
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
@@ -18,7 +19,7 @@ from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
 from shamisa_cli.evaluation.report import text_table
 from shamisa_cli.ladders.figures import LadderResult, evaluate_ladders, ladder_cells
-from shamisa_cli.ladders.ladder import LEVELS, Ladders, ladder_images
+from shamisa_cli.ladders.ladder import Ladders
 from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from shamisa_cli.encoders.config import Pooling, ViewingProtocol
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import UsageError
@@ -64,15 +65,19 @@ def test_raw_predictions_are_mapped_and_clipped_as_the_head_does(
         assert float(scores) == pytest.approx(to_score(float(raws), info.knots).score, abs=1e-3)
 
 
-@pytest.mark.parametrize("pooling", ["stages", "log_stages"])
-def test_stages_and_tiles(sample_photos: list[Image.Image], pooling: Pooling) -> None:
+def make_model(protocol: ViewingProtocol, **options: Any) -> tuple[FeatureExtractor, Head]:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        encoder = Encoder.from_name("test_resnet", pooling=pooling).eval()
-    protocol = ViewingProtocol(short_side=None, crop=64, crops="tiles", scales=(1.0, 0.5, 0.25))
+        encoder = Encoder.from_name("test_resnet", **options).eval()
     extractor = FeatureExtractor(encoder, protocol, "cpu", "fp32")
     weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
-    head = Head(weight, 1.0, HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0))
+    info = HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0)
+    return extractor, Head(weight, 1.0, info)
+
+
+def test_stages_and_tiles(sample_photos: list[Image.Image]) -> None:
+    protocol = ViewingProtocol(short_side=None, crop=64, crops="tiles", scales=(1.0, 0.5, 0.25))
+    extractor, head = make_model(protocol, pooling="log_stages")
     photo = sample_photos[0].resize((200, 100))
     crops = photo_crops(extractor, photo)
     assert crops.shape == (1, 8, 3, 3, 64, 64)
@@ -82,12 +87,8 @@ def test_stages_and_tiles(sample_photos: list[Image.Image], pooling: Pooling) ->
 
 
 def test_scene_statistics_and_any_number_of_photos_can_be_traced() -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        encoder = Encoder.from_name("test_resnet", statistics="scene").eval()
-    extractor = FeatureExtractor(encoder, ViewingProtocol(short_side=256, crop=64), "cpu", "fp32")
-    weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
-    head = Head(weight, 1.0, HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0))
+    protocol = ViewingProtocol(short_side=256, crop=64)
+    extractor, head = make_model(protocol, pooling="log_stages", statistics="scene")
     graph, crops = make_graph(extractor, head), sample_crops(extractor)
     traced = trace(graph, crops[:2]).module()
     with torch.inference_mode():

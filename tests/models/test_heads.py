@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -60,8 +63,21 @@ def test_names_that_cannot_be_files_are_refused(tmp_path: Path, head: Head, name
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, head: Head) -> None:
     (tmp_path / "heads").write_text("a file in the way")
-    with pytest.raises(WeightsError, match=r"heads: cannot be written .* --model"):
+    with pytest.raises(WeightsError, match=r"heads.*: cannot be written .*copy the model folder"):
         save_head(tmp_path, head)
+
+
+def test_a_full_disk_leaves_the_older_head(
+    tmp_path: Path, head: Head, no_file_over: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    save_head(tmp_path, head)
+    changed = dataclasses.replace(head, info=dataclasses.replace(head.info, note="x" * 5000))
+    for size, name in ((10, "safetensors"), (2000, "json")):
+        refused = rf"heads/clive-ladder\.{name}: cannot be written"
+        with no_file_over(size), pytest.raises(WeightsError, match=refused):
+            save_head(tmp_path, changed)
+        assert load_head(tmp_path, "clive-ladder").info == head.info
+        assert len(list((tmp_path / "heads").iterdir())) == 2
 
 
 def test_damaged_files_are_named(tmp_path: Path, head: Head) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,19 @@ def test_weights_are_half_precision_on_disk(folder: Path) -> None:
     floats = [t for t in tensors.values() if t.is_floating_point()]
     assert floats
     assert {t.dtype for t in floats} == {torch.float16}
+
+
+def test_a_full_disk_leaves_the_older_model(
+    folder: Path, no_file_over: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    old = {path: path.read_bytes() for path in folder.iterdir()}
+    encoder, config = load_encoder(folder)
+    changed = dataclasses.replace(config, training={"note": "x" * 3_000_000})
+    for size, name in ((1000, "model.safetensors"), (2_500_000, "config.json")):
+        refused = rf"tiny/{name}: cannot be written.*Make room"
+        with no_file_over(size), pytest.raises(WeightsError, match=refused):
+            save_encoder(folder, encoder, changed)
+        assert {path: path.read_bytes() for path in folder.iterdir()} == old
 
 
 def test_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

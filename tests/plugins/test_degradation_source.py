@@ -9,8 +9,7 @@ import torch
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.registry import ENTRIES
-from shamisa_cli.graphs.compositions import function_severities
-from shamisa_sources.degradation import FUNCTIONS, Degradation, function_loss, severity_loss
+from shamisa_sources.degradation import FUNCTIONS, Degradation
 
 LAYOUT = BatchLayout(2, 2, 2, 2, 3)
 
@@ -35,67 +34,23 @@ def test_loss_is_its_rule(hidden, make_graph_inputs):
     x = (h - h.mean(0)) / (h.var(0, unbiased=False) + 1e-5).sqrt()
     out = source.head[1:].double()(x)
     entropies, errors = [], []
-    for row, (b, _, _, c, level) in zip(
-        out.tolist(), LAYOUT.coordinates[LAYOUT.n_references :].tolist(), strict=True
-    ):
-        functions = inputs.metadata.functions[b, c].tolist()
-        severities = inputs.metadata.severities[b, c, level].tolist()
-        for k in range(26):
+    composed = inputs.composition.severities[LAYOUT.n_references :].tolist()
+    for row, severities in zip(out.tolist(), composed, strict=True):
+        for k, λ in enumerate(severities):
             probability = 1 / (1 + math.exp(-row[k]))
-            entropies.append(-math.log(probability if k in functions else 1 - probability))
-        for f, λ in zip(functions, severities, strict=True):
-            if f >= 0:
-                errors.append((1 / (1 + math.exp(-row[26 + f])) - λ) ** 2)
+            entropies.append(-math.log(1 - probability if math.isnan(λ) else probability))
+            if not math.isnan(λ):
+                errors.append((1 / (1 + math.exp(-row[26 + k])) - λ) ** 2)
     expected = 0.7 * sum(entropies) / len(entropies) + 0.3 * sum(errors) / len(errors)
     assert loss.item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_gradients_reach_the_distorted_crops_and_the_head_only(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT)
-    source = make(inputs, hidden=4)
-    h = inputs.h.clone().requires_grad_()
+    inputs = make_graph_inputs(BatchLayout(1, 1, 2, 2, 2))
+    source = make(inputs, hidden=4).double()
+    h = inputs.h.double().requires_grad_()
     source.auxiliary_loss(h, inputs).backward()
-    assert h.grad[: LAYOUT.n_references].abs().max() == 0
-    assert (h.grad[LAYOUT.n_references :].abs().sum(1) > 0).all()
+    assert h.grad[:2].abs().max() == 0  # the references
+    assert (h.grad[2:].abs().sum(1) > 0).all()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in source.parameters())
-
-
-def test_loss_terms_pass_gradcheck():
-    g = torch.Generator().manual_seed(0)
-    target = torch.rand(4, 3, generator=g, dtype=torch.float64)
-    target[0, 1] = target[2, 0] = torch.nan
-    x = torch.rand(4, 3, generator=g, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: function_loss(x, target), x)
-    assert torch.autograd.gradcheck(lambda x: severity_loss(x, target), x)
-
-
-def test_the_head_learns_what_h_holds(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT, d=26)
-    told = function_severities(inputs.metadata, LAYOUT, 26).isnan().logical_not().float()
-    source = make(inputs, severity=0.0)
-    optimizer = torch.optim.Adam(source.parameters(), lr=0.05)
-    for _ in range(100):
-        optimizer.zero_grad()
-        loss = source.auxiliary_loss(told, inputs)
-        loss.backward()
-        optimizer.step()
-    assert loss.item() < 0.1
-
-
-def test_it_has_no_edges_and_no_share_of_the_graph(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT)
-    assert Degradation.coeff == 0
-    assert make(inputs).build(inputs).n_edges == 0
-
-
-def test_initial_values_come_from_the_generator(make_graph_inputs):
-    inputs = make_graph_inputs(LAYOUT)
-    before = torch.get_rng_state()
-    one, other = make(inputs, hidden=4), make(inputs, hidden=4)
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    assert torch.equal(before, torch.get_rng_state())
-
-
-def test_negative_options_are_refused():
-    with pytest.raises(ValueError, match="at least 0"):
-        Degradation(severity=-1.0)
+    assert torch.autograd.gradcheck(lambda h: source.auxiliary_loss(h, inputs), h)

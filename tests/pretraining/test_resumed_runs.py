@@ -163,8 +163,8 @@ def test_an_old_checkpoint_goes_on_as_before(tmp_path: Path, photos: Path, image
 def test_an_old_run_that_saw_more_than_the_last_stage_goes_on_so(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = Encoder.from_name(BACKBONE, None, "stages", "scene")
-    facts = ModelConfig("rich", BACKBONE, encoder.feature_size, "stages", "scene")
+    encoder = Encoder.from_name(BACKBONE, None, "log_stages", "scene")
+    facts = ModelConfig("rich", BACKBONE, encoder.feature_size, "log_stages", "scene")
     save_encoder(tmp_path / "rich", encoder, facts)
     begun = replace(CONFIG, init=str(tmp_path / "rich"))
     options = RunOptions(photos, tmp_path / "run")

@@ -237,7 +237,7 @@ def test_without_imagenet_weights_the_run_says_so_before_it_starts(
     resumed = replace(options, resume=True)
     pretrain_to(config(init="auto", steps=2), resumed, said.append, lambda record: None)
     assert losses(tmp_path / "auto")[-1][0] == 2
-    with pytest.raises(WeightsError, match="--init random"):
+    with pytest.raises(WeightsError, match="init random"):
         train(config(init="imagenet", steps=1), RunOptions(photos, tmp_path / "insists"))
 
 

@@ -27,19 +27,12 @@ def test_scored_rows_stay_and_failed_ones_are_tried_again(tmp_path: Path) -> Non
     assert earlier_rows([file], "m@1", "h", ["a.jpg"]) == [A, FAILED, C]
 
 
-def test_the_fullest_of_several_files_counts(tmp_path: Path) -> None:
-    files = [
-        stored(tmp_path / "r.csv", "csv", A, B),
-        stored(tmp_path / "r.json", "json", A, B, C),
-        (tmp_path / "new.jsonl", "jsonl"),
-    ]
-    assert earlier_rows(files, "m@1", "h", []) == [A, B, C]
-
-
-def test_the_same_rows_in_another_order_are_the_same(tmp_path: Path) -> None:
+def test_the_fullest_of_several_files_counts_in_any_order(tmp_path: Path) -> None:
     files = [
         stored(tmp_path / "r.csv", "csv", C, A, A, FAILED),
         stored(tmp_path / "r.json", "json", A, FAILED, A, C),
+        stored(tmp_path / "some.jsonl", "jsonl", A, C),
+        (tmp_path / "new.jsonl", "jsonl"),
     ]
     assert earlier_rows(files, "m@1", "h", []) == [C, A, A, FAILED]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -27,6 +28,13 @@ ODD_PATHS = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 def good(path: str, score: float = 50.0) -> Score:
     return Score(path, score, 640, 480, 320, 240, "m@1", "h", "padded")
 
@@ -44,14 +52,6 @@ def written(path: Path, kind: Kind, rows: list[Score]) -> Path:
         file.write(row)
     file.close()
     return path
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_rows_come_back(tmp_path: Path, kind: Kind) -> None:
-    path = written(tmp_path / "rows", kind, ROWS)
-    assert read_rows(path, kind) == ROWS
-    assert read_rows(written(path, kind, []), kind) == []
-    assert read_rows(tmp_path / "none", kind) == []
 
 
 def test_other_programs_can_read_them(tmp_path: Path) -> None:
@@ -72,7 +72,9 @@ def test_other_programs_can_read_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_is_whole_after_every_row(tmp_path: Path, kind: Kind) -> None:
     path = tmp_path / "rows"
+    assert read_rows(path, kind) == []
     file = RowFile(path, kind)
+    assert read_rows(path, kind) == []
     for n, row in enumerate(ROWS, 1):
         file.write(row)
         if kind == "json":
@@ -80,7 +82,7 @@ def test_the_file_is_whole_after_every_row(tmp_path: Path, kind: Kind) -> None:
         assert read_rows(path, kind) == ROWS[:n]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_of_a_torn_file_the_whole_rows_are_read(tmp_path: Path, kind: Kind) -> None:
     rows = ROWS[2:6]  # with quotes, commas and line breaks
     content = written(tmp_path / "rows", kind, rows).read_bytes()
@@ -96,20 +98,13 @@ def test_of_a_torn_file_the_whole_rows_are_read(tmp_path: Path, kind: Kind) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_going_on_with_what_was_there(tmp_path: Path, kind: Kind) -> None:
+def test_resuming_and_closing_with_other_rows(tmp_path: Path, kind: Kind) -> None:
     path = tmp_path / "rows"
     file = RowFile(path, kind, ROWS[:3])
     assert read_rows(path, kind) == ROWS[:3]
     for row in ROWS[3:]:
         file.write(row)
-    file.close()
     assert read_rows(path, kind) == ROWS
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_closing_with_other_rows_puts_them_in_place(tmp_path: Path, kind: Kind) -> None:
-    path = tmp_path / "rows"
-    file = RowFile(path, kind, ROWS)
     file.close(ROWS[::-1])
     assert read_rows(path, kind) == ROWS[::-1]
     assert [p.name for p in tmp_path.iterdir()] == ["rows"]  # nothing is left lying about
@@ -137,10 +132,11 @@ def test_fields_that_somebody_added_are_not_lost(tmp_path: Path, kind: Kind) -> 
         path.write_text(header.replace("\n", ",note\n") + "".join(lines).replace("\n", ",x\n"))
     else:
         path.write_text(path.read_text().replace("}", ', "note": "x"}'))
-    with pytest.raises(UsageError, match=r"mine: has a field .*'note'.* write to another file, or"):
+    says = r"mine: has a field .*'note'.* write to another file, or remove that file"
+    with pytest.raises(UsageError, match=says):
         read_rows(path, kind)
     if kind == "csv":  # no CSV file of other columns was ever replaced
-        with pytest.raises(UsageError, match=r"'note'.* or remove that file"):
+        with pytest.raises(UsageError, match=says):
             read_rows(path, kind, to_replace=True)
     else:
         assert read_rows(path, kind, to_replace=True) == ROWS[:2]
@@ -157,33 +153,27 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         RowFile(tmp_path / "none" / "rows.csv", "csv")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    file = RowFile(tmp_path / "rows", "csv")
-    file._file.close()
-    with Path("/dev/full").open("r+b", buffering=0) as full:
-        file._file = full
-        with pytest.raises(ShamisaError, match="No space left"):
-            file.write(ROWS[0])
-
-
-def test_a_disk_that_is_full_at_the_end_is_told_and_the_rows_stay(
-    tmp_path: Path, no_file_over: Callable[[int], AbstractContextManager[None]]
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_is_told_and_the_rows_stay(
+    tmp_path: Path, kind: Kind, no_file_over: Callable[[int], AbstractContextManager[None]]
 ) -> None:
-    file = RowFile(tmp_path / "rows", "csv", ROWS)
-    with (
-        no_file_over(100),
-        pytest.raises(ShamisaError, match=r"rows: cannot be written any more: .* --resume"),
-    ):
+    path = tmp_path / "rows"
+    file = RowFile(path, kind, ROWS)
+    says = "rows: cannot be written any more: .* rows are kept"
+    for room in (0, 20):  # no byte of the next row, or a few
+        with no_file_over(path.stat().st_size + room), pytest.raises(ShamisaError, match=says):
+            file.write(ROWS[0])
+        assert read_rows(path, kind) == ROWS
+    with no_file_over(100), pytest.raises(ShamisaError, match=says):
         file.close(ROWS[::-1])
-    assert read_rows(tmp_path / "rows", "csv") == ROWS
+    assert read_rows(path, kind) == ROWS
     assert [path.name for path in tmp_path.iterdir()] == ["rows"]
 
 
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(rows=st.lists(st.tuples(paths, st.floats(0, 100), st.text(max_size=10)), max_size=5))
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_text_comes_back(

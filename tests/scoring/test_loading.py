@@ -8,7 +8,7 @@ import pytest
 
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import UsageError
-from shamisa_cli.scoring.protocol import adapt_protocol
+from shamisa_cli.scoring.loading import adapt_protocol
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_what_is_asked_is_changed_and_nothing_else(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"short_side": 1, "max_side": 1}, "--short-side and --max-side exclude each other"),
-        ({"short_side": 1, "native": True}, "--short-side and --native exclude each other"),
-        ({"native": True, "crops": "five"}, "leave --crops out"),
+        ({"short_side": 1, "max_side": 1}, "short_side and max_side exclude each other"),
+        ({"short_side": 1, "native": True}, "short_side and native exclude each other"),
+        ({"native": True, "crops": "five"}, "leave crops out"),
         ({"crops": "ten"}, "'ten'"),
         ({"short_side": 0}, "at least 1 px"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(options: dict[str, Any], says: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         adapt_protocol(ViewingProtocol(), **options)

@@ -1,4 +1,4 @@
-"""Which layers compute in bfloat16, and which do not."""
+"""Devices, and which layers compute in bfloat16."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from shamisa_cli.encoders.mixed import InFloat32, to_mixed_precision
+from shamisa_cli.encoders.precision import InFloat32, to_mixed_precision
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.graphs.distances import squared_distances
-from shamisa_cli.graphs.edges import binary_graph, coalesce, keep_largest, same_composition_pairs
-from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.graph import Graph, binary_graph, coalesce, equal_pairs, keep_largest
 
 edge_lists = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 6), st.floats(0, 2, width=32)).filter(
@@ -68,21 +65,9 @@ def test_binary_graph_ignores_the_diagonal():
     assert (graph.i.tolist(), graph.j.tolist(), graph.weight.tolist()) == ([0], [2], [1.0])
 
 
-def test_same_composition_pairs_of_the_smallest_layout():
-    layout = BatchLayout(1, 1, 2, 1, 2)  # nodes: 2 references, then (reference, level)
-    i, j = same_composition_pairs(layout, torch.device("cpu"))
-    assert list(zip(i.tolist(), j.tolist(), strict=True)) == [(2, 4), (3, 5)]
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**31), n=st.integers(1, 20), offset=st.floats(-5, 5))
-def test_squared_distances(seed, n, offset):
-    x = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed)) + offset
-    d = squared_distances(x)
-    expected = ((x.double()[:, None] - x.double()[None, :]) ** 2).sum(-1)
-    torch.testing.assert_close(d.double(), expected, atol=1e-4, rtol=1e-4)
-    assert torch.equal(d, d.T)
-    assert d.diagonal().abs().sum() == 0
+def test_equal_pairs_of_columns():
+    a, b = torch.tensor([1, 1, 2, 1]), torch.tensor([5, 5, 5, 6])
+    assert equal_pairs(a, b).nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 2], [3, 3]]
 
 
 @pytest.mark.parametrize(
