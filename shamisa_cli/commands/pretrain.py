@@ -88,22 +88,20 @@ def pretrain(
 
 def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
     """What measures a model folder on a dataset, and says so in a line."""
-    from contextlib import nullcontext
-
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.frozen_encoder import FeatureSource
-    from shamisa_cli.evaluation.probe import choose_splits, probe_dataset
+    from shamisa_cli.evaluation.datasets import evaluate_dataset
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.store import load_encoder
+    from shamisa_cli.progress import say_skipped
 
     dataset = open_dataset(name, root)
     splits = choose_splits(dataset, 10, 0, "auto")
 
     def measure(folder: Path) -> str:
         encoder, facts = load_encoder(folder)
-        source = FeatureSource(
-            facts.name, encoder, facts.protocol, lambda total, what: nullcontext(lambda n: None)
-        )
-        measures = probe_dataset(source, dataset, splits).row(facts.name).measures
+        found = FrozenEncoder(facts.name, encoder, facts.protocol).dataset(dataset, say_skipped)
+        measures = evaluate_dataset(facts.name, found, splits).row().measures
         figures = (f"{key.upper()} {measures[key].median:.3f}" for key in ("srcc", "plcc"))
         return f"{dataset.info.name} {' '.join(figures)} (median of {len(splits)} splits)"
 
@@ -180,14 +178,11 @@ class _Progress:
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; it starts after the first step, which is slower than the others."""
-        from tqdm import tqdm
+        from shamisa_cli.progress import progress_bar
 
         if self.bar is None:
-            self.bar = tqdm(
-                total=record["total_steps"],
-                initial=record["step"],
-                unit="step",
-                disable=self.quiet or None,
+            self.bar = progress_bar(
+                record["total_steps"], unit="step", initial=record["step"], quiet=self.quiet
             )
         self.bar.update(record["step"] - self.bar.n)
         self.bar.set_postfix_str(
