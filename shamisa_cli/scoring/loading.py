@@ -55,9 +55,8 @@ def load(
     Raises
     ------
     WeightsError
-        if there is no such model or head, its files are damaged, or the head is of another encoder.
-    UsageError
-        for invalid options.
+        if there is no such model or head, its files are damaged, or the head is of another encoder;
+        UsageError for invalid options.
 
     Examples
     --------
