@@ -68,7 +68,7 @@ def reference_batches(folder: Path, count: int, generator: torch.Generator) -> l
     shuffled = torch.randperm(len(pool), generator=generator).tolist()
     r = TINY_BATCH.references
     starts = [(k * r) % (len(pool) - r + 1) for k in range(count)]
-    return [pool.crops(shuffled[s : s + r], SIDE, generator).flatten(0, 1) for s in starts]
+    return [pool.random_crops(shuffled[s : s + r], SIDE, generator).flatten(0, 1) for s in starts]
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:

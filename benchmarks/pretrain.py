@@ -26,8 +26,10 @@ from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distort
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.objective import objective
 from shamisa_cli.pretraining.presets import resolve
+from shamisa_cli.pretraining.start import plan_start
+from shamisa_cli.pretraining.task import Pretraining
+from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.loop import Trainer
-from shamisa_cli.training.parallel import Ranks
 
 
 def per_second(work: Callable[[], object], seconds: float, device: torch.device) -> float:
@@ -50,52 +52,53 @@ def model_alone(trainer: Trainer, batch: MiniBatch) -> Callable[[], object]:
             yield batch
 
     forever = feed()
-    return lambda: trainer._step(forever)
+    return lambda: trainer.train_step(forever)
 
 
-def engine_alone(trainer: Trainer) -> Callable[[], object]:
+def engine_alone(task: Pretraining) -> Callable[[], object]:
     """Mini-batches, references included, made where the run makes them, and thrown away."""
-    on_device = trainer.device.type == "cuda"
-    dataset = ReferenceBatches(
-        trainer.pool,
-        trainer.config,
-        range(trainer.config.batch.tiny_batches),
-        distort=not on_device,
-    )
+    on_device = task.device.type == "cuda"
+    share = range(task.config.batch.tiny_batches)
+    dataset = ReferenceBatches(task.pool, task.config, share, distort=not on_device)
     numbers = iter(range(10**9))
 
     def make() -> None:
-        number = next(numbers)
-        batch = dataset[(number, int(trainer.config.crop))]
+        batch = dataset[(next(numbers), int(task.config.crop))]
         if on_device:
-            crops = batch.crops.to(trainer.device)
-            distorted(replace(batch, crops=crops), trainer.config, number)
+            distorted(replace(batch, crops=batch.crops.to(task.device)), task.config)
 
     return make
 
 
-def graphs_and_loss(trainer: Trainer, batch: MiniBatch) -> Callable[[], object]:
+def graphs_and_loss(task: Pretraining, batch: MiniBatch) -> Callable[[], object]:
     """Projector, graphs and objective, forward and backward, on representations that are there."""
-    config, device = trainer.config, trainer.device
+    config, device = task.config, task.device
     generator = torch.Generator().manual_seed(0)
-    size = trainer.model.encoder.feature_size
+    size = task.model.encoder.feature_size
     h = torch.nn.functional.normalize(torch.randn(config.batch.n, size, generator=generator))
     h = h.to(device).requires_grad_()
 
     def step() -> None:
-        z = trainer.model.projector(h)
+        z = task.model.projector(h)
         inputs = engine_inputs(config.batch, batch.metadata, h.detach(), z.detach())
-        combined = trainer.model.graphs(inputs)
-        auxiliary = trainer.model.graphs.auxiliary_losses(h, inputs)
+        combined = task.model.graphs(inputs)
+        auxiliary = task.model.graphs.auxiliary_losses(h, inputs)
         objective(z, combined.graph, inputs.view, auxiliary, config.weights).total.backward()
 
     return step
 
 
+def prepared(config: PretrainConfig, pool: PhotoPool, device: torch.device, out: Path) -> Trainer:
+    """A run that has not begun."""
+    start = plan_start(to_mapping(config), out, print, preset="scratch")
+    task = Pretraining(start.config, start.model, pool, device)
+    return Trainer(task, start.config, out, save_every=10**9)
+
+
 def together(config: PretrainConfig, pool: PhotoPool, device: torch.device, steps: int) -> float:
     """Crops per second of a run, the first two steps (start of the feed) left out."""
     with tempfile.TemporaryDirectory() as out:
-        trainer = Trainer(replace(config, steps=steps + 2), pool, Path(out), device, Ranks(), 10**9)
+        trainer = prepared(replace(config, steps=steps + 2), pool, device, Path(out))
         times: list[float] = []
         trainer.run(lambda record: times.append(time.perf_counter()))
     return config.batch.n * steps / (times[-1] - times[1])
@@ -144,13 +147,14 @@ def main() -> None:
     for count in given.tiny_batches:
         one = replace(config, batch=replace(config.batch, tiny_batches=count))
         with tempfile.TemporaryDirectory() as out:
-            trainer = Trainer(one, pool, Path(out), device)
+            trainer = prepared(one, pool, device, Path(out))
+            task: Pretraining = trainer.task
             references = ReferenceBatches(pool, one, range(count), distort=device.type != "cuda")
             batch = references[(0, int(given.crop))]
             n = one.batch.n
             model = per_second(model_alone(trainer, batch), given.seconds, device)
-            engine = per_second(engine_alone(trainer), given.seconds, device)
-            graphs = per_second(graphs_and_loss(trainer, batch), given.seconds / 4, device)
+            engine = per_second(engine_alone(task), given.seconds, device)
+            graphs = per_second(graphs_and_loss(task, batch), given.seconds / 4, device)
         both = together(one, pool, device, given.steps)
         print(
             f"{count:>13}{n:>13}{model * n:>13.1f}{engine * n:>13.1f}{both:>13.1f}"

@@ -1,4 +1,4 @@
-"""How long the protocol takes once features are there, and how much memory beside them.
+"""How long a probe takes once features are there, and how much memory beside them.
 
     python benchmarks/probe.py                                    as on CLIVE: 650 images
     python benchmarks/probe.py --images 10000 --features 4096     as on KonIQ with a ResNet-50
@@ -16,7 +16,8 @@ import time
 import torch
 from sklearn.linear_model import Ridge
 
-from shamisa_cli.evaluation.evaluate import ALPHAS, crop_rows, evaluate
+from shamisa_cli.evaluation.evaluate import STRENGTHS, evaluate
+from shamisa_cli.evaluation.ridge import crop_rows
 from shamisa_cli.evaluation.splits import random_splits
 
 CROPS = 5
@@ -43,16 +44,16 @@ def main() -> None:
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"{args.images} images, {CROPS} crops, {args.features} features: {held / 1e6:.0f} MB")
-    print(f"{args.splits} splits, {len(ALPHAS)} strengths: {seconds:.1f} s")
+    print(f"{args.splits} splits, {len(STRENGTHS)} strengths: {seconds:.1f} s")
     print(f"peak memory of the process: {peak / 1e6:.0f} MB")
     if args.no_plain:
         return
     rows, targets = crop_rows(features[splits[0].train], scores[splits[0].train])
     start = time.perf_counter()
-    for alpha in ALPHAS[:: len(ALPHAS) // PLAIN_STRENGTHS].tolist():
-        Ridge(alpha=alpha).fit(rows.numpy(), targets.numpy())
+    for strength in STRENGTHS[:: len(STRENGTHS) // PLAIN_STRENGTHS].tolist():
+        Ridge(alpha=strength).fit(rows.numpy(), targets.numpy())
     each = (time.perf_counter() - start) / PLAIN_STRENGTHS
-    plain = each * len(ALPHAS) * args.splits
+    plain = each * len(STRENGTHS) * args.splits
     print(f"one fit for every strength, by scikit-learn: {plain:.0f} s ({plain / seconds:.0f} ×)")
 
 

@@ -17,6 +17,8 @@ COMMANDS = (
     "distort",
     "pretrain",
     "probe",
+    "fit",
+    "ladder",
     "embed",
     "models",
     "pull",
@@ -68,6 +70,7 @@ def app() -> None:
     shamisa score photos/*.jpg --csv out.csv     score your own
     shamisa pretrain --backbone resnet50         train an encoder on your photos
     shamisa probe --dataset koniq                measure it against human scores
+    shamisa fit mine.csv --name mine             teach it your own scores
     """
 
 

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
-class Progress(Protocol):
-    """Shows how far something is: ``with progress(total, "what") as advance: advance(1)``."""
+def progress_bar(
+    total: int | None, what: str = "", *, unit: str = "photo", initial: int = 0, quiet: bool = False
+) -> tqdm:
+    """A bar on standard error if that is a terminal, unless ``quiet``.
 
-    def __call__(
-        self, total: int, what: str
-    ) -> AbstractContextManager[Callable[[int], object]]: ...
+    Parameters
+    ----------
+    total : how many there are; None if that is not known.
+    what : stands before the bar.
+    initial : how many are done already.
+    """
+    from tqdm import tqdm
 
-
-def progress_bar(quiet: bool) -> Progress:
-    """A bar on standard error if that is a terminal, unless ``quiet``."""
-
-    @contextmanager
-    def bar(total: int, what: str) -> Iterator[Callable[[int], object]]:
-        from tqdm import tqdm
-
-        with tqdm(total=total, desc=what, unit="photo", disable=quiet or None) as shown:
-            yield shown.update
-
-    return bar
+    return tqdm(total=total, desc=what, unit=unit, initial=initial, disable=quiet or None)
 
 
 def say_skipped(error: Exception) -> None:
-    """Why a photo was left out, on standard error, clear of any bar."""
+    """Say on standard error why a photo was left out, clear of any bar."""
     from tqdm import tqdm
 
     tqdm.write(f"skipped {error}", file=sys.stderr)

@@ -91,7 +91,7 @@ def _tiny_model(folder: Path, photos: list[Image.Image]) -> Path:
         higher_is_better=True,
         n_images=len(shown),
         features=len(weight),
-        alpha=1.0,
+        strength=1.0,
     )
     save_head(folder, Head(weight, 0.0, info))
     return folder

@@ -48,16 +48,15 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
 @click.pass_obj
 def check(group_root: Path | None, name: str, root: Path | None, workers: int) -> None:
     """Check that dataset NAME is complete and that every picture can be read."""
-    from tqdm import tqdm
-
     from shamisa_cli.datasets.check import unreadable
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.errors import ShamisaError
+    from shamisa_cli.progress import progress_bar
 
     dataset = open_dataset(name, root or group_root)
     info = dataset.info
     files = sorted({*dataset.images, *dataset.reference_photos})
-    with tqdm(total=len(files), unit="photo", disable=None) as shown:
+    with progress_bar(len(files)) as shown:
         broken = unreadable(files, workers, shown.update)
     click.echo(f"{info.title}: {len(dataset.images)} of {info.n_images} images")
     if info.citation:

@@ -2,36 +2,114 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.commands.shared import FILE, FOLDER, source_options
+from shamisa_cli.commands.features import (
+    Skipped,
+    check_files,
+    command,
+    feature_options,
+    model_option,
+    option_group,
+    root_option,
+    seed_option,
+)
+from shamisa_cli.commands.shared import FILE, FOLDER
+from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from shamisa_cli.maps.options import EmbedOptions
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
     from shamisa_cli.maps.points import Points
-    from shamisa_cli.models.config import ModelConfig
-    from shamisa_cli.models.head import Head
+    from shamisa_cli.maps.projection import Method
 
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 
+LADDER_PHOTOS = 8
+"""Photos whose ladders are on the map unless --sample says otherwise: 120 pictures each."""
 
-@click.command()
-@click.argument("paths", nargs=-1, type=click.Path())
-@click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
-@click.option("--dataset", help="Instead of PATHS: a name, a CSV with image,mos, or ladder.")
-@click.option("--root", type=FOLDER, help="Folder of your datasets.  [default: $SHAMISA_DATA]")
-@click.option("--photos", type=FOLDER, help="Photos for --dataset ladder.")
-@click.option(
-    "--sample",
-    type=click.IntRange(1),
-    help="So many photos at most, drawn at random.  [default: all; for ladders, 8]",
+Kind = Literal["photos", "dataset", "ladder"]
+COLORS: dict[Kind, tuple[str, ...]] = {
+    "photos": ("score",),
+    "dataset": ("mos", "score"),
+    "ladder": ("distortion", "severity", "score"),
+}
+"""What pictures can be colored by; the first is the default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Which pictures are on the map; options that do not go together are refused."""
+
+    paths: tuple[str, ...]
+    recursive: bool
+    dataset: str | None
+    root: Path | None
+    photos: Path | None
+    sample: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        if bool(self.paths) == bool(self.dataset):
+            raise UsageError(
+                "which pictures? Give photos or folders, or --dataset NAME, or --dataset ladder "
+                "with --photos FOLDER: one of these"
+            )
+        if (self.kind == "ladder") != (self.photos is not None):
+            raise UsageError("--dataset ladder and --photos, whose ladders it makes, go together")
+
+    @property
+    def kind(self) -> Kind:
+        """Where the pictures come from."""
+        if self.dataset is None:
+            return "photos"
+        return "ladder" if self.dataset == "ladder" else "dataset"
+
+    def origin(self, points: Points) -> str:
+        """How many photos the pictures are made of, where these are others than they."""
+        return f" made of {len(set(points.photos))} photos" if self.kind == "ladder" else ""
+
+    def points(self, frozen: FrozenEncoder, skip: Skip) -> Points:
+        """The pictures with their features."""
+        from shamisa_cli.datasets.registry import open_dataset
+        from shamisa_cli.imaging.paths import expand_paths, list_photos
+        from shamisa_cli.ladders.ladder import draw, extract_ladders
+        from shamisa_cli.maps.points import dataset_points, ladder_points, photo_points
+
+        if self.dataset is None:
+            paths = [Path(path) for path in expand_paths(self.paths, recursive=self.recursive)]
+            if not paths:
+                raise UsageError(f"no photos in {', '.join(self.paths)}")
+            return photo_points(frozen, paths, skip, self.sample, self.seed)
+        if self.photos is None:
+            dataset = open_dataset(self.dataset, self.root)
+            return dataset_points(frozen, dataset, skip, self.sample, self.seed)
+        drawn = draw(list_photos(self.photos), self.sample or LADDER_PHOTOS, self.seed)
+        return ladder_points(extract_ladders(frozen, drawn, skip, seed=self.seed))
+
+
+picture_options = option_group(
+    "pictures",
+    Pictures,
+    click.argument("paths", nargs=-1, type=click.Path()),
+    click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not."),
+    click.option("--dataset", help="Instead of PATHS: a name, a CSV with image,mos, or ladder."),
+    root_option,
+    click.option("--photos", type=FOLDER, help="Photos for --dataset ladder."),
+    click.option(
+        "--sample",
+        type=click.IntRange(1),
+        help="So many photos at most, drawn at random.  [default: all; for ladders, 8]",
+    ),
+    seed_option,
 )
+
+
+@command()
+@picture_options
 @click.option(
     "--color-by",
     type=click.Choice(["distortion", "severity", "mos", "score"]),
@@ -41,85 +119,83 @@ METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
     "--method",
     type=click.Choice(list(METHODS)),
     default="tsne",
-    show_default=True,
     help="umap needs: pip install 'shamisa[umap]'",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--model", default="default", show_default=True, help="Model name or folder.")
+@model_option
 @click.option("--head", help="Head for --color-by score.  [default: the model's]")
 @click.option("--plot", type=FILE, help="Write the map as a picture.")
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
-@source_options
-def embed(**options: Any) -> None:
+@feature_options
+def embed(
+    pictures: Pictures,
+    color_by: str | None,
+    method: Method,
+    model: str,
+    head: str | None,
+    plot: Path | None,
+    csv: Path | None,
+    features: dict[str, Any],
+) -> None:
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
 
-    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Which are near has a
-    meaning; directions and distances across the map have none.
+    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Only nearness has a meaning:
+    directions and distances across the map have none.
 
     \b
     shamisa embed photos/ --plot map.png                              by predicted score
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
-    from shamisa_cli.errors import PhotoError, ShamisaError, UsageError
-    from shamisa_cli.evaluation.frozen_encoder import make_source
-    from shamisa_cli.imaging.paths import expand_paths
-    from shamisa_cli.maps.gather import gather_points
-    from shamisa_cli.maps.options import EmbedOptions, check_options
-    from shamisa_cli.maps.points import score_points
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.maps.plot import plot_map
+    from shamisa_cli.maps.points import score_points, write_csv
     from shamisa_cli.maps.projection import project
+    from shamisa_cli.models.heads import choose_head
     from shamisa_cli.models.names import locate_model
     from shamisa_cli.models.store import load_encoder
-    from shamisa_cli.progress import say_skipped
 
-    asked = EmbedOptions(**options)
-    check_options(asked)
-    folder = locate_model(asked.model)
+    color = _color(pictures, color_by, head)
+    _check_outputs(method, csv, plot)
+    folder = locate_model(model)
     encoder, config = load_encoder(folder)
-    head = _head(folder, config, asked)
-    photos = [Path(path) for path in expand_paths(asked.paths, recursive=asked.recursive)]
-    if asked.kind == "photos" and not photos:
-        raise UsageError(f"no photos in {', '.join(asked.paths)}")
-    skipped: list[PhotoError] = []
-
-    def skip(error: PhotoError) -> None:
-        skipped.append(error)
-        say_skipped(error)
-
-    source = make_source(config.name, encoder, config.protocol, asked)
-    points = gather_points(source, photos, asked, skip)
-    if head is not None:
-        points.values["score"] = score_points(points, head)
-    if not asked.quiet:
-        click.echo(f"{METHODS[asked.method]} of {len(points.photos)} pictures …", err=True)
-    places = project(points.features, asked.method, asked.seed)
-    _write(points, places, config.name, asked)
-    if skipped:
-        raise ShamisaError(f"{len(skipped)} photos could not be read; they are not on the map")
+    scorer = choose_head(folder, head, config) if color == "score" else None
+    skipped = Skipped()
+    frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
+    points = pictures.points(frozen, skipped)
+    if scorer is not None:
+        points.values["score"] = score_points(points, scorer)
+    what = f"{len(points.photos)} pictures{pictures.origin(points)}"
+    if not features["quiet"]:
+        click.echo(f"{METHODS[method]} of {what} …", err=True)
+    places = project(points.features, method, pictures.seed)
+    if csv:
+        write_csv(csv, points, places)
+        click.echo(f"{csv}: the places of {what}")
+    if plot:
+        of = f"{pictures.dataset or 'photos'}: {what} by the features of {config.name}"
+        plot_map(points, places, color, f"{of} ({METHODS[method]})", plot)
+        click.echo(f"{plot}: a map of {what}")
+    skipped.tell("on the map")
 
 
-def _head(folder: Path, config: ModelConfig, asked: EmbedOptions) -> Head | None:
-    """What colors by score, if that is wanted."""
-    if asked.color != "score":
-        return None
-    from shamisa_cli.models.heads import choose_head
+def _check_outputs(method: Method, csv: Path | None, plot: Path | None) -> None:
+    """Refuse what cannot be made or written, before anything is computed."""
+    from shamisa_cli.maps.projection import check_method
 
-    return choose_head(folder, asked.head, config)
+    if not (plot or csv):
+        raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
+    check_files(csv, plot=plot)
+    check_method(method)
 
 
-def _write(points: Points, places: NDArray[np.float64], model: str, asked: EmbedOptions) -> None:
-    """The files that were asked for."""
-    from shamisa_cli.maps.gather import write_csv
-    from shamisa_cli.maps.plot import plot_map
-
-    what = f"{len(points.photos)} pictures"
-    if asked.csv:
-        write_csv(asked.csv, points, places)
-        click.echo(f"{asked.csv}: the places of {what}")
-    if asked.plot:
-        of = asked.dataset or "photos"
-        if asked.kind == "ladder":
-            what += f" made of {len(set(points.photos))} photos"
-        title = f"{of}: {what} by the features of {model} ({METHODS[asked.method]})"
-        plot_map(points, places, asked.color, title, asked.plot)
-        click.echo(f"{asked.plot}: a map of {what}")
+def _color(pictures: Pictures, color_by: str | None, head: str | None) -> str:
+    """What the map is colored by: what is asked for, or what suits the pictures."""
+    fitting = COLORS[pictures.kind]
+    color = color_by or fitting[0]
+    if color not in fitting:
+        raise UsageError(
+            f"--color-by {color}: {pictures.kind} can be colored by {' or '.join(fitting)}"
+        )
+    if head and color != "score":
+        raise UsageError(f"--head is for --color-by score, not {color}")
+    return color

@@ -6,12 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from shamisa_cli.pretraining.config import PretrainConfig
 
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 """Where photos are under the data root."""
@@ -71,44 +68,40 @@ def pretrain(
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     """
-    from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
-    from shamisa_cli.pretraining.start import resolve_start
-    from shamisa_cli.training.checkpoint import newest_config
-    from shamisa_cli.training.parallel import is_first_process
+    from shamisa_cli.imaging.pool import PhotoPool
+    from shamisa_cli.pretraining.run import Probe, pretrain_to
+    from shamisa_cli.pretraining.start import plan_start
 
-    options = RunOptions(find_photos(photos), out, resume, save_every)
-    resumed = newest_config(out / "checkpoints") if resume else None
-
-    def say(text: str) -> None:
-        if is_first_process():
-            click.echo(text, err=True)
-
-    config = resolve_start(preset, config_file, _as_mapping(**given), resumed, say)
-    with _Progress(config, quiet) as progress:
+    options = _as_mapping(**given)
+    pool = PhotoPool(photo_folder(photos))
+    with _Progress(quiet) as progress:
+        start = plan_start(
+            options, out, progress.say, preset=preset, config_file=config_file, resume=resume
+        )
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
-        folder = pretrain_to(config, options, progress.say, progress.step, probe)
+        folder = pretrain_to(
+            out, start, pool, progress.say, progress.step, save_every=save_every, probe=probe
+        )
     if folder is not None:
         click.echo(str(folder))
 
 
 def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
     """What measures a model folder on a dataset, and says so in a line."""
-    from contextlib import nullcontext
-
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.frozen_encoder import FeatureSource
-    from shamisa_cli.evaluation.probe import choose_splits, probe_dataset
+    from shamisa_cli.evaluation.datasets import evaluate_dataset
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.store import load_encoder
+    from shamisa_cli.progress import say_skipped
 
     dataset = open_dataset(name, root)
     splits = choose_splits(dataset, 10, 0, "auto")
 
     def measure(folder: Path) -> str:
         encoder, facts = load_encoder(folder)
-        source = FeatureSource(
-            facts.name, encoder, facts.protocol, lambda total, what: nullcontext(lambda n: None)
-        )
-        measures = probe_dataset(source, dataset, splits).row(facts.name).measures
+        found = FrozenEncoder(facts.name, encoder, facts.protocol).dataset(dataset, say_skipped)
+        measures = evaluate_dataset(facts.name, found, splits).row().measures
         figures = (f"{key.upper()} {measures[key].median:.3f}" for key in ("srcc", "plcc"))
         return f"{dataset.info.name} {' '.join(figures)} (median of {len(splits)} splits)"
 
@@ -142,7 +135,7 @@ def _as_mapping(
     }
 
 
-def find_photos(photos: Path | None) -> Path:
+def photo_folder(photos: Path | None) -> Path:
     """The folder to train on: as given, else under the data root, else one line says what to do."""
     from shamisa_cli.errors import UsageError
 
@@ -163,8 +156,7 @@ def find_photos(photos: Path | None) -> Path:
 class _Progress:
     """Messages and a bar on stderr. State: the bar, made at the first step."""
 
-    def __init__(self, config: PretrainConfig, quiet: bool) -> None:
-        self.config = config
+    def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.bar: Any = None
 
@@ -177,19 +169,21 @@ class _Progress:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        if self.bar is not None:
-            self.bar.write(message, file=sys.stderr)
-        else:
-            click.echo(message, err=True)
+        from tqdm import tqdm
+
+        from shamisa_cli.training.parallel import is_first_process
+
+        if is_first_process():
+            tqdm.write(message, file=sys.stderr)
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; it starts after the first step, which is slower than the others."""
-        from tqdm import tqdm
+        from shamisa_cli.progress import progress_bar
 
-        if self.quiet:
-            return
         if self.bar is None:
-            self.bar = tqdm(total=record["total_steps"], initial=record["step"], unit="step")
+            self.bar = progress_bar(
+                record["total_steps"], unit="step", initial=record["step"], quiet=self.quiet
+            )
         self.bar.update(record["step"] - self.bar.n)
         self.bar.set_postfix_str(
             f"loss {record['total']:.3f} inv {record['invariance']:.4f} "

@@ -202,11 +202,11 @@ def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> 
 
 def _run(scorer: Scorer, photos: Sequence[str], sink: RowFiles | _Terminal, *, quiet: bool) -> int:
     """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
-    from tqdm import tqdm
+    from shamisa_cli.progress import progress_bar
 
     failed, finished = 0, False
     try:
-        with tqdm(total=len(photos), unit="photo", disable=True if quiet else None) as bar:
+        with progress_bar(len(photos), quiet=quiet) as bar:
             for row in scorer.score_many(photos):
                 sink.write(row)
                 failed += row.failed

@@ -31,13 +31,9 @@ def pull_dataset(
     Parameters
     ----------
     info : which.
-    root : folder of datasets; made if missing.
+    root : folder of datasets; made if missing. The dataset's folder in it is returned.
     repository : has the archive, named like the dataset or one of its usual folders.
     say : hears what takes long.
-
-    Returns
-    -------
-    The dataset's folder, in ``root``.
 
     Raises
     ------

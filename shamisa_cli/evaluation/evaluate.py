@@ -1,4 +1,4 @@
-"""The evaluation protocol of method.md §6.
+"""Measure features over splits, as the field does (docs/method.md §6).
 
 Ridge on the training part, its strength by SRCC on the validation part, measures on the test part.
 """
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
-from shamisa_cli.evaluation.ridge import RidgePath, ridge_path
+from shamisa_cli.evaluation.ridge import crop_rows, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
 
-ALPHAS = torch.logspace(-3, 3, 100, dtype=torch.float64)
+STRENGTHS = torch.logspace(-3, 3, 100, dtype=torch.float64)
 """geomspace(1e-3, 1e3), the grid of regularization strengths."""
 
 
@@ -27,14 +27,14 @@ class SplitResult:
 
     Attributes
     ----------
-    alpha : the strength that was chosen on the validation part.
-    validation : (A,) float64, what each strength was chosen by: its SRCC there; NaN if undefined.
+    strength : the strength that was chosen on the validation part.
+    validation : (S,) float64, what each strength was chosen by: its SRCC there; NaN if undefined.
     measures : of the test part, by name (see ``measures.MEASURES``).
     test : (t,) int64, the images of the test part.
     predictions : (t,) float64, their predictions, in the scores' units.
     """
 
-    alpha: float
+    strength: float
     validation: Array
     measures: dict[str, float]
     test: Tensor
@@ -56,18 +56,18 @@ def evaluate(
     scores: Tensor,
     splits: Sequence[Split],
     *,
-    alphas: Tensor = ALPHAS,
+    strengths: Tensor = STRENGTHS,
 ) -> list[SplitResult]:
-    """Run the protocol.
+    """Fit and measure on each split.
 
     Parameters
     ----------
     features : (n, K, F) float32, K crops an image.
     scores : (n,), higher is better.
     splits : see :mod:`shamisa_cli.evaluation.splits`.
-    alphas : (A,) grid of ridge strengths.
+    strengths : (S,) grid of ridge strengths.
     """
-    return [_evaluate_split(features, scores, split, alphas) for split in splits]
+    return [_evaluate_split(features, scores, split, strengths) for split in splits]
 
 
 def summarize(results: Sequence[SplitResult]) -> dict[str, Summary]:
@@ -84,23 +84,13 @@ def summarize(results: Sequence[SplitResult]) -> dict[str, Summary]:
     return made
 
 
-def crop_rows(features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (n·K, F) and targets (n·K,): every crop is a row that has its image's score."""
-    return features.flatten(0, 1), scores.repeat_interleave(features.shape[1])
-
-
-def image_features(features: Tensor) -> Tensor:
-    """(n, F) float64, the mean over the crops of (n, K, F); its prediction is the crops' mean."""
-    return features.mean(1, dtype=torch.float64)
-
-
-def best_alpha(validation: Array, alphas: Tensor = ALPHAS) -> float:
-    """The strength of the best value (A,); of equal ones the largest, the most cautious."""
+def best_strength(validation: Array, strengths: Tensor = STRENGTHS) -> float:
+    """The strength of the best value (S,); of equal ones the largest, the most cautious."""
     comparable = torch.from_numpy(np.nan_to_num(validation, nan=-2.0))
-    return float(alphas[comparable == comparable.max()].max())
+    return float(strengths[comparable == comparable.max()].max())
 
 
-def overall_alpha(results: Sequence[SplitResult], alphas: Tensor = ALPHAS) -> float:
+def overall_strength(results: Sequence[SplitResult], strengths: Tensor = STRENGTHS) -> float:
     """The strength of the best validation SRCC on average, for a fit on all images.
 
     Splits whose validation images all have one score say nothing about it and are left out.
@@ -116,23 +106,18 @@ def overall_alpha(results: Sequence[SplitResult], alphas: Tensor = ALPHAS) -> fl
             "the scores of every validation part are all the same, so no strength can be chosen; "
             "give more images, or finer scores"
         )
-    return best_alpha(np.mean(np.nan_to_num(told, nan=-1.0), axis=0), alphas)
+    return best_strength(np.mean(np.nan_to_num(told, nan=-1.0), axis=0), strengths)
 
 
-def _evaluate_split(features: Tensor, scores: Tensor, split: Split, alphas: Tensor) -> SplitResult:
+def _evaluate_split(
+    features: Tensor, scores: Tensor, split: Split, strengths: Tensor
+) -> SplitResult:
     path = ridge_path(*crop_rows(features[split.train], scores[split.train]))
     wanted = scores.double().numpy()
-    validation = _srccs(
-        path, image_features(features[split.val]), wanted[split.val.numpy()], alphas
-    )
-    alpha = best_alpha(validation, alphas)
-    w, b = path.solution(alpha)
+    validation = path.predict(image_features(features[split.val]), strengths).numpy()
+    agreement = np.array([srcc(column, wanted[split.val.numpy()]) for column in validation.T])
+    strength = best_strength(agreement, strengths)
+    w, b = path.solution(strength)
     predictions = (image_features(features[split.test]) @ w + b).numpy()
     measures = measure_all(predictions, wanted[split.test.numpy()])
-    return SplitResult(alpha, validation, measures, split.test, predictions)
-
-
-def _srccs(path: RidgePath, features: Tensor, scores: Array, alphas: Tensor) -> Array:
-    """(A,) SRCC on images with mean features (v, F) and scores (v,)."""
-    predictions = path.predict(features, alphas).numpy()
-    return np.array([srcc(column, scores) for column in predictions.T])
+    return SplitResult(strength, agreement, measures, split.test, predictions)

@@ -21,7 +21,7 @@ from shamisa_cli.settings import to_mapping
 FEATURES_VERSION = 1
 """Of the code that makes features: decoding, resampling, crops, distortions, encoder.
 
-Raised by whoever changes what it computes, so that features of older code are not taken for new.
+Raise it with any change of what that code computes: features of older code then count as missing.
 """
 
 

@@ -1,41 +1,51 @@
-"""One frozen encoder as a source of features for datasets and ladders."""
+"""The features that a frozen encoder gives of many photos: decoded ahead, extracted once."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol as Interface
+from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.encoders.features import CropBatches, FeatureExtractor
 from shamisa_cli.errors import PhotoError, UsageError
-from shamisa_cli.evaluation.feature_cache import FeatureCache, features_key
-from shamisa_cli.evaluation.features import extract_features, extract_means
-from shamisa_cli.ladders.ladder import Ladders, extract_ladders
-from shamisa_cli.progress import Progress, progress_bar
+from shamisa_cli.evaluation.feature_cache import FeatureCache, features_key, file_digest
+from shamisa_cli.imaging.ahead import map_ahead
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.progress import progress_bar
+
+T = TypeVar("T")
+
+Skip = Callable[[PhotoError], object]
+"""Is called with the error of each photo that is left out; the message names it."""
 
 
-class SourceOptions(Interface):
-    """The options of a command that say how features are made, by their names there."""
+@dataclass(frozen=True, eq=False)
+class DatasetFeatures:
+    """The pictures of a dataset that can be read.
 
-    @property
-    def device(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
-    @property
-    def features_cache(self) -> Path | None: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def quiet(self) -> bool: ...
+    Attributes
+    ----------
+    dataset : of these m pictures alone.
+    kept : m indices in the whole dataset, rising.
+    features : (m, K, F) float32.
+    left_out : how many cannot be read.
+    """
+
+    dataset: Dataset
+    kept: list[int]
+    features: Tensor
+    left_out: int
 
 
-class FeatureSource:
+class FrozenEncoder:
     """Features of whole datasets from one encoder.
 
     State: the encoder, and where its features are kept.
@@ -43,11 +53,12 @@ class FeatureSource:
     Parameters
     ----------
     name : what tables call the model.
-    encoder, protocol : as for :class:`FeatureExtractor`.
+    encoder, protocol : as for :class:`FeatureExtractor`; ``five`` crops take the place of
+        ``tiles``, so that every photo gives as many.
     device, precision : likewise.
     cache : folder for features, or None to keep none.
     workers : threads that decode and distort.
-    progress : shows how far extraction is.
+    quiet : no progress bar.
     """
 
     def __init__(
@@ -55,116 +66,221 @@ class FeatureSource:
         name: str,
         encoder: Encoder,
         protocol: ViewingProtocol,
-        progress: Progress,
         *,
         device: str = "auto",
         precision: str = "auto",
         cache: Path | None = None,
         workers: int = 2,
+        quiet: bool = True,
     ) -> None:
         if protocol.crops == "tiles":
             protocol = dataclasses.replace(protocol, crops="five")
         self.name = name
         self.encoder = encoder
         self.protocol = protocol
-        self._progress = progress
+        self.workers = workers
+        self.quiet = quiet
         self._device = device
         self._precision = precision
         self._cache = cache
-        self._workers = workers
 
-    def dataset(self, dataset: Dataset, full_reference: bool = False) -> Tensor:
-        """(n, K, F) float32 features of a dataset's images.
+    def dataset(
+        self, dataset: Dataset, skip: Skip, full_reference: bool = False
+    ) -> DatasetFeatures:
+        """Features of a dataset's images; those that cannot be read are left out.
 
-        With ``full_reference``: |h(reference) − h(image)|, crop by crop (method.md §6).
+        With ``full_reference``: |h(reference) − h(image)|, crop by crop (docs/method.md §6).
 
         Raises
         ------
         UsageError
             if references are asked for, and the dataset has none.
+        PhotoError
+            if no image is left.
         """
         if full_reference and not dataset.reference_photos:
-            raise UsageError(f"{dataset.info.name} has no reference photos, which --fr needs")
-        features = self._extracted(dataset.images, dataset)
-        if not full_reference:
-            return features
-        distinct = sorted(set(dataset.reference_photos))
-        references = self._extracted(distinct, dataset)
-        at = {path: i for i, path in enumerate(distinct)}
-        for i, path in enumerate(dataset.reference_photos):
-            features[i] = (references[at[path]] - features[i]).abs()
-        return features
+            raise UsageError(
+                f"{dataset.info.name} has no reference photos, which full reference needs"
+            )
+        kept, features = self._of(dataset.images, dataset, skip)
+        if full_reference:
+            kept, features = self._compared(dataset, kept, features, skip)
+        left_out = len(dataset.images) - len(kept)
+        if not kept:
+            raise PhotoError(f"{dataset.info.name}: none of its images can be read")
+        readable = select_images(dataset, kept) if left_out else dataset
+        return DatasetFeatures(readable, kept, features, left_out)
 
     def means(
-        self,
-        paths: Sequence[Path],
-        unreadable: Callable[[PhotoError], object],
-        short_side: int | None = None,
+        self, paths: Sequence[Path], skip: Skip, short_side: int | None = None
     ) -> tuple[list[int], Tensor]:
-        """Which of ``paths`` can be read, and their mean features; see :func:`extract_means`."""
-        extractor, cache = self._tools(short_side)
-        with self._progress(len(paths), "features") as advance:
-            return extract_means(
+        """Which m of ``paths`` can be read, and (m, F), the mean over the crops of each.
+
+        Parameters
+        ----------
+        short_side : a limit in px for the viewing size, beside the protocol's.
+        """
+        extractor, cache = self.tools(short_side)
+        with progress_bar(len(paths), "features", quiet=self.quiet) as bar:
+            return extract_features(
                 paths,
                 extractor,
+                skip,
                 cache=cache,
-                workers=self._workers,
-                progress=advance,
-                unreadable=unreadable,
-            )
-
-    def ladders(
-        self,
-        photos: Sequence[Path],
-        per_photo: int | None,
-        seed: int,
-        unreadable: Callable[[PhotoError], object],
-    ) -> Ladders:
-        """Severity ladders of ``photos``; see :func:`extract_ladders`."""
-        extractor, cache = self._tools()
-        with self._progress(len(photos), "ladders") as advance:
-            return extract_ladders(
-                photos,
-                extractor,
-                per_photo=per_photo,
-                seed=seed,
-                cache=cache,
-                workers=self._workers,
-                progress=advance,
-                unreadable=unreadable,
+                workers=self.workers,
+                progress=bar.update,
+                mean=True,
             )
 
     def protocol_for(self, short_side: int | None) -> ViewingProtocol:
-        """How photos are looked at that are used at ``short_side`` px at most."""
+        """How photos are viewed that are used at ``short_side`` px at most."""
         limits = [side for side in (self.protocol.short_side, short_side) if side]
         return dataclasses.replace(self.protocol, short_side=min(limits, default=None))
 
-    def _extracted(self, paths: Sequence[Path], dataset: Dataset) -> Tensor:
-        extractor, cache = self._tools(dataset.info.short_side)
-        with self._progress(len(paths), dataset.info.name) as advance:
-            return extract_features(
-                paths, extractor, cache=cache, workers=self._workers, progress=advance
-            )
-
-    def _tools(self, short_side: int | None = None) -> tuple[FeatureExtractor, FeatureCache | None]:
+    def tools(self, short_side: int | None = None) -> tuple[FeatureExtractor, FeatureCache | None]:
+        """What makes features and what keeps them."""
         protocol = self.protocol_for(short_side)
         extractor = FeatureExtractor(self.encoder, protocol, self._device, self._precision)
         if self._cache is None:
             return extractor, None
         return extractor, FeatureCache(self._cache, features_key(self.encoder, extractor))
 
+    def _of(self, paths: Sequence[Path], dataset: Dataset, skip: Skip) -> tuple[list[int], Tensor]:
+        extractor, cache = self.tools(dataset.info.short_side)
+        with progress_bar(len(paths), dataset.info.name, quiet=self.quiet) as bar:
+            return extract_features(
+                paths, extractor, skip, cache=cache, workers=self.workers, progress=bar.update
+            )
 
-def make_source(
-    name: str, encoder: Encoder, protocol: ViewingProtocol, asked: SourceOptions
-) -> FeatureSource:
-    """What the options of a command ask for, with a progress bar."""
-    return FeatureSource(
-        name,
-        encoder,
-        protocol,
-        progress_bar(asked.quiet),
-        device=asked.device,
-        precision=asked.precision,
-        cache=asked.features_cache,
-        workers=asked.workers,
+    def _compared(
+        self, dataset: Dataset, kept: list[int], features: Tensor, skip: Skip
+    ) -> tuple[list[int], Tensor]:
+        """Distances from the references; images whose reference cannot be read are left out too."""
+        photos = sorted(set(dataset.reference_photos))
+        found, references = self._of(photos, dataset, skip)
+        row = {photos[i]: k for k, i in enumerate(found)}
+        both = [k for k, i in enumerate(kept) if dataset.reference_photos[i] in row]
+        for at, k in enumerate(both):
+            reference = references[row[dataset.reference_photos[kept[k]]]]
+            features[at] = (reference - features[k]).abs()
+        return [kept[k] for k in both], features[: len(both)]
+
+
+def select_images(dataset: Dataset, kept: Sequence[int]) -> Dataset:
+    """The images ``kept`` of a dataset, in this order."""
+
+    def chosen(values: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(values[i] for i in kept) if values else ()
+
+    return dataclasses.replace(
+        dataset,
+        images=chosen(dataset.images),
+        scores=dataset.scores[list(kept)],
+        references=chosen(dataset.references),
+        reference_photos=chosen(dataset.reference_photos),
+        parts=chosen(dataset.parts),
     )
+
+
+def extract_features(
+    paths: Sequence[Path],
+    extractor: FeatureExtractor,
+    skip: Skip,
+    *,
+    cache: FeatureCache | None = None,
+    workers: int = 2,
+    progress: Callable[[int], object] = lambda done: None,
+    mean: bool = False,
+) -> tuple[list[int], Tensor]:
+    """Which m of the photos can be read, and (m, K, F) float32: K crops of each, in order.
+
+    Parameters
+    ----------
+    paths : n photos.
+    extractor : encoder and protocol; every photo must give the same number of crops.
+    skip : called with the error of each photo that cannot be read.
+    cache : where finished ones are kept; an interrupted run goes on from there.
+    workers : threads that decode.
+    progress : called with 1 after each photo.
+    mean : (m, F), the mean over the crops; photos may then give different numbers of crops.
+    """
+    result = torch.empty(0, extractor.size)
+    kept: list[int] = []
+    for i, features in _each(paths, extractor, cache, workers):
+        if isinstance(features, PhotoError):
+            skip(features)
+        else:
+            values = features.mean(0) if mean else features
+            if not kept:
+                result = torch.empty(len(paths), *values.shape)
+            result[i] = values
+            kept.append(i)
+        progress(1)
+    kept.sort()
+    for at, i in enumerate(kept):
+        if at != i:
+            result[at] = result[i]  # in place: a copy would take the memory twice
+    return kept, result[: len(kept)]
+
+
+def _each(
+    paths: Sequence[Path],
+    extractor: FeatureExtractor,
+    cache: FeatureCache | None,
+    workers: int,
+) -> Iterator[tuple[int, Tensor | PhotoError]]:
+    """(index, features) of every photo, or why there are none; first of those in the cache.
+
+    The caller copies them into one tensor at once: small tensors that stay, among large ones that
+    come and go, would break up the heap (measured: 2 MB a photo).
+    """
+    missing: list[tuple[int, str]] = []
+    for i, path in enumerate(paths):
+        digest = _digest(path) if cache else ""
+        features = cache.get(digest) if cache and digest else None
+        if features is None:
+            missing.append((i, digest))
+        else:
+            yield i, features
+    made = _extracted([paths[i] for i, _ in missing], extractor, workers)
+    for (i, digest), result in zip(missing, made, strict=True):
+        if cache and digest and not isinstance(result, PhotoError):
+            cache.put(digest, result)
+        yield i, result
+
+
+def _digest(path: Path) -> str:
+    """Of the content; "" for a file that cannot be read, of which decoding says why."""
+    try:
+        return file_digest(path)
+    except PhotoError:
+        return ""
+
+
+def _extracted(
+    paths: Sequence[Path], extractor: FeatureExtractor, workers: int
+) -> Iterator[Tensor | PhotoError]:
+    """Features of each photo in order; decoded and cut in threads, some passes ahead."""
+    waiting: list[CropBatches | PhotoError] = []
+    ahead = 2 * max(workers, extractor.photos_per_pass)
+    for path, crops in map_ahead(lambda p: extractor.cut(decode(p)), paths, workers, ahead):
+        waiting.append(named_error(path, crops) if isinstance(crops, Exception) else crops)
+        if len(waiting) == extractor.photos_per_pass:
+            yield from _pass(waiting, extractor)
+            waiting = []
+    yield from _pass(waiting, extractor)
+
+
+def named_error(path: Path, error: Exception) -> PhotoError:
+    """Why a photo cannot be used, with its path in front once."""
+    return PhotoError(f"{path}: {str(error).removeprefix(f'{path}: ')}")
+
+
+def _pass(
+    waiting: Sequence[CropBatches | PhotoError], extractor: FeatureExtractor
+) -> Iterator[Tensor | PhotoError]:
+    """The features of those that could be read, in one pass; the errors in their places."""
+    ready = [crops for crops in waiting if not isinstance(crops, PhotoError)]
+    features = iter(extractor.features_of(ready))
+    for crops in waiting:
+        yield crops if isinstance(crops, PhotoError) else next(features)

@@ -1,4 +1,4 @@
-"""Pictures of a probe: predictions against human scores, with the best and worst photos."""
+"""A picture of predictions against human scores, with the best and worst photos."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shamisa_cli.errors import UsageError
+from shamisa_cli.evaluation.datasets import DatasetResult
 from shamisa_cli.evaluation.evaluate import SplitResult
 from shamisa_cli.evaluation.measures import fit_logistic, logistic
-from shamisa_cli.evaluation.probe import Probed
+from shamisa_cli.files import writing
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import limit_short_side
 
@@ -22,7 +22,7 @@ SHOWN = 4
 THUMBNAIL = 256
 
 
-def plot_predictions(probed: Probed, path: Path) -> None:
+def plot_predictions(found: DatasetResult, path: Path) -> None:
     """Write a picture of the split with the median SRCC, test part only.
 
     Above, predicted against human scores with the fitted 4-parameter logistic; below, the photos
@@ -30,45 +30,37 @@ def plot_predictions(probed: Probed, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    result = _median_result(probed)
+    result = _median_result(found)
     figure = Figure(figsize=(10, 11), layout="constrained")
     grid = figure.add_gridspec(4, SHOWN)
-    _scatter(figure.add_subplot(grid[:2, :]), probed, result)
+    _scatter(figure.add_subplot(grid[:2, :]), found, result)
     order = np.argsort(-result.predictions, kind="stable")
-    _photos(figure, grid, 2, "best", order[:SHOWN], probed, result)
-    _photos(figure, grid, 3, "worst", order[::-1][:SHOWN], probed, result)
+    _photos(figure, grid, 2, "best", order[:SHOWN], found, result)
+    _photos(figure, grid, 3, "worst", order[::-1][:SHOWN], found, result)
     save_figure(figure, path)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture in the format of the file's ending.
-
-    Raises
-    ------
-    UsageError
-        if it cannot be written.
-    """
-    try:
+    """Write a picture in the format of the file's ending."""
+    with writing(path):
         figure.savefig(path, dpi=110)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _median_result(probed: Probed) -> SplitResult:
+def _median_result(found: DatasetResult) -> SplitResult:
     """The split whose SRCC is the median (the lower one of two)."""
-    ordered = sorted(probed.results, key=lambda result: result.measures["srcc"])
+    ordered = sorted(found.results, key=lambda result: result.measures["srcc"])
     return ordered[(len(ordered) - 1) // 2]
 
 
-def _scatter(axes: Any, probed: Probed, result: SplitResult) -> None:
-    scores = probed.dataset.scores[result.test].numpy()
+def _scatter(axes: Any, found: DatasetResult, result: SplitResult) -> None:
+    scores = found.dataset.scores[result.test].numpy()
     axes.scatter(result.predictions, scores, s=14, alpha=0.6, label="photos of the test part")
     x = np.linspace(result.predictions.min(), result.predictions.max(), 200)
     curve = logistic(x, *fit_logistic(result.predictions, scores))
     axes.plot(x, curve, color="tab:red", label="4-parameter logistic")
     measures = result.measures
     axes.set_title(
-        f"{probed.dataset.info.title}\nSRCC {measures['srcc']:.3f}, "
+        f"{found.dataset.info.title}\nSRCC {measures['srcc']:.3f}, "
         f"PLCC {measures['plcc_logistic']:.3f} after the logistic (the median split)"
     )
     axes.set_xlabel("predicted")
@@ -82,17 +74,17 @@ def _photos(
     row: int,
     title: str,
     chosen: np.ndarray,
-    probed: Probed,
+    found: DatasetResult,
     result: SplitResult,
 ) -> None:
     for column, i in enumerate(chosen):
         image = int(result.test[i])
         axes = figure.add_subplot(grid[row, column])
-        photo = limit_short_side(decode(probed.dataset.images[image]), THUMBNAIL)
+        photo = limit_short_side(decode(found.dataset.images[image]), THUMBNAIL)
         axes.imshow(np.asarray(photo))
         axes.set_axis_off()
         axes.set_title(
             f"{title} {column + 1}: predicted {result.predictions[i]:.1f}\n"
-            f"(human {float(probed.dataset.scores[image]):.1f})",
+            f"(human {float(found.dataset.scores[image]):.1f})",
             fontsize=9,
         )

@@ -1,4 +1,4 @@
-"""The table that papers print, as text, Markdown, CSV and JSON."""
+"""Tables as text, Markdown, CSV and JSON: everything measured, and the table that papers print."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import Any
 
 from shamisa_cli.evaluation.evaluate import Summary
 from shamisa_cli.evaluation.measures import MEASURES
-from shamisa_cli.ladders.ladder import LadderResult
+
+Cells = list[list[str]]
+"""The lines of a table, the first of them its header."""
 
 ITSELF = "itself"
 """What each of several datasets was fitted on, where each has splits of its own."""
+
+SHOWN = ("srcc", "plcc")
+"""The measures of a cell of the papers' table: medians over the splits, or of one fit on all."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +34,10 @@ class ReportRow:
     tested_on, fitted_on : datasets; the same one where splits were drawn.
     images : in the test (all of them over the splits).
     splits : their number; 1 where all of one dataset predicts all of another.
-    alpha : ridge strength, the median over the splits.
+    strength : of the ridge, the median over the splits.
     measures : by name, over the splits.
     note : what else was done, such as ladders or full reference.
+    left_out : images that could not be read.
     """
 
     model: str
@@ -38,9 +45,10 @@ class ReportRow:
     fitted_on: str
     images: int
     splits: int
-    alpha: float
+    strength: float
     measures: dict[str, Summary] = field(default_factory=dict)
     note: str = ""
+    left_out: int = 0
 
     @property
     def group(self) -> tuple[str, str, str]:
@@ -48,102 +56,57 @@ class ReportRow:
         fitted_on = ITSELF if self.fitted_on == self.tested_on else self.fitted_on
         return self.model, fitted_on, self.note
 
-
-def text_table(rows: Sequence[ReportRow]) -> str:
-    """For the terminal: medians, and the standard deviation of SRCC and PLCC over the splits."""
-    return aligned(_cells(rows))
-
-
-def markdown_table(rows: Sequence[ReportRow]) -> str:
-    """The same as a Markdown table."""
-    return markdown(_cells(rows))
+    @property
+    def full_note(self) -> str:
+        """The note, and how many images are missing."""
+        missing = f"{self.left_out} unreadable left out" if self.left_out else ""
+        return ", ".join(filter(None, [self.note, missing]))
 
 
-def csv_table(rows: Sequence[ReportRow]) -> str:
-    """One line a row and measure, with median, std, low and high."""
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
-    facts = ["model", "tested_on", "fitted_on", "images", "splits", "alpha", "note"]
-    writer.writerow([*facts, "measure", "median", "std", "low", "high"])
-    for row in rows:
-        for name, summary in row.measures.items():
-            values = asdict(row)
-            numbers = [summary.median, summary.std, summary.low, summary.high]
-            writer.writerow([*(values[fact] for fact in facts), name, *numbers])
-    return made.getvalue()
-
-
-def json_text(content: Any) -> str:
-    """JSON of dataclasses, mappings and numbers; an undefined number (NaN) is null."""
-    return json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
-
-
-def ladder_table(results: dict[str, LadderResult]) -> str:
-    """Per distortion: ladders, share of adjacent levels in the right order, Kendall's τ."""
-    return aligned(_ladder_cells(results))
-
-
-def ladder_markdown(results: dict[str, LadderResult]) -> str:
-    """The same as a Markdown table."""
-    return markdown(_ladder_cells(results))
-
-
-def ladder_csv(results: dict[str, LadderResult]) -> str:
-    """The same as CSV, with all decimals."""
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
-    writer.writerow(["distortion", *(each.name for each in fields(LadderResult))])
-    writer.writerows([name, *astuple(result)] for name, result in results.items())
-    return made.getvalue()
-
-
-def with_averages(rows: Sequence[ReportRow]) -> list[ReportRow]:
-    """``rows``, and after them for each model with several datasets the mean of their medians."""
-    made = list(rows)
-    groups: dict[tuple[str, str, str], list[ReportRow]] = {}
-    for row in rows:
-        groups.setdefault(row.group, []).append(row)
-    for (model, fitted_on, note), members in groups.items():
-        if len(members) > 1:
-            made.append(_average(model, fitted_on, note, members))
-    return made
-
-
-def _average(model: str, fitted_on: str, note: str, rows: list[ReportRow]) -> ReportRow:
-    """RMSE is left out: its units differ between datasets."""
-    measures = {}
-    for name in rows[0].measures:
-        if name != "rmse":
-            median = sum(row.measures[name].median for row in rows) / len(rows)
-            measures[name] = Summary(median, math.nan, math.nan, math.nan)
-    images = sum(row.images for row in rows)
-    title = f"average of {len(rows)}"
-    return ReportRow(model, title, fitted_on, images, rows[0].splits, math.nan, measures, note)
-
-
-def _cells(rows: Sequence[ReportRow]) -> list[list[str]]:
+def row_cells(rows: Sequence[ReportRow]) -> Cells:
+    """Medians, and the standard deviation over the splits."""
     names = [measure.name for measure in MEASURES]
-    notes = any(row.note for row in rows)
-    header = ["model", "tested on", "fitted on", "images", "splits", *map(_title, names), "α"]
+    notes = any(row.full_note for row in rows)
+    titles = ["PLCC logistic" if name == "plcc_logistic" else name.upper() for name in names]
+    header = ["model", "tested on", "fitted on", "images", "splits", *titles, "strength"]
     lines = [header + ["note"] * notes]
     for row in rows:
         facts = [row.model, row.tested_on, row.fitted_on, str(row.images), str(row.splits)]
         values = [_value(row.measures.get(name), row.splits) for name in names]
-        alpha = "" if math.isnan(row.alpha) else f"{row.alpha:.3g}"
-        lines.append([*facts, *values, alpha] + [row.note] * notes)
+        strength = "" if math.isnan(row.strength) else f"{row.strength:.3g}"
+        lines.append([*facts, *values, strength] + [row.full_note] * notes)
     return lines
 
 
-def _ladder_cells(results: dict[str, LadderResult]) -> list[list[str]]:
-    header = ["distortion", "ladders", "in order", "Kendall τ"]
-    return [header] + [
-        [name, str(result.ladders), f"{result.in_order:.3f}", f"{result.tau:+.3f}"]
-        for name, result in results.items()
-    ]
+def csv_table(rows: Sequence[ReportRow]) -> str:
+    """One line a row and measure, with median, std, low and high."""
+    facts = ["model", "tested_on", "fitted_on", "images", "splits", "strength", "full_note"]
+    lines: list[list[object]] = [[*facts[:-1], "note", "measure", "median", "std", "low", "high"]]
+    for row in rows:
+        values = [getattr(row, fact) for fact in facts]
+        lines += [[*values, name, *asdict(each).values()] for name, each in row.measures.items()]
+    return csv_text(lines)
 
 
-def _title(name: str) -> str:
-    return "PLCC logistic" if name == "plcc_logistic" else name.upper()
+def with_averages(rows: Sequence[ReportRow]) -> list[ReportRow]:
+    """``rows``, and after them for each model with several datasets the mean of their medians."""
+    groups: dict[tuple[str, str, str], list[ReportRow]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    return [*rows, *(_average(members) for members in groups.values() if len(members) > 1)]
+
+
+def _average(rows: list[ReportRow]) -> ReportRow:
+    """RMSE is left out: its units differ between datasets."""
+    model, fitted_on, note = rows[0].group
+    measures = {
+        name: Summary(fmean(row.measures[name].median for row in rows), *[math.nan] * 3)
+        for name in rows[0].measures
+        if name != "rmse"
+    }
+    images, left_out = sum(row.images for row in rows), sum(row.left_out for row in rows)
+    title, splits = f"average of {len(rows)}", rows[0].splits
+    return ReportRow(model, title, fitted_on, images, splits, math.nan, measures, note, left_out)
 
 
 def _value(summary: Summary | None, splits: int) -> str:
@@ -153,18 +116,79 @@ def _value(summary: Summary | None, splits: int) -> str:
     return f"{summary.median:.3f}{spread}"
 
 
-def aligned(lines: list[list[str]]) -> str:
-    """Lines with the columns of equal width."""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    rows = ("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines)
+@dataclass(frozen=True)
+class PaperLine:
+    """One model, fitted in one way: a line of the table that papers print.
+
+    Attributes
+    ----------
+    fitted_on : the dataset that all of the others were predicted from; ``itself`` where every
+        dataset has splits of its own.
+    datasets : by name what it was tested on, and there the measures of :data:`SHOWN`.
+    average : of each measure over the datasets.
+    """
+
+    model: str
+    fitted_on: str
+    note: str
+    datasets: dict[str, dict[str, float]]
+    average: dict[str, float]
+
+
+def paper_lines(rows: Sequence[ReportRow]) -> list[PaperLine]:
+    """The lines of ``rows``, which are without averages."""
+    groups: dict[tuple[str, str, str], dict[str, dict[str, float]]] = {}
+    for row in rows:
+        values = {name: row.measures[name].median for name in SHOWN}
+        groups.setdefault(row.group, {})[row.tested_on] = values
+    return [
+        PaperLine(*group, tested, {n: fmean(v[n] for v in tested.values()) for n in SHOWN})
+        for group, tested in groups.items()
+    ]
+
+
+def paper_cells(lines: Sequence[PaperLine]) -> Cells:
+    """A column for each dataset and their average; empty for a single dataset."""
+    columns = list(dict.fromkeys(name for line in lines for name in line.datasets))
+    if len(columns) < 2:
+        return []
+    title = " / ".join(name.upper() for name in SHOWN)
+    made = [["model", f"{title}, fitted on", *columns, "average"]]
+    for line in lines:
+        fit = f"{line.fitted_on} ({line.note})" if line.note else line.fitted_on
+        values = [_cell(line.datasets.get(name)) for name in columns]
+        average = _cell(line.average if len(line.datasets) > 1 else None)
+        made.append([line.model, fit, *values, average])
+    return made
+
+
+def _cell(values: dict[str, float] | None) -> str:
+    return " / ".join(f"{values[name]:.3f}" for name in SHOWN) if values else "–"
+
+
+def text_table(cells: Cells) -> str:
+    """For the terminal: columns of equal width."""
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    rows = ("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells)
     return "".join(row.rstrip() + "\n" for row in rows)
 
 
-def markdown(lines: list[list[str]]) -> str:
-    """The first of ``lines`` as the header of a Markdown table."""
-    header, *body = lines
-    ruled = [header, ["---"] * len(header), *body]
+def markdown_table(cells: Cells) -> str:
+    """The same for Markdown."""
+    ruled = [cells[0], ["---"] * len(cells[0]), *cells[1:]] if cells else []
     return "".join(f"| {' | '.join(line)} |\n" for line in ruled)
+
+
+def csv_text(lines: Iterable[Iterable[object]]) -> str:
+    """CSV of values."""
+    made = io.StringIO()
+    csv.writer(made, lineterminator="\n").writerows(lines)
+    return made.getvalue()
+
+
+def json_text(content: Any) -> str:
+    """JSON of dataclasses, mappings and numbers; an undefined number (NaN) is null."""
+    return json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -2,11 +2,12 @@
 
 The objective, with the intercept b unpenalized as in ``sklearn.linear_model.Ridge``, is
 
-    Σ_i (x_i·w + b − y_i)²  +  α ‖w‖²
+    Σ_i (x_i·w + b − y_i)²  +  s ‖w‖²
 
-With X the centered rows and t the centered targets, w(α) = (XᵀX + αI)⁻¹ Xᵀt = Xᵀ(XXᵀ + αI)⁻¹ t: an
-eigendecomposition of the smaller of XᵀX and XXᵀ gives w for all α at O(F) each. Sums are in
-float64, so the squared condition number does no harm for α ≥ 1e-3 and features of unit length.
+With X the centered rows, t the centered targets and s the strength,
+w(s) = (XᵀX + sI)⁻¹ Xᵀt = Xᵀ(XXᵀ + sI)⁻¹ t. An eigendecomposition of the smaller of XᵀX and XXᵀ
+gives w for every s at O(F) each. Sums are in float64, so the squared condition number does no
+harm for s ≥ 1e-3 and features of unit length.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 BLOCK_ROWS = 4096
-"""Rows that are turned to float64 at a time; bounds the memory beside the features themselves."""
+"""Rows converted to float64 at a time; bounds the memory beside the features themselves."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class NormalEquations:
 
 @dataclass(frozen=True)
 class RidgePath:
-    """The ridge solutions of one training set: w(α) = basis · (projection / (spectrum + α)).
+    """The ridge solutions of one training set: w(s) = basis · (projection / (spectrum + s)).
 
     Attributes
     ----------
@@ -58,23 +59,23 @@ class RidgePath:
     feature_mean: Tensor
     target_mean: float
 
-    def coefficients(self, alphas: Tensor) -> Tensor:
-        """(F, A) float64: w for each of ``alphas`` (A,)."""
-        return self.basis @ (self.projection[:, None] / (self.spectrum[:, None] + alphas.double()))
+    def coefficients(self, strengths: Tensor) -> Tensor:
+        """(F, S) float64: w for each of ``strengths`` (S,)."""
+        damped = self.spectrum[:, None] + strengths.double()
+        return self.basis @ (self.projection[:, None] / damped)
 
-    def solution(self, alpha: float) -> tuple[Tensor, float]:
-        """(w, b) for one α: (F,) float64 and a float."""
-        w = self.coefficients(torch.tensor([alpha], dtype=torch.float64))[:, 0]
+    def solution(self, strength: float) -> tuple[Tensor, float]:
+        """(w, b) for one strength: (F,) float64 and a float."""
+        w = self.coefficients(torch.tensor([strength], dtype=torch.float64))[:, 0]
         return w, self.target_mean - float(self.feature_mean @ w)
 
-    def predict(self, features: Tensor, alphas: Tensor) -> Tensor:
-        """(n, A) float64 predictions x·w + b of rows ``features`` (n, F) for each of ``alphas``.
+    def predict(self, features: Tensor, strengths: Tensor) -> Tensor:
+        """(n, S) float64 predictions x·w + b of rows ``features`` (n, F) for each of ``strengths``.
 
-        The prediction of an image is the mean over its crops; being linear, it is the prediction of
-        the mean of its crops' features.
+        The prediction is linear: the mean over an image's crops is the prediction of their mean.
         """
         centered = features.double() - self.feature_mean
-        return centered @ self.coefficients(alphas) + self.target_mean
+        return centered @ self.coefficients(strengths) + self.target_mean
 
 
 def ridge_path(features: Tensor, targets: Tensor) -> RidgePath:
@@ -101,6 +102,28 @@ def ridge_path(features: Tensor, targets: Tensor) -> RidgePath:
         spectrum, u = torch.linalg.eigh(rows @ rows.T)
         basis, projection = rows.T @ u, u.T @ (targets.double() - target_mean)
     return RidgePath(basis, spectrum.clamp_min(0), projection, mean, target_mean)
+
+
+def fit_ridge(features: Tensor, scores: Tensor, strength: float) -> tuple[Tensor, float]:
+    """Weights (F,) float64 and bias, fitted on all images.
+
+    Parameters
+    ----------
+    features : (n, K, F), K crops an image; every crop is a row with its image's score.
+    scores : (n,).
+    strength : of the ridge, > 0.
+    """
+    return ridge_path(*crop_rows(features, scores)).solution(strength)
+
+
+def crop_rows(features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (n·K, F) and targets (n·K,): every crop is a row with its image's score."""
+    return features.flatten(0, 1), scores.repeat_interleave(features.shape[1])
+
+
+def image_features(features: Tensor) -> Tensor:
+    """(n, F) float64, the mean over the crops of (n, K, F); its prediction is the crops' mean."""
+    return features.mean(1, dtype=torch.float64)
 
 
 def normal_equations(features: Tensor, targets: Tensor) -> NormalEquations:

@@ -1,4 +1,4 @@
-"""Train, validation and test parts of a dataset, disjoint by reference photo (method.md §6)."""
+"""Train, validation and test parts, disjoint by reference photo (docs/method.md §6)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.errors import UsageError
 
 SplitKind = Literal["auto", "random", "official"]
@@ -26,6 +27,40 @@ class Split:
     train: Tensor
     val: Tensor
     test: Tensor
+
+    def select(self, kept: Sequence[int]) -> Split:
+        """The same split of the images ``kept`` (rising) alone, numbered from 0.
+
+        Raises
+        ------
+        UsageError
+            if a part becomes too small.
+        """
+        at = {image: i for i, image in enumerate(kept)}
+        parts = (
+            torch.tensor([at[i] for i in part.tolist() if i in at], dtype=torch.int64)
+            for part in (self.train, self.val, self.test)
+        )
+        return _checked(Split(*parts))
+
+
+def choose_splits(dataset: Dataset, n_splits: int, seed: int, kind: SplitKind) -> list[Split]:
+    """The official split where the field uses it, or where it is asked for; else random splits.
+
+    Raises
+    ------
+    UsageError
+        if the dataset has no official split but one is asked for, or has too few images; the
+        message names the dataset.
+    """
+    if kind == "official" and not dataset.parts:
+        raise UsageError(f"{dataset.info.name}: no official split among its files")
+    try:
+        if kind == "official" or (kind == "auto" and dataset.info.official_split):
+            return [official_split(dataset.parts, dataset.references, seed)]
+        return random_splits(dataset.references, n_splits, seed)
+    except UsageError as error:
+        raise UsageError(f"{dataset.info.name}: {error}") from error
 
 
 def random_splits(
@@ -99,7 +134,7 @@ def _check_apart(parts: Sequence[str], references: Sequence[str]) -> None:
         if first != part:
             raise UsageError(
                 f"its split has images of the reference {reference} in both {first} and {part}, "
-                "which would flatter every figure; keep them in one part, or give --split random"
+                "which would flatter every figure; keep them in one part, or use random splits"
             )
 
 

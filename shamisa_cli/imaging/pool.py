@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +32,21 @@ CACHE_BYTES = 4 * 2**30
 
 VIEWS = 2
 """Full scale and half scale."""
+
+
+class Box(NamedTuple):
+    """A square window of a photo, wherever the photo's size allows it.
+
+    Attributes
+    ----------
+    x, y : place in [0, 1]; 0 is the leftmost (topmost) window, 1 the rightmost (lowest).
+    shrink : factor in (0, 1] from the window to the crop. The window of a crop of s px is
+        s / shrink px.
+    """
+
+    x: float
+    y: float
+    shrink: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,7 @@ class PhotoPool:
         cache_bytes: int = CACHE_BYTES,
         recursive: bool = True,
     ) -> None:
+        self.folder = Path(folder)
         self.paths = list_photos(folder, recursive=recursive)
         if not self.paths:
             raise ShamisaError(
@@ -84,7 +100,7 @@ class PhotoPool:
         return len(self.paths)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("paths", "workers", "cache_bytes")
+        kept = ("folder", "paths", "workers", "cache_bytes")
         return {name: getattr(self, name) for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -92,12 +108,12 @@ class PhotoPool:
         self._forget()
 
     def prefetch(self, photos: Iterable[int]) -> None:
-        """Start decoding ``photos`` (numbers) in threads, for a later call of :meth:`crops`."""
+        """Start decoding ``photos`` (numbers) in threads, for a later call that takes crops."""
         self._own_process()
         for number in photos:
             self._decoding(number)
 
-    def crops(
+    def random_crops(
         self,
         photos: Sequence[int],
         size: int,
@@ -110,8 +126,8 @@ class PhotoPool:
 
         Parameters
         ----------
-        photos : numbers of the photos. In place of a damaged photo the next good one is taken.
-        size : side of the crops in px. A photo with a shorter side is filled up by reflection.
+        photos : numbers of the photos.
+        size : side of the crops in px.
         generator : draws the places.
         flip : mirror every second crop, at random.
         scale : range in (0, 1] of a random shrinking before the crop, uniform; 1 for none.
@@ -123,14 +139,36 @@ class PhotoPool:
         self.prefetch(photos)
         draws = torch.rand((VIEWS, len(photos), 4), generator=generator).tolist()
         crops = torch.empty((VIEWS, len(photos), 3, size, size), dtype=torch.uint8)
+        low, high = scale
         for i, number in enumerate(photos):
-            photo = self._good(number)
-            for view, pixels in enumerate(photo.scales):
-                x, y, shrink, mirror = draws[view][i]
-                factor = scale[0] + shrink * (scale[1] - scale[0])
-                crop = _crop(pixels, size, (x, y), factor)
-                crop = crop[:, ::-1] if flip and mirror < 0.5 else crop
-                crops[view, i].numpy()[:] = crop.transpose(2, 0, 1)
+            drawn = [draws[view][i] for view in range(VIEWS)]
+            boxes = [Box(x, y, low + shrink * (high - low)) for x, y, shrink, _ in drawn]
+            crops[:, i] = self.crops_at(number, boxes, range(VIEWS), size)
+            for view, (*_, mirror) in enumerate(drawn):
+                if flip and mirror < 0.5:
+                    crops[view, i] = crops[view, i].flip(-1)
+        return crops
+
+    def crops_at(
+        self, photo: int, boxes: Sequence[Box], scales: Sequence[int], size: int
+    ) -> Tensor:
+        """Crops of one photo at given places.
+
+        Parameters
+        ----------
+        photo : its number. In place of a damaged photo the next good one is taken.
+        boxes : where each crop is. A photo that is smaller is filled up by reflection.
+        scales : of each crop, 0 for full and 1 for half scale.
+        size : side of the crops in px.
+
+        Returns
+        -------
+        (len(boxes), 3, size, size) uint8.
+        """
+        pixels = self._good(photo).scales
+        crops = torch.empty((len(boxes), 3, size, size), dtype=torch.uint8)
+        for k, (box, scale) in enumerate(zip(boxes, scales, strict=True)):
+            crops[k].numpy()[:] = _crop(pixels[scale], size, box).transpose(2, 0, 1)
         return crops
 
     def _good(self, number: int) -> _Photo:
@@ -189,13 +227,13 @@ class PhotoPool:
         self._process = os.getpid()
 
 
-def _crop(pixels: np.ndarray, size: int, place: tuple[float, float], factor: float) -> np.ndarray:
-    """(size, size, 3) of (H, W, 3): a window at ``place`` in [0, 1)², shrunk by ``factor``."""
-    window = round(size / factor)
+def _crop(pixels: np.ndarray, size: int, box: Box) -> np.ndarray:
+    """(size, size, 3): the window ``box`` of ``pixels`` (H, W, 3)."""
+    window = round(size / box.shrink)
     height, width = (min(side, window) for side in pixels.shape[:2])
     left, top = (
-        int(fraction * (side - extent + 1))
-        for fraction, side, extent in zip(place, pixels.shape[1::-1], (width, height), strict=True)
+        min(int(place * (side - extent + 1)), side - extent)
+        for place, side, extent in zip(box[:2], pixels.shape[1::-1], (width, height), strict=True)
     )
     inside = pixels[top : top + height, left : left + width]
     if window != size:

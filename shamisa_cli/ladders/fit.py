@@ -1,4 +1,4 @@
-"""Fit a head on human scores and, if wanted, on severity ladders as well.
+"""Fit a head on human scores and on severity ladders together.
 
 Human scores say how good photos look; few datasets say that more of a distortion never looks
 better. A ladder says nothing but that. So ladders enter as differences without intercept: between
@@ -7,26 +7,118 @@ the mildest and the strongest, where it should be at least a drop. A difference 
 is let go, as in a ranking support vector machine with squared hinge loss (Chapelle & Keerthi,
 "Efficient algorithms for ranking with SVMs", Information Retrieval 13, 2010). The loss
 
-    Σ_i (x_i·w + b − y_i)²  +  ω Σ_j max(0, g_j − d_j·w)²  +  α ‖w‖²
+    Σ_i (x_i·w + b − y_i)²  +  ω Σ_j max(0, g_j − d_j·w)²  +  s ‖w‖²
 
-is convex, and its minimum is found by ridge regressions over the differences that are short of
-their gaps, until these stay the same. A step that would raise the loss is halved (such loops can
-turn in a circle otherwise: Keerthi & DeCoste, "A modified finite Newton method for fast solution of
-large scale linear SVMs", JMLR 6, 2005).
+with the ridge strength s, is convex. Its minimum is found by ridge regressions over the differences
+that are short of their gaps, until these stay the same. A step that would raise the loss is halved
+(such loops may never end otherwise: Keerthi & DeCoste, "A modified finite Newton method for fast
+solution of large scale linear SVMs", JMLR 6, 2005).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from shamisa_cli.errors import ShamisaError
-from shamisa_cli.evaluation.evaluate import crop_rows
-from shamisa_cli.evaluation.ridge import normal_equations
-from shamisa_cli.ladders.differences import LadderTerm, ShortDifferences
+from shamisa_cli.evaluation.ridge import crop_rows, normal_equations
+from shamisa_cli.ladders.ladder import Ladders
 
 MAX_ROUNDS = 100
 MAX_HALVINGS = 40
+
+
+@dataclass(frozen=True)
+class LadderTerm:
+    """The ladders' part of a fit.
+
+    Attributes
+    ----------
+    ladders : whose levels should be in order.
+    weight : what all differences count together, where all crops of the scored images count 1
+        together; ω is this times the number of crops over the number of differences.
+    gap : by which the score should fall from a level to the next, in units of the scores.
+    drop : by which it should fall from the mildest to the strongest; 0 asks for nothing more.
+    """
+
+    ladders: Ladders
+    weight: float
+    gap: float
+    drop: float = 0.0
+
+
+class ShortDifferences:
+    """The differences of a term, and which of them are short of their gaps.
+
+    State: the latter, and the sums over them. They hardly change from one fit to a similar one, so
+    only what changed is added or taken away.
+
+    Attributes
+    ----------
+    rows : (m, F) float64, features of the milder level minus those of the stronger.
+    gaps : (m,) float64, by which their score should differ.
+    short : (m,) bool.
+    """
+
+    def __init__(self, term: LadderTerm) -> None:
+        self.term = term
+        self.rows, self.gaps = ladder_differences(term)
+        self.short = torch.zeros(len(self.rows), dtype=torch.bool)
+        self._summed = self.short
+        self._towards = self.rows.new_zeros(self.rows.shape[1])
+
+    def __len__(self) -> int:
+        """All differences, short or not."""
+        return len(self.rows)
+
+    def clear(self) -> None:
+        """None are short."""
+        self.short = torch.zeros_like(self.short)
+
+    def update(self, w: Tensor) -> bool:
+        """Find those that are short with weights ``w`` (F,); True if others than before."""
+        before, self.short = self.short, self.rows @ w < self.gaps
+        return not torch.equal(self.short, before)
+
+    def hinge(self, w: Tensor) -> float:
+        """Σ max(0, g − d·w)² over all differences, with weights ``w`` (F,)."""
+        return float((self.gaps - self.rows @ w).clamp_min(0).square().sum())
+
+    def sums(self) -> tuple[Tensor, Tensor]:
+        """DᵀD (F, F) and Dᵀg (F,) of the short differences D with gaps g; not to be changed."""
+        changed = self.short != self._summed
+        rows = self.rows[changed]
+        signed = torch.where(self.short[changed], 1.0, -1.0).double()[:, None] * rows
+        self._gram.addmm_(signed.T, rows)
+        self._towards += signed.T @ self.gaps[changed]
+        self._summed = self.short
+        return self._gram, self._towards
+
+    @cached_property
+    def _gram(self) -> Tensor:
+        """(F, F) float64, made when first asked for: fits by rows need none."""
+        size = self.rows.shape[1]
+        return self.rows.new_zeros(size, size)
+
+    @cached_property
+    def kernel(self) -> Tensor:
+        """(m, m) float64, the products of all differences with each other."""
+        return self.rows @ self.rows.T
+
+
+def ladder_differences(term: LadderTerm) -> tuple[Tensor, Tensor]:
+    """Rows and gaps of :class:`ShortDifferences`: adjacent levels, then first and last."""
+    features = term.ladders.features.double()
+    steps = (features[:, :-1] - features[:, 1:]).flatten(0, 1)
+    gaps = torch.full((len(steps),), term.gap, dtype=torch.float64)
+    if term.drop == 0:
+        return steps, gaps
+    falls = features[:, 0] - features[:, -1]
+    drops = torch.full((len(falls),), term.drop, dtype=torch.float64)
+    return torch.cat([steps, falls]), torch.cat([gaps, drops])
 
 
 class HeadFit:
@@ -36,7 +128,7 @@ class HeadFit:
     ----------
     features : (n, K, F) float32.
     scores : (n,), higher is better.
-    ladders : severity ladders to put in order as well, or None for plain ridge.
+    ladders : differences of severity ladders, to put in order as well.
 
     Notes
     -----
@@ -44,18 +136,15 @@ class HeadFit:
     both are exact.
     """
 
-    def __init__(
-        self, features: Tensor, scores: Tensor, ladders: ShortDifferences | None = None
-    ) -> None:
+    def __init__(self, features: Tensor, scores: Tensor, ladders: ShortDifferences) -> None:
         rows, targets = crop_rows(features, scores)
-        count = len(rows) + (len(ladders) if ladders else 0)
-        solver = ByFeatures if rows.shape[1] <= count else ByRows
+        solver = ByFeatures if rows.shape[1] <= len(rows) + len(ladders) else ByRows
         self._solver = solver(rows, targets, ladders)
-        self._omega = ladders.term.weight * len(rows) / len(ladders) if ladders else 0.0
+        self._omega = ladders.term.weight * len(rows) / len(ladders)
         self._ladders = ladders
 
-    def solve(self, alpha: float, start: Tensor | None = None) -> tuple[Tensor, float]:
-        """Weights (F,) float64 and bias for ridge strength ``alpha``.
+    def solve(self, strength: float, start: Tensor | None = None) -> tuple[Tensor, float]:
+        """Weights (F,) float64 and bias for ridge strength ``strength``.
 
         Parameters
         ----------
@@ -66,74 +155,70 @@ class HeadFit:
         ShamisaError
             if no minimum is found, which takes extreme weights and strengths.
         """
-        if self._ladders is None:
-            w = self._solver.solve(alpha, 0.0)
-        else:
-            w = self._in_order(self._ladders, alpha, start)
+        w = self._minimum(strength, start)
         return w, self._solver.target_mean - float(self._solver.feature_mean @ w)
 
-    def _in_order(self, ladders: ShortDifferences, alpha: float, start: Tensor | None) -> Tensor:
+    def _minimum(self, strength: float, start: Tensor | None) -> Tensor:
         """Newton's method for the squared hinge, with a line search."""
+        ladders = self._ladders
         if start is None:
             ladders.clear()
-            start = self._solver.solve(alpha, self._omega)
+            start = self._solver.solve(strength, self._omega)
         w = start
         for _ in range(MAX_ROUNDS):
             ladders.update(w)
-            aim = self._solver.solve(alpha, self._omega)
+            aim = self._solver.solve(strength, self._omega)
             if not ladders.update(aim):
                 return aim
-            lower = self._lower(w, aim, alpha)
+            lower = self._lower(w, aim, strength)
             if lower is None:  # what is left to gain is less than rounding
                 return w
             w = lower
         raise ShamisaError(
             f"no minimum found for a head with ladders in {MAX_ROUNDS} rounds, at ridge strength "
-            f"{alpha:g}; give a smaller --ladder-weight"
+            f"{strength:g}; give ladders a smaller weight"
         )
 
-    def _lower(self, w: Tensor, aim: Tensor, alpha: float) -> Tensor | None:
+    def _lower(self, w: Tensor, aim: Tensor, strength: float) -> Tensor | None:
         """Between ``w`` and ``aim``, weights of a loss below that of ``w``; None if there are none.
 
         The loss is convex, so along the way from ``aim`` to ``w`` it falls, then rises.
         """
-        found, lowest = aim, self._loss(aim, alpha)
+        found, lowest = aim, self._loss(aim, strength)
         for halvings in range(1, MAX_HALVINGS):
             nearer = w + (aim - w) * 0.5**halvings
-            loss = self._loss(nearer, alpha)
+            loss = self._loss(nearer, strength)
             if loss >= lowest:
                 break
             found, lowest = nearer, loss
-        return found if lowest < self._loss(w, alpha) else None
+        return found if lowest < self._loss(w, strength) else None
 
-    def _loss(self, w: Tensor, alpha: float) -> float:
+    def _loss(self, w: Tensor, strength: float) -> float:
         """The loss of the module's docstring at ``w``, but for a constant."""
-        hinge = self._ladders.hinge(w) if self._ladders is not None else 0.0
-        return self._solver.misfit(w) + self._omega * hinge + alpha * float(w @ w)
+        hinge = self._omega * self._ladders.hinge(w)
+        return self._solver.misfit(w) + hinge + strength * float(w @ w)
 
 
 class ByFeatures:
-    """(XᵀX + ω DᵀD + αI)⁻¹ (Xᵀt + ω Dᵀg) over the short differences D; F×F.
+    """(XᵀX + ω DᵀD + sI)⁻¹ (Xᵀt + ω Dᵀg) over the short differences D; F×F.
 
     Parameters
     ----------
     rows, targets : (n, F) and (n,); X and t are these, centered.
-    differences : D and g, or None.
+    differences : D and g.
     """
 
-    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences | None) -> None:
+    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences) -> None:
         self._equations = normal_equations(rows, targets)
         self._differences = differences
         self.feature_mean = self._equations.feature_mean
         self.target_mean = self._equations.target_mean
 
-    def solve(self, alpha: float, omega: float) -> Tensor:
+    def solve(self, strength: float, omega: float) -> Tensor:
         """Weights (F,) float64."""
-        gram, pull = self._equations.gram, self._equations.correlation
-        if self._differences is not None:
-            of_short, towards = self._differences.sums()
-            gram, pull = torch.add(gram, of_short, alpha=omega), pull + omega * towards
-        return solve_damped(gram, pull, alpha)
+        of_short, towards = self._differences.sums()
+        gram = torch.add(self._equations.gram, of_short, alpha=omega)
+        return solve_damped(gram, self._equations.correlation + omega * towards, strength)
 
     def misfit(self, w: Tensor) -> float:
         """‖Xw − t‖² but for a constant."""
@@ -141,32 +226,29 @@ class ByFeatures:
 
 
 class ByRows:
-    """Rᵀ (RRᵀ + αI)⁻¹ r with the rows R = [X; √ω D] and r = [t; √ω g]; the same weights.
+    """Rᵀ (RRᵀ + sI)⁻¹ r with the rows R = [X; √ω D] and r = [t; √ω g]; the same weights.
 
     Parameters
     ----------
     rows, targets, differences : see :class:`ByFeatures`.
     """
 
-    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences | None) -> None:
+    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences) -> None:
         rows, targets = rows.double(), targets.double()
         self.feature_mean, self.target_mean = rows.mean(0), float(targets.mean())
         self._rows, self._targets = rows - self.feature_mean, targets - self.target_mean
         self._own = self._rows @ self._rows.T
         self._differences = differences
-        if differences is not None:
-            self._cross = self._rows @ differences.rows.T
+        self._cross = self._rows @ differences.rows.T
 
-    def solve(self, alpha: float, omega: float) -> Tensor:
+    def solve(self, strength: float, omega: float) -> Tensor:
         """Weights (F,) float64."""
-        if self._differences is None:
-            return self._rows.T @ solve_damped(self._own, self._targets, alpha)
         short, root = self._differences.short, omega**0.5
         cross = root * self._cross[:, short]
         within = omega * self._differences.kernel[short][:, short]
         kernel = torch.cat([torch.cat([self._own, cross], 1), torch.cat([cross.T, within], 1)])
         wanted = torch.cat([self._targets, root * self._differences.gaps[short]])
-        shares = solve_damped(kernel, wanted, alpha)
+        shares = solve_damped(kernel, wanted, strength)
         own, others = shares.tensor_split([len(self._targets)])
         return self._rows.T @ own + root * (self._differences.rows[short].T @ others)
 
@@ -175,15 +257,15 @@ class ByRows:
         return float((self._rows @ w - self._targets).square().sum())
 
 
-def fit_head(
-    features: Tensor, scores: Tensor, alpha: float, term: LadderTerm | None = None
+def fit_with_ladders(
+    features: Tensor, scores: Tensor, strength: float, term: LadderTerm
 ) -> tuple[Tensor, float]:
     """One fit of :class:`HeadFit`: weights (F,) float64 and bias."""
-    return HeadFit(features, scores, ShortDifferences(term) if term else None).solve(alpha)
+    return HeadFit(features, scores, ShortDifferences(term)).solve(strength)
 
 
-def solve_damped(gram: Tensor, right: Tensor, alpha: float) -> Tensor:
-    """(gram + αI)⁻¹ right, (k,), for a positive semidefinite ``gram`` (k, k)."""
+def solve_damped(gram: Tensor, right: Tensor, strength: float) -> Tensor:
+    """(gram + sI)⁻¹ right, (k,), for a positive semidefinite ``gram`` (k, k)."""
     damped = gram.clone()
-    damped.diagonal().add_(alpha)
+    damped.diagonal().add_(strength)
     return torch.cholesky_solve(right[:, None], torch.linalg.cholesky(damped))[:, 0]

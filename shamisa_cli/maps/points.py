@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.distortions.pictures import LEVELS
-from shamisa_cli.errors import PhotoError
-from shamisa_cli.evaluation.frozen_encoder import FeatureSource
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, select_images
+from shamisa_cli.evaluation.report import csv_text
+from shamisa_cli.files import write_text
+from shamisa_cli.imaging.paths import folder_error
+from shamisa_cli.ladders.ladder import Ladders, draw
 from shamisa_cli.models.head import Head
-
-Unreadable = Callable[[PhotoError], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,21 +39,31 @@ class Points:
     values: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-def photo_points(source: FeatureSource, photos: Sequence[Path], unreadable: Unreadable) -> Points:
-    """Photos as they are."""
-    kept, features = source.means(photos, unreadable)
-    return Points(features, tuple(photos[i] for i in kept))
+def photo_points(
+    frozen: FrozenEncoder, photos: Sequence[Path], skip: Skip, sample: int | None, seed: int
+) -> Points:
+    """Photos as they are; ``sample`` of them if that is given.
+
+    Raises
+    ------
+    PhotoError
+        if a folder among ``photos`` cannot be listed: which photos are drawn would depend on it.
+    """
+    for folder in filter(Path.is_dir, photos):
+        raise folder_error(folder)
+    drawn = draw(photos, sample, seed)
+    kept, features = frozen.means(drawn, skip)
+    return Points(features, tuple(drawn[i] for i in kept))
 
 
-def dataset_points(source: FeatureSource, dataset: Dataset, unreadable: Unreadable) -> Points:
-    """Photos with human scores."""
-    kept, features = source.means(dataset.images, unreadable, dataset.info.short_side)
-    scores = dataset.scores.tolist()
-    return Points(
-        features,
-        tuple(dataset.images[i] for i in kept),
-        values={"mos": tuple(scores[i] for i in kept)},
-    )
+def dataset_points(
+    frozen: FrozenEncoder, dataset: Dataset, skip: Skip, sample: int | None, seed: int
+) -> Points:
+    """Photos with human scores; ``sample`` of them if that is given."""
+    some = select_images(dataset, draw(range(len(dataset.images)), sample, seed))
+    kept, features = frozen.means(some.images, skip, some.info.short_side)
+    mos = tuple(some.scores[kept].tolist())
+    return Points(features, tuple(some.images[i] for i in kept), values={"mos": mos})
 
 
 def ladder_points(ladders: Ladders) -> Points:
@@ -68,3 +80,12 @@ def ladder_points(ladders: Ladders) -> Points:
 def score_points(points: Points, head: Head) -> tuple[float, ...]:
     """What ``head`` says of each picture: n scores, 0-100."""
     return tuple(head.score(row[None]).score for row in points.features)
+
+
+def write_csv(path: Path, points: Points, places: NDArray[np.float64]) -> None:
+    """One line a picture: its photo, what is known of it, and its place on the map."""
+    columns: dict[str, Sequence[object]] = {"path": points.photos}
+    if points.distortions:
+        columns["distortion"] = points.distortions
+    columns |= points.values | {"x": places[:, 0].tolist(), "y": places[:, 1].tolist()}
+    write_text(path, csv_text([list(columns), *zip(*columns.values(), strict=True)]))

@@ -56,7 +56,7 @@ def project(features: Tensor, method: Method = "tsne", seed: int = 0) -> NDArray
 def check_method(method: Method) -> None:
     """Refuse UMAP where it is not installed."""
     if method == "umap" and importlib.util.find_spec("umap") is None:
-        raise UsageError("--method umap needs umap-learn: pip install 'shamisa[umap]'")
+        raise UsageError("the method umap needs umap-learn: pip install 'shamisa[umap]'")
 
 
 def _tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

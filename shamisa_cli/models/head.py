@@ -23,7 +23,7 @@ class HeadInfo:
     higher_is_better : direction of the dataset's own scores (MOS: True, DMOS: False).
     n_images : images it was fitted on.
     features : F, the length of the feature vector it takes.
-    alpha : ridge strength.
+    strength : of the ridge regression.
     metrics : measured figures, such as ``srcc`` (median over test splits).
     calibration : knots (raw, score) of a monotone piecewise-linear map from raw predictions to
         0-100; empty means the straight line that takes ``score_range`` to 0-100.
@@ -37,7 +37,7 @@ class HeadInfo:
     higher_is_better: bool
     n_images: int
     features: int
-    alpha: float
+    strength: float
     metrics: dict[str, float] = field(default_factory=dict)
     calibration: tuple[tuple[float, float], ...] = ()
     note: str = ""

@@ -6,21 +6,18 @@ functions, so that any number of worker processes or of ranks makes the same cro
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from shamisa_cli.distortions.engine import distort_batch, sample_metadata
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.distortions.metadata import BatchMetadata
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.seeds import derived_seed, generator
+from shamisa_cli.seeds import generator
 
 CROPS, COMPOSITIONS, DRAWS, ORDER = range(4)
 """Names of the random streams of a step."""
@@ -36,11 +33,13 @@ class MiniBatch:
         the references only, uint8, in the layout's order (tiny-batch, view, reference).
     metadata : of all tiny-batches of the step.
     tiny_batches : which of the step's tiny-batches ``crops`` holds.
+    number : of the mini-batch in the run.
     """
 
     crops: Tensor
     metadata: BatchMetadata
     tiny_batches: range
+    number: int
 
 
 def photo_order(n_photos: int, start: int, count: int, seed: int) -> list[int]:
@@ -75,7 +74,7 @@ class ReferenceBatches(Dataset[MiniBatch]):
         photos = photo_order(len(self.pool), start, count, self.config.seed)
         references = torch.cat(
             [
-                self.pool.crops(
+                self.pool.random_crops(
                     photos[b * layout.references : (b + 1) * layout.references],
                     side,
                     generator(self.config.seed, CROPS, number, b),
@@ -85,8 +84,9 @@ class ReferenceBatches(Dataset[MiniBatch]):
                 for b in self.tiny_batches
             ]
         )
-        batch = MiniBatch(references, step_metadata(self.config, number), self.tiny_batches)
-        return distorted(batch, self.config, number) if self.distort else batch
+        metadata = step_metadata(self.config, number)
+        batch = MiniBatch(references, metadata, self.tiny_batches, number)
+        return distorted(batch, self.config) if self.distort else batch
 
 
 def step_metadata(config: PretrainConfig, number: int) -> BatchMetadata:
@@ -103,7 +103,7 @@ def step_metadata(config: PretrainConfig, number: int) -> BatchMetadata:
     )
 
 
-def distorted(batch: MiniBatch, config: PretrainConfig, number: int) -> MiniBatch:
+def distorted(batch: MiniBatch, config: PretrainConfig) -> MiniBatch:
     """``batch`` (references only) with the engine's distorted crops, on the device of its crops."""
     one = replace(config.batch, tiny_batches=1)
     device = batch.crops.device
@@ -111,52 +111,11 @@ def distorted(batch: MiniBatch, config: PretrainConfig, number: int) -> MiniBatc
     references, crops = [], []
     for k, b in enumerate(batch.tiny_batches):
         metadata = batch.metadata.of_tiny_batch(b)
-        draws = generator(config.seed, DRAWS, number, b, device=device)
+        draws = generator(config.seed, DRAWS, batch.number, b, device=device)
         made = distort_batch(batch.crops[k * n : (k + 1) * n], metadata, one, draws)
         references.append(made[:n])
         crops.append(made[n:])
     return replace(batch, crops=torch.cat([*references, *crops]))
-
-
-def mini_batches(
-    dataset: ReferenceBatches, keys: Iterator[tuple[int, int]], workers: int
-) -> Generator[MiniBatch, None, None]:
-    """The mini-batches of ``keys`` in order, made ahead by ``workers`` processes (0: here).
-
-    Close it when done, however that comes about: workers that ignore signals outlive a process
-    that ends while something, such as an exception's traceback, still holds their iterator.
-    """
-    loader = DataLoader(
-        dataset,
-        sampler=_Keys(keys),
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=2 if workers else None,
-        generator=torch.Generator().manual_seed(derived_seed(dataset.config.seed)),
-        collate_fn=_itself,
-        worker_init_fn=_leave_signals_to_the_parent,
-    )
-    yield from loader  # the iterator, and with it the workers, ends when this generator does
-
-
-class _Keys:
-    """DataLoader takes an iterable without length as its sampler; an iterator alone is none."""
-
-    def __init__(self, keys: Iterator[tuple[int, int]]) -> None:
-        self.keys = keys
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return self.keys
-
-
-def _itself(batch: Any) -> Any:
-    return batch
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """Signals may reach the whole process group; the parent saves and then ends its workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def global_order(layout: BatchLayout, shares: list[range]) -> Tensor:

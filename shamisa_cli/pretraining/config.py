@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,25 +11,15 @@ from shamisa_cli.encoders.backbones import DEFAULT_BACKBONE
 from shamisa_cli.encoders.config import Pooling, Statistics
 from shamisa_cli.imaging.pool import VIEWS
 from shamisa_cli.pretraining.objective import ObjectiveWeights
-from shamisa_cli.training.schedule import parse_crop, parse_duration
-
-
-def _check_range(config: Any, low: float, *names: str, above: bool = False) -> None:
-    """Refuse values under ``low`` (with ``above``: at it, too); None is let through."""
-    for name in names:
-        value = getattr(config, name)
-        # written so that NaN, which is neither, is refused
-        if value is not None and not (value > low if above else value >= low):
-            bound = f"above {low}" if above else f"at least {low}"
-            raise ValueError(f"{name} must be {bound}, got {value}")
+from shamisa_cli.training.config import TrainingConfig, check_range
 
 
 @dataclass(frozen=True)
 class ProjectorConfig:
-    """Sizes of the projector (method.md §3).
+    """Sizes of the projector (docs/method.md §3).
 
-    ``batch_norm`` puts batch normalization before and inside it: ``auto`` does so exactly when
-    training starts from random weights, where the published projector collapses (method.md §5).
+    ``batch_norm`` puts batch normalization before and inside it. ``auto`` does so exactly when
+    training starts from random weights, where the published one collapses (docs/method.md §5).
     """
 
     hidden: int = 3072
@@ -36,38 +27,7 @@ class ProjectorConfig:
     batch_norm: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
-        _check_range(self, 1, "hidden", "out")
-
-
-@dataclass(frozen=True)
-class OptimiserConfig:
-    """Published: SGD, 1.5e-3, momentum 0.9, weight decay 1e-4 (method.md §5)."""
-
-    name: Literal["sgd", "adamw", "lars"] = "sgd"
-    lr: float = 1.5e-3
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    clip_norm: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_range(self, 0, "lr", "clip_norm", above=True)
-        _check_range(self, 0, "momentum", "weight_decay")
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """``warm_restarts`` as published, stepped every iteration, or one ``cosine`` with warm-up."""
-
-    name: Literal["warm_restarts", "cosine"] = "warm_restarts"
-    restart_epochs: float = 1.0
-    restart_mult: int = 2
-    min_lr: float = 1e-6
-    warmup_steps: int = 0
-
-    def __post_init__(self) -> None:
-        _check_range(self, 0, "restart_epochs", above=True)
-        _check_range(self, 1, "restart_mult")
-        _check_range(self, 0, "min_lr", "warmup_steps")
+        check_range(self, 1, "hidden", "out")
 
 
 @dataclass(frozen=True)
@@ -96,7 +56,7 @@ class PhotosConfig:
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
+class PretrainConfig(TrainingConfig):
     """One pre-training run; the defaults are the published configuration.
 
     Attributes
@@ -107,48 +67,27 @@ class PretrainConfig:
     pooling, statistics : how the finished model reads its features, see
         :class:`~shamisa_cli.encoders.encoder.Encoder`; training itself sees the last stage only.
     crop : crop side, px; or several with the share of the run at which each ends: ``112:0.6,224``.
-    steps, epochs, budget : the run ends at whichever is given (``budget`` is wall-clock: ``25m``);
-        with none of them, after one epoch.
-    accumulate : mini-batches per optimizer step.
     """
 
     backbone: str = DEFAULT_BACKBONE
     init: str = "auto"
     pooling: Pooling = "last"
     statistics: Statistics = "none"
-    seed: int = 0
     crop: str = "224"
-    steps: int | None = None
-    epochs: float | None = None
-    budget: str | None = None
-    accumulate: int = 1
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: str = "auto"
-    compile: bool = False
-    workers: int | None = None
     batch: BatchLayout = field(default_factory=BatchLayout)
     photos: PhotosConfig = field(default_factory=PhotosConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
-    optimizer: OptimiserConfig = field(default_factory=OptimiserConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     graphs: GraphsConfig = field(default_factory=GraphsConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         parse_crop(self.crop)
-        if self.budget is not None and parse_duration(self.budget) == 0:
-            raise ValueError(f"budget must be above 0, got {self.budget}")
         if self.batch.views != VIEWS:
             raise ValueError(
                 f"batch.views must be {VIEWS}, the scales that photos are cropped at, "
                 f"got {self.batch.views}"
             )
-        _check_range(self, 1, "steps", "accumulate")
-        _check_range(self, 0, "epochs", above=True)
-        _check_range(self, 0, "seed", "workers")
-        ends = [name for name in ("steps", "epochs", "budget") if getattr(self, name) is not None]
-        if len(ends) > 1:
-            raise ValueError(f"give one of steps, epochs and budget, not {' and '.join(ends)}")
 
     @property
     def projector_batch_norm(self) -> bool:
@@ -156,3 +95,31 @@ class PretrainConfig:
         if self.projector.batch_norm == "auto":
             return self.init == "random"
         return self.projector.batch_norm == "on"
+
+
+def parse_crop(text: str) -> tuple[tuple[int, float], ...]:
+    """((side px, share of the run at which it ends), …) of ``224`` or ``112:0.6,224``.
+
+    Raises
+    ------
+    ValueError
+        if a side is under 32 px, the shares do not rise, or any but the last has no share.
+    """
+    stages: list[tuple[int, float]] = []
+    parts = text.split(",")
+    for k, part in enumerate(parts):
+        match = re.fullmatch(r"(\d+)(?::(\d*\.?\d+))?", part.strip())
+        last = k == len(parts) - 1
+        if match is None or (match[2] is None and not last):
+            raise ValueError(f"expected a crop such as 224 or 112:0.6,224, got {text!r}")
+        side, end = int(match[1]), 1.0 if last else float(match[2])
+        if side < 32 or end > 1 or (stages and end <= stages[-1][1]):
+            raise ValueError(f"crop {text!r}: sides are at least 32 px and shares rise up to 1")
+        stages.append((side, end))
+    return tuple(stages)
+
+
+def crop_side(crop: str, progress: float) -> int:
+    """The crop side in px at ``progress`` (0 … 1) of a run."""
+    stages = parse_crop(crop)
+    return next((side for side, end in stages if progress < end), stages[-1][0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,11 +16,10 @@ from shamisa_cli.graphs.registry import create_source
 from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.pretraining.batches import global_order
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
-from shamisa_cli.pretraining.initial import initial_encoder, resumed_encoder
-from shamisa_cli.pretraining.objective import LossTerms, objective
-from shamisa_cli.seeds import derived_seed, generator
-from shamisa_cli.training.checkpoint import Checkpoint
+from shamisa_cli.pretraining.objective import objective
+from shamisa_cli.seeds import generator
 from shamisa_cli.training.parallel import Ranks, gather_rows
+from shamisa_cli.training.task import Loss
 
 GRAPHS = 4
 """The random stream of the graph sources' parameters (see ``batches`` for those of a step)."""
@@ -32,6 +30,7 @@ class PretrainModel(nn.Module):
 
     def __init__(self, encoder: Encoder, config: PretrainConfig) -> None:
         super().__init__()
+        self.config = config
         self.encoder = encoder
         self.projector = Projector(
             encoder.feature_size,
@@ -42,31 +41,47 @@ class PretrainModel(nn.Module):
         self.graphs = make_combination(config.graphs)
         self.graphs.prepare(encoder.feature_size, generator(config.seed, GRAPHS))
 
-    def own_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters whose gradients come from the crops of this rank alone."""
-        return self.encoder.parameters()
+    def forward(
+        self,
+        crops: Tensor,
+        metadata: BatchMetadata,
+        ranks: Ranks,
+        autocast: torch.dtype | None = None,
+    ) -> PretrainLoss:
+        """The loss of one mini-batch, the same on all ranks.
+
+        ``crops`` (n, 3, s, s) are this rank's, ``metadata`` that of the whole mini-batch. Only the
+        encoder runs in ``autocast``; embeddings, graphs and all terms are float32.
+
+        Raises
+        ------
+        FloatingPointError
+            if representations or loss are not finite.
+        """
+        layout = self.config.batch
+        with torch.autocast(crops.device.type, autocast, enabled=autocast is not None):
+            own = self.encoder(crops)
+        h = all_crops(own, layout, ranks)
+        if not bool(torch.isfinite(h).all()):
+            raise FloatingPointError("the representations are not finite")
+        z = self.projector(h)
+        inputs = engine_inputs(layout, metadata, h.detach(), z.detach())
+        combined = self.graphs(inputs)
+        auxiliary = self.graphs.auxiliary_losses(h, inputs)
+        loss = objective(z, combined.graph, inputs.view, auxiliary, self.config.weights)
+        if not bool(torch.isfinite(loss.total)):
+            raise FloatingPointError("the loss is not finite")
+        return PretrainLoss(loss.total, loss.terms, crops.shape[-1], combined, h, z)
 
 
 @dataclass(frozen=True)
-class Step:
-    """One mini-batch seen by the model: the loss, and what it was made of."""
+class PretrainLoss(Loss):
+    """The loss of one mini-batch, and what it was made of; ``side`` is that of its crops, px."""
 
-    loss: LossTerms
+    side: int
     combined: Combined
     h: Tensor
     z: Tensor
-
-
-def make_model(config: PretrainConfig, checkpoint: Checkpoint | None = None) -> PretrainModel:
-    """The model to train, on the CPU; random weights are a pure function of the config's seed.
-
-    With ``checkpoint`` it has the shapes and the preprocessing of that one's, not its weights yet.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(config.seed))
-        if checkpoint is not None:
-            return PretrainModel(resumed_encoder(config, checkpoint.encoder), config)
-        return PretrainModel(initial_encoder(config), config)
 
 
 def make_combination(config: GraphsConfig) -> GraphCombination:
@@ -80,39 +95,6 @@ def make_combination(config: GraphsConfig) -> GraphCombination:
             raise UsageError(f"graph source {name!r}: coeff: expected float, got {coeff!r}")
         sources[name] = (source, float(coeff))
     return GraphCombination(sources, alpha=config.alpha)
-
-
-def forward_loss(
-    model: PretrainModel,
-    crops: Tensor,
-    metadata: BatchMetadata,
-    config: PretrainConfig,
-    ranks: Ranks,
-    autocast: torch.dtype | None,
-) -> Step:
-    """The loss of one mini-batch, the same on all ranks, from this rank's ``crops`` (n, 3, s, s).
-
-    Only the encoder runs under mixed precision; embeddings, graphs and all terms are float32.
-
-    Raises
-    ------
-    FloatingPointError
-        if representations or loss are not finite.
-    """
-    layout = config.batch
-    with torch.autocast(crops.device.type, autocast, enabled=autocast is not None):
-        own = model.encoder(crops)
-    h = all_crops(own, layout, ranks)
-    if not bool(torch.isfinite(h).all()):
-        raise FloatingPointError("the representations are not finite")
-    z = model.projector(h)
-    inputs = engine_inputs(layout, metadata, h.detach(), z.detach())
-    combined = model.graphs(inputs)
-    auxiliary = model.graphs.auxiliary_losses(h, inputs)
-    loss = objective(z, combined.graph, inputs.view, auxiliary, config.weights)
-    if not bool(torch.isfinite(loss.total)):
-        raise FloatingPointError("the loss is not finite")
-    return Step(loss, combined, h, z)
 
 
 def all_crops(own: Tensor, layout: BatchLayout, ranks: Ranks) -> Tensor:

@@ -1,4 +1,4 @@
-"""The graph-weighted objective, as pure functions (method.md §4, §5; its roots: VICReg).
+"""The graph-weighted objective, as pure functions (docs/method.md §4, §5; its roots: VICReg).
 
 Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization", ICLR 2022.
 Everything is computed in float32 (or float64 for float64 input), also under mixed precision.
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.training.task import Loss
 
 
 @dataclass(frozen=True)
@@ -25,38 +26,24 @@ class ObjectiveWeights:
     regularizer: float = 0.0342
 
 
-@dataclass(frozen=True)
-class LossTerms:
-    """The objective of one step and what it is made of, all scalars.
-
-    L_inv = invariance + auxiliary + regularizer, and
-    total = w.variance·variance + w.invariance·L_inv + w.covariance·covariance.
-    ``auxiliary`` is the sum of the graph sources' own losses.
-    """
-
-    total: Tensor
-    invariance: Tensor
-    variance: Tensor
-    covariance: Tensor
-    auxiliary: Tensor
-    regularizer: Tensor
-
-
 def objective(
     z: Tensor,
     graph: Graph,
     views: Tensor,
     auxiliary: Mapping[str, Tensor],
     weights: ObjectiveWeights,
-) -> LossTerms:
-    """L = w_var·L_var + w_inv·L_inv + w_cov·L_cov (method.md §5).
+) -> Loss:
+    """L = w_var·L_var + w_inv·L_inv + w_cov·L_cov (docs/method.md §5).
+
+    The terms are before their weights: invariance, variance, covariance, auxiliary (the sum of the
+    sources' own losses), regularizer. L_inv = invariance + auxiliary + regularizer.
 
     Parameters
     ----------
     z : (N, D) embeddings, with gradients.
     graph : A over the N nodes; its weights may carry gradients.
     views : (N,) int, the scale view of each node (``BatchLayout.view``).
-    auxiliary : the graph sources' auxiliary losses by name; they are part of L_inv.
+    auxiliary : the graph sources' auxiliary losses by name.
     weights : of the terms.
     """
     with torch.autocast(z.device.type, enabled=False):
@@ -75,7 +62,7 @@ def objective(
             + weights.invariance * l_inv
             + weights.covariance * terms["covariance"]
         )
-    return LossTerms(total=total, **terms)
+    return Loss(total, terms)
 
 
 def invariance(z: Tensor, graph: Graph) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,8 +69,7 @@ def _draw_graphs(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
     names = list(records[-1]["alpha"])
     for axes, (key, title) in zip(figure.subplots(1, len(GRAPHS)), GRAPHS.items(), strict=True):
         for k, name in enumerate(names):
-            # A run that an earlier version began has no edge_weights at first.
-            values = [record.get(key, {}).get(name, math.nan) for record in records]
+            values = [record[key][name] for record in records]
             axes.plot(steps, values, lw=4 - 3 * k / max(1, len(names) - 1), label=name)
         axes.set(title=title, xlabel="step")
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -1,77 +1,194 @@
-"""What a run starts from when nobody said: weights, and the recipe that goes with them.
+"""Where a run starts: its recipe, its checkpoint if it goes on, and the weights it begins with.
 
 The published recipe is tuned for an ImageNet start. From random weights it collapses or diverges
-(method.md §5; measured: a ResNet-50 in bf16 is not finite after five steps), so a run that starts
-there, and for which no preset was asked for, takes the preset ``scratch``.
+(docs/method.md §5; measured: a ResNet-50 in bf16 is not finite after five steps). So a run that
+starts there, and for which no preset was asked for, takes the preset ``scratch``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from shamisa_cli.encoders.config import Preprocessing
+from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import UsageError, WeightsError
-from shamisa_cli.models.pretrained import imagenet_folder
+from shamisa_cli.models.names import CONFIG_FILE, locate_model
+from shamisa_cli.models.pretrained import imagenet_folder, load_pretrained, timm_architecture
+from shamisa_cli.models.store import load_encoder
 from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.pretraining.model import PretrainModel
 from shamisa_cli.pretraining.presets import resolve
+from shamisa_cli.seeds import derived_seed
+from shamisa_cli.settings import from_mapping, to_mapping
+from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkpoint
 
 PUBLISHED, FROM_RANDOM = "shamisa", "scratch"
 """The preset of a run for which none was asked for, from ImageNet's weights and from random."""
 
+CHANGEABLE = (
+    "steps",
+    "epochs",
+    "budget",
+    "workers",
+    "device",
+    "precision",
+    "compile",
+    "pooling",
+    "statistics",
+)
+"""Keys that a resumed run may change, beside the optimizer's ``lr`` and ``clip_norm``."""
 
-def resolve_start(
-    preset: str | None,
-    config_file: Path | None,
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run starts.
+
+    Attributes
+    ----------
+    config : with ``init`` decided, so never ``auto``.
+    checkpoint : to go on from; None for a new run.
+    model : on the CPU, with initial weights; those of ``checkpoint`` are still to be loaded.
+    """
+
+    config: PretrainConfig
+    checkpoint: Checkpoint | None
+    model: PretrainModel
+
+
+def plan_start(
     options: Mapping[str, Any],
-    resumed: Mapping[str, Any] | None,
+    out: Path,
     say: Callable[[str], None],
-) -> PretrainConfig:
-    """The config of a run with its preset and its ``init`` decided.
+    *,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    resume: bool = False,
+) -> Start:
+    """Decide where a run starts.
 
     Parameters
     ----------
-    preset : as asked for; None takes the one that fits the weights.
-    config_file, options : what comes over the preset.
-    resumed : the config of the checkpoint to go on from, if any; it decides ``init``.
+    options, config_file : what comes over the preset, the options last.
+    out : the run's folder.
     say : hears what was decided, and why, where the user could not know.
-    """
-    config = resolve(preset or PUBLISHED, config_file, options)
-    config = decide_init(config, resumed, say)
-    if preset is None and config.init == "random":
-        say(
-            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
-            f"(--preset {PUBLISHED} insists on it)"
-        )
-        return replace(resolve(FROM_RANDOM, config_file, options), init="random")
-    if preset == PUBLISHED and config.init == "random":
-        say(f"the published recipe fails from random weights: --preset {FROM_RANDOM} is for them")
-    return config
-
-
-def decide_init(
-    config: PretrainConfig, resumed: Mapping[str, Any] | None, say: Callable[[str], None]
-) -> PretrainConfig:
-    """``config`` with ``init = "auto"`` decided: as the resumed run did, else by what is here.
+    preset : as asked for; None takes the one that fits the weights.
+    resume : go on from the newest checkpoint in ``out``, if there is one.
 
     Raises
     ------
     UsageError
-        if it is not ``auto``, and not what the resumed run began from.
+        for a wrong configuration, an ``out`` that holds another run, or another backbone.
+    WeightsError
+        if the initial weights are not to be had.
     """
-    if resumed is not None:
-        if config.init not in ("auto", resumed["init"]):
+    checkpoint = _newest(out, resume)
+    if resume and checkpoint is None:
+        say(f"nothing to resume in {out}: a new run")
+    config = resolve(preset or PUBLISHED, config_file, options)
+    config = replace(config, init=_decided_init(config, checkpoint, say))
+    if config.init == "random" and preset is None:
+        say(
+            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
+            f"(preset {PUBLISHED} insists on it)"
+        )
+        config = replace(resolve(FROM_RANDOM, config_file, options), init="random")
+    elif config.init == "random" and preset == PUBLISHED:
+        say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
+    if checkpoint is not None:
+        _check_same_run(config, checkpoint, out)
+    with torch.random.fork_rng(devices=[]):  # the weights are a pure function of the seed
+        torch.manual_seed(derived_seed(config.seed))
+        encoder = _resumed_encoder(checkpoint) if checkpoint else initial_encoder(config)
+        return Start(config, checkpoint, PretrainModel(encoder, config))
+
+
+def _newest(out: Path, resume: bool) -> Checkpoint | None:
+    """The newest checkpoint in ``out``, to resume; without ``resume`` there must be none."""
+    found = checkpoints(out / "checkpoints")
+    if found and not resume:
+        raise UsageError(
+            f"{out} holds a run already (step {int(found[-1].name[5:])}): resume it, or choose "
+            "another out"
+        )
+    return load_checkpoint(found[-1]) if found else None
+
+
+def _decided_init(
+    config: PretrainConfig, checkpoint: Checkpoint | None, say: Callable[[str], None]
+) -> str:
+    """``init``, with ``auto`` decided: as the resumed run did, else by what is here."""
+    if checkpoint is not None:
+        then: str = checkpoint.config["init"]
+        if config.init not in ("auto", then):
             raise UsageError(
-                f"the run to resume began from init {resumed['init']}, not {config.init}: resume "
-                "with --init auto, which takes what it began from, or choose another --out"
+                f"the run to resume began from init {then}, not {config.init}: resume with "
+                "init auto, which takes what it began from, or choose another out"
             )
-        return replace(config, init=resumed["init"])
+        return then
     if config.init != "auto":
-        return config
+        return config.init
     try:
         imagenet_folder(config.backbone, fetch=False)
     except WeightsError as error:
         say(f"starting from random weights: {error}")
-        return replace(config, init="random")
-    return replace(config, init="imagenet")
+        return "random"
+    return "imagenet"
+
+
+def _check_same_run(config: PretrainConfig, checkpoint: Checkpoint, out: Path) -> None:
+    """Refuse to resume with a config that would make it another run."""
+    now, then = _identity(to_mapping(config)), _identity(checkpoint.config)
+    differing = [key for key in now if now[key] != then.get(key)]
+    if differing:
+        raise UsageError(
+            f"the run in {out} was made with another {', '.join(differing)}: resume with the same "
+            "settings, or choose another out"
+        )
+
+
+def _identity(config: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in config.items() if key not in CHANGEABLE}
+    optimizer = config["optimizer"].items()
+    return {**kept, "optimizer": {k: v for k, v in optimizer if k not in ("lr", "clip_norm")}}
+
+
+def _resumed_encoder(checkpoint: Checkpoint) -> Encoder:
+    """What the checkpoint's weights fit: what the run began with is not needed again."""
+    facts = checkpoint.facts["preprocessing"]
+    preprocessing = from_mapping(Preprocessing, facts, "the checkpoint")
+    return Encoder.from_name(checkpoint.config["backbone"], preprocessing)
+
+
+def initial_encoder(config: PretrainConfig) -> Encoder:
+    """The encoder that ``config.init`` names; random weights are drawn from torch's generator.
+
+    Of a model it takes the backbone and its preprocessing: training sees the last stage only,
+    however the model itself reads its features. Only ``imagenet`` asks the network, and only for
+    what the Hub's cache has not.
+
+    Raises
+    ------
+    WeightsError
+        if there is no such model, or its weights cannot be had.
+    UsageError
+        if it has another backbone.
+    """
+    if config.init == "random":
+        return Encoder.from_name(config.backbone)
+    if config.init == "imagenet":
+        return load_pretrained(imagenet_folder(config.backbone, fetch=True), config.backbone)
+    folder = locate_model(config.init)
+    if timm_architecture(folder / CONFIG_FILE) is not None:
+        return load_pretrained(folder, config.backbone)
+    encoder, facts = load_encoder(folder)
+    if facts.backbone != config.backbone:
+        raise UsageError(
+            f"init: {config.init} is a {facts.backbone}, not a {config.backbone}; "
+            f"set backbone to {facts.backbone}"
+        )
+    return Encoder(encoder.backbone, encoder.preprocessing)

@@ -43,31 +43,25 @@ def load(
 
     Parameters
     ----------
-    model : ``default``, the name of a bundled model, the path of a model folder, or the name of a
-        repository on the Hub that was pulled, ``hf://owner/name[@revision]``.
+    model : ``default``, a bundled name, a folder, or ``hf://owner/name[@revision]`` once pulled.
     head : one of the model's heads; None takes its default.
     device : ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision : ``auto`` (bf16 where the device has it), ``fp32`` or ``bf16``.
-    short_side, max_side, native, crops : another viewing size, or other crops, than the model's
-        own protocol; see :func:`adapt_protocol`.
+    short_side, max_side, native, crops : instead of the model's own; see :func:`adapt_protocol`.
     max_pixels : cap on the pixels of a photo; larger ones are refused.
     workers : threads that decode; None is one for each core, 8 at most.
-    batch_size : photos collected before they are scored; None is what suits the device. It
-        changes no score.
+    batch_size : photos collected before they are scored; it changes no score.
 
     Raises
     ------
     WeightsError
-        if there is no such model or head, its files are damaged, or the head is of another encoder.
-    UsageError
-        for invalid options.
+        if there is no such model or head, its files are damaged, or the head is of another encoder;
+        UsageError for invalid options.
 
     Examples
     --------
-    >>> scorer = load("fast", device="cpu", short_side=384)
-    >>> head = scorer.head.info
-    >>> head.name, head.dataset, head.score_range, head.higher_is_better
-    ('mixed', 'clive', (0.0, 100.0), True)
+    >>> load("fast", device="cpu", short_side=384).head.info.dataset
+    'clive'
     """
     folder = locate_model(str(model))
     encoder, config = load_encoder(folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shamisa_cli.errors import WeightsError, first_line
+from shamisa_cli.errors import ShamisaError, WeightsError, first_line, system_reason
 
 TENSORS, STATE = "state.safetensors", "state.json"
 KEPT = 2
@@ -29,10 +31,9 @@ class Checkpoint:
     step : optimizer steps done.
     elapsed : seconds of training done.
     config : the resolved configuration, as a plain mapping.
-    model : state dict of the whole training model, float32.
+    model : state dict of everything that is trained, float32.
     optimizer : state dict of the optimizer.
-    encoder : :func:`~shamisa_cli.pretraining.initial.encoder_facts`; None in old checkpoints.
-    photos : :func:`~shamisa_cli.pretraining.photos.photo_facts`; None in old checkpoints.
+    facts : what else the task needs to go on, as a plain mapping.
     """
 
     step: int
@@ -40,8 +41,19 @@ class Checkpoint:
     config: dict[str, Any]
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
-    encoder: dict[str, Any] | None = None
-    photos: dict[str, Any] | None = None
+    facts: dict[str, Any]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a system's refusal to write ``path``, as on a full disk, into a ShamisaError."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = system_reason(error) if isinstance(error, OSError) else first_line(error)
+        raise ShamisaError(
+            f"{path}: cannot be written ({reason}); make room, then resume the run"
+        ) from error
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -49,7 +61,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
     Raises
     ------
-    WeightsError
+    ShamisaError
         if it cannot be written, as on a full disk; nothing of it is left.
     """
     final = folder / f"step-{checkpoint.step:08d}"
@@ -59,18 +71,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     for unfinished in folder.glob(".step-*"):  # of a process that was killed while it wrote
         shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        temporary.mkdir(parents=True)
-        _write(temporary, checkpoint)
-        if final.exists():  # without its state, so of no use
-            shutil.rmtree(final)
-        temporary.rename(final)
-        _fsync(folder)
-    except (OSError, SafetensorError) as error:
+        with writing(final):
+            temporary.mkdir(parents=True)
+            _write(temporary, checkpoint)
+            if final.exists():  # without its state, so of no use
+                shutil.rmtree(final)
+            temporary.rename(final)
+            _fsync(folder)
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise WeightsError(
-            f"{final}: this checkpoint cannot be written ({first_line(error)}); make room, then "
-            "--resume"
-        ) from error
     for old in checkpoints(folder)[:-KEPT]:
         shutil.rmtree(old)
     return final
@@ -93,8 +102,7 @@ def _write(folder: Path, checkpoint: Checkpoint) -> None:
         "config": checkpoint.config,
         "optimizer_scalars": scalars,
         "optimizer_groups": checkpoint.optimizer["param_groups"],
-        "encoder": checkpoint.encoder,
-        "photos": checkpoint.photos,
+        "facts": checkpoint.facts,
     }
     (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
     for path in (folder / TENSORS, folder / STATE, folder):
@@ -108,54 +116,32 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read one checkpoint; a damaged one is a WeightsError that says which file."""
-    state = _read_state(path)
     try:
-        tensors = load_file(path / TENSORS)
-    except (OSError, SafetensorError) as error:
-        raise _damaged(path, error) from error
-    entries: dict[int, dict[str, Any]] = {
-        int(index): dict(values) for index, values in state["optimizer_scalars"].items()
-    }
-    model: dict[str, Tensor] = {}
-    for key, value in tensors.items():
-        kind, rest = key.split("/", 1)
-        if kind == "model":
-            model[rest] = value
-        else:
-            index, name = rest.split("/", 1)
-            entries.setdefault(int(index), {})[name] = value
-    optimizer = {"state": entries, "param_groups": state["optimizer_groups"]}
-    return Checkpoint(
-        state["step"],
-        state["elapsed"],
-        state["config"],
-        model,
-        optimizer,
-        state.get("encoder"),
-        state.get("photos"),
-    )
-
-
-def newest_config(folder: Path) -> dict[str, Any] | None:
-    """The config of the newest checkpoint in ``folder``; None where there is none."""
-    found = checkpoints(folder)
-    return _read_state(found[-1])["config"] if found else None
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((path / STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> WeightsError:
-    return WeightsError(
-        f"{path}: damaged checkpoint ({error}); remove it to resume from an older one"
-    )
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+        entries: dict[int, dict[str, Any]] = {
+            int(index): dict(values) for index, values in state["optimizer_scalars"].items()
+        }
+        model: dict[str, Tensor] = {}
+        for key, value in load_file(path / TENSORS).items():
+            kind, rest = key.split("/", 1)
+            if kind == "model":
+                model[rest] = value
+            else:
+                index, name = rest.split("/", 1)
+                entries.setdefault(int(index), {})[name] = value
+        optimizer = {"state": entries, "param_groups": state["optimizer_groups"]}
+        return Checkpoint(
+            state["step"], state["elapsed"], state["config"], model, optimizer, state["facts"]
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: damaged checkpoint ({error}); remove it to resume from an older one"
+        ) from error
 
 
 def _fsync(path: Path) -> None:
+    if os.name == "nt":  # opens no folder, and syncs only files that are open for writing
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,13 +1,14 @@
-"""The log of a run: one JSON object a line, whole even when the run is killed."""
+"""The log of a run: one JSON object a line, whole even when the run is killed; and TensorBoard."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from shamisa_cli.errors import ShamisaError, system_reason
+from shamisa_cli.training.checkpoint import writing
 
 
 class RunLog:
@@ -26,32 +27,30 @@ class RunLog:
         kept = [record for record in read_log(path) if record["step"] <= last_step]
         temporary = path.with_suffix(".tmp")
         try:
-            temporary.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
-            temporary.replace(path)
-            self.file: TextIO = path.open("a", encoding="utf-8")
-        except OSError as error:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                text = "".join(json.dumps(record) + "\n" for record in kept)
+                temporary.write_text(text, encoding="utf-8")
+                temporary.replace(path)
+                self.file: TextIO = path.open("a", encoding="utf-8")
+        finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            raise self._not_written(error) from error
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record and hand it to the system."""
-        try:
-            self.file.write(json.dumps(record) + "\n")
-            self.file.flush()
-        except OSError as error:
-            with suppress(OSError):  # what is left in the buffer fails once more
-                self.file.close()
-            raise self._not_written(error) from error
+        with writing(self.path):
+            try:
+                self.file.write(json.dumps(record) + "\n")
+                self.file.flush()
+            except OSError:
+                with suppress(OSError):  # what is left in the buffer fails once more
+                    self.file.close()
+                raise
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
-
-    def _not_written(self, error: OSError) -> ShamisaError:
-        return ShamisaError(
-            f"{self.path}: cannot be written ({system_reason(error)}); make room, then --resume"
-        )
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -65,3 +64,37 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return records
+
+
+@contextmanager
+def tensorboard_writer(
+    out: Path, first_step: int
+) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """A function that writes one log record under ``out``/tensorboard; None without TensorBoard.
+
+    ``first_step`` is the first step to come: what an interrupted run wrote from there on is taken
+    back, so that a curve has each step once.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        yield None
+        return
+    with SummaryWriter(str(out / "tensorboard"), purge_step=first_step) as writer:
+
+        def write(record: dict[str, Any]) -> None:
+            for key, value in scalars(record).items():
+                writer.add_scalar(key, value, record["step"])
+
+        yield write
+
+
+def scalars(record: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a record by tag; those in a table get tags such as ``alpha/knn``."""
+    flat: dict[str, float] = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}/{name}": number for name, number in value.items()}
+        elif isinstance(value, (int, float)) and key != "step":
+            flat[key] = value
+    return flat

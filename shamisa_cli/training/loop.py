@@ -1,47 +1,32 @@
-"""The training loop, top to bottom: feed, step, log, checkpoint, stop."""
+"""The training loop, top to bottom: feed, step, log, checkpoint, stop.
+
+What is trained is a :class:`~shamisa_cli.training.task.Task`; the loop knows only its losses.
+"""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from shamisa_cli.encoders.precision import has_fast_bf16
 from shamisa_cli.errors import ShamisaError
-from shamisa_cli.imaging.pool import PhotoPool
-from shamisa_cli.pretraining.batches import (
-    MiniBatch,
-    ReferenceBatches,
-    distorted,
-    mini_batches,
-)
-from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.pretraining.diagnostics import effective_rank, spread
-from shamisa_cli.pretraining.initial import encoder_facts
-from shamisa_cli.pretraining.model import PretrainModel, Step, forward_loss, make_model
-from shamisa_cli.pretraining.objective import LossTerms
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.checkpoint import Checkpoint, save_checkpoint
+from shamisa_cli.training.config import TrainingConfig, parse_duration
 from shamisa_cli.training.log import RunLog
 from shamisa_cli.training.optimizer import make_optimizer
-from shamisa_cli.training.parallel import Ranks, agree, sum_gradients, synchronized
-from shamisa_cli.training.schedule import (
-    Position,
-    crop_side,
-    learning_rate,
-    parse_crop,
-    parse_duration,
-)
-from shamisa_cli.training.stopping import StopRequest
-
-RANK_EVERY = 50
-"""Steps between two measurements of the ranks of h and z (an SVD each)."""
+from shamisa_cli.training.parallel import Ranks, agree, distributed
+from shamisa_cli.training.schedule import Position, learning_rate
+from shamisa_cli.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,49 +39,96 @@ class Finished:
 
 
 class Trainer:
-    """State of a run: model, optimizer, and how far it is.
+    """A run of a task. State: the optimizer, and how far the run is.
 
-    With ``checkpoint`` it goes on from there as if it had not stopped. ``photos`` are the
-    :func:`~shamisa_cli.pretraining.photos.photo_facts` of the pool, for the checkpoints to come.
+    With ``checkpoint`` it goes on from there as if it had not stopped. Checkpoints and the log go
+    into the folder ``out``.
     """
 
     def __init__(
         self,
-        config: PretrainConfig,
-        pool: PhotoPool,
+        task: Task,
+        config: TrainingConfig,
         out: Path,
-        device: torch.device,
         ranks: Ranks | None = None,
         save_every: int = 250,
         checkpoint: Checkpoint | None = None,
-        photos: dict[str, Any] | None = None,
     ) -> None:
+        self.task = task
         self.config = config
-        self.pool = pool
-        self.photos = photos
         self.out = out
-        self.device = device
         self.ranks = ranks or Ranks()
         self.save_every = save_every
-        self.model: PretrainModel = make_model(config, checkpoint).to(device)
-        self.model.encoder.to(memory_format=torch.channels_last)
-        if self.ranks.world > 1 and device.type == "cuda":
-            synchronized(self.model.encoder)
-        if config.compile:
-            self.model.encoder.backbone.compile()
-        self.optimizer = make_optimizer(self.model, config.optimizer)
-        wants_bf16 = config.precision == "auto" and has_fast_bf16(device)
-        self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
+        self.optimizer = make_optimizer(task.model, config.optimizer)
         self.step = self.saved = 0
         self.elapsed = 0.0
         if checkpoint is not None:
-            self._restore(checkpoint)
+            task.model.load_state_dict(checkpoint.model)
+            self.optimizer.load_state_dict(checkpoint.optimizer)
+            self.step = self.saved = checkpoint.step
+            self.elapsed = checkpoint.elapsed
+        self.model = distributed(task.model, self.ranks)
 
-    @property
-    def photos_per_step(self) -> int:
-        """Reference photos that one optimizer step uses."""
-        batch = self.config.batch
-        return batch.tiny_batches * batch.references * self.config.accumulate
+    def run(self, on_step: Callable[[dict[str, Any]], None] | None = None) -> Finished:
+        """Train to the end of the run, or until a signal asks to stop.
+
+        ``on_step`` gets each step's log record, ``progress`` and ``total_steps`` added.
+        """
+        log = RunLog(self.out / "log.jsonl", self.step) if self.ranks.is_first else None
+        self.task.model.train()
+        with closing(self.task.batches(self._numbers())) as feed, stop_request() as stop:
+            while self.position(self.step).progress < 1.0:
+                if agree(float(stop.is_set()), self.ranks):
+                    self.save()
+                    return Finished("stopped", self.step, self.elapsed)
+                started = time.perf_counter()
+                record = self.train_step(feed)
+                self.elapsed += agree(time.perf_counter() - started, self.ranks)
+                crops = self.task.batch_crops * self.config.accumulate
+                record["crops_per_s"] = crops / (time.perf_counter() - started)
+                if log is not None:
+                    log.write({"step": self.step, "elapsed": self.elapsed, **record})
+                if on_step is not None:
+                    progress = self.position(self.step).progress
+                    ahead = {"progress": progress, "total_steps": self.total_steps}
+                    on_step({"step": self.step, **record, **ahead})
+                if self.step % self.save_every == 0:
+                    self.save()
+        self.save()
+        return Finished("complete", self.step, self.elapsed)
+
+    def train_step(self, feed: Iterator[Any]) -> dict[str, Any]:
+        """One optimizer step over ``accumulate`` mini-batches; the record for the log."""
+        position = self.position(self.step)
+        rate = learning_rate(position, self.config.schedule, self.config.optimizer.lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        for left in reversed(range(self.config.accumulate)):
+            with self._exchange(now=left == 0):
+                try:
+                    loss = self.task.loss(self.model, next(feed))
+                except FloatingPointError as error:
+                    raise self._not_finite(str(error), self.step + 1) from error
+                (loss.total / self.config.accumulate).backward()
+        if self.config.optimizer.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
+        self.optimizer.step()
+        self.step += 1
+        terms = {name: term.item() for name, term in loss.terms.items()}
+        more = self.task.after_step(loss, self.step)
+        return {"lr": rate, "total": loss.total.item(), **terms, **more}
+
+    def save(self) -> None:
+        """Write a checkpoint (first rank only), unless the last update spoilt the weights."""
+        model = self.task.model.state_dict()
+        if not all(bool(tensor.isfinite().all()) for tensor in model.values()):
+            raise self._not_finite("the weights are not finite", self.step)
+        self.saved = self.step
+        if self.ranks.is_first:
+            optimizer, config = self.optimizer.state_dict(), to_mapping(self.config)
+            state = Checkpoint(self.step, self.elapsed, config, model, optimizer, self.task.facts())
+            save_checkpoint(self.out / "checkpoints", state)
 
     @property
     def total_steps(self) -> int | None:
@@ -106,7 +138,7 @@ class Trainer:
         if self.config.steps is not None:
             return self.config.steps
         epochs = self.config.epochs if self.config.epochs is not None else 1.0
-        return max(1, round(epochs * len(self.pool) / self.photos_per_step))
+        return max(1, round(epochs * self.task.examples / self._step_examples))
 
     def position(self, step: int) -> Position:
         """Where the run stands before optimizer step ``step``."""
@@ -116,144 +148,58 @@ class Trainer:
             progress = self.elapsed / parse_duration(self.config.budget)
         else:
             progress = step / total
-        return Position(step, step * self.photos_per_step / len(self.pool), min(progress, 1.0))
+        epoch = step * self._step_examples / self.task.examples
+        return Position(step, epoch, min(progress, 1.0))
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        self.model.load_state_dict(checkpoint.model)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.step, self.elapsed = checkpoint.step, checkpoint.elapsed
-        self.saved = checkpoint.step
+    @property
+    def _step_examples(self) -> int:
+        return self.task.batch_examples * self.config.accumulate
 
-    def save(self) -> Path | None:
-        """Write a checkpoint (first rank only), unless the last update spoilt the weights."""
-        if not all(bool(tensor.isfinite().all()) for tensor in self.model.state_dict().values()):
-            raise self._not_finite("the weights are not finite", self.step)
-        self.saved = self.step
-        if not self.ranks.is_first:
-            return None
-        state = Checkpoint(
-            self.step,
-            self.elapsed,
-            to_mapping(self.config),
-            self.model.state_dict(),
-            self.optimizer.state_dict(),
-            encoder_facts(self.model.encoder),
-            self.photos,
-        )
-        return save_checkpoint(self.out / "checkpoints", state)
-
-    def run(self, on_step: Callable[[dict[str, Any]], None] | None = None) -> Finished:
-        """Train to the end of the run, or until a signal asks to stop.
-
-        ``on_step`` gets each step's log record. The feed, when it uses processes, starts here.
-        """
-        log = RunLog(self.out / "log.jsonl", self.step) if self.ranks.is_first else None
-        self.model.train()
-        with closing(self._feed()) as feed, StopRequest() as stop:
-            while not self._is_over():
-                if agree(float(stop.requested), self.ranks):
-                    self.save()
-                    return Finished("stopped", self.step, self.elapsed)
-                started = time.perf_counter()
-                record = self._step(feed)
-                self.step += 1
-                self.elapsed += agree(time.perf_counter() - started, self.ranks)
-                record["crops_per_s"] = (
-                    self.config.batch.n * self.config.accumulate / (time.perf_counter() - started)
-                )
-                if log is not None:
-                    log.write({"step": self.step, "elapsed": self.elapsed, **record})
-                if on_step is not None:
-                    on_step({"step": self.step, **record, **self._ahead()})
-                if self.step % self.save_every == 0:
-                    self.save()
-        self.save()
-        return Finished("complete", self.step, self.elapsed)
-
-    def first_batch(self) -> MiniBatch:
-        """The run's first mini-batch, with the engine's crops, for the sheet."""
-        dataset = ReferenceBatches(
-            self.pool, self.config, range(self.config.batch.tiny_batches), distort=True
-        )
-        return dataset[(0, crop_side(parse_crop(self.config.crop), 0.0))]
-
-    def _is_over(self) -> bool:
-        total = self.total_steps
-        return self.step >= total if total is not None else self.position(self.step).progress >= 1.0
-
-    def _ahead(self) -> dict[str, Any]:
-        progress = self.position(self.step).progress
-        return {"progress": progress, "total_steps": self.total_steps}
-
-    def _feed(self) -> Generator[MiniBatch, None, None]:
-        """Mini-batches from the current step on; on CUDA the engine runs there, else here."""
-        dataset = ReferenceBatches(
-            self.pool,
-            self.config,
-            self.ranks.share(self.config.batch.tiny_batches),
-            distort=self.device.type != "cuda",
-        )
-        workers = self.config.workers if self.config.workers is not None else 1
-        return mini_batches(dataset, self._keys(), workers)
-
-    def _keys(self) -> Iterator[tuple[int, int]]:
-        stages = parse_crop(self.config.crop)
+    def _numbers(self) -> Iterator[tuple[int, float]]:
+        """The number of each mini-batch to come, and the progress at which it is asked for."""
         number = self.step * self.config.accumulate
         while True:
-            side = crop_side(stages, self.position(number // self.config.accumulate).progress)
-            yield number, side
+            yield number, self.position(number // self.config.accumulate).progress
             number += 1
 
-    def _step(self, feed: Iterator[MiniBatch]) -> dict[str, Any]:
-        """One optimizer step over ``accumulate`` mini-batches; the record for the log."""
-        schedule = to_mapping(self.config.schedule)
-        rate = learning_rate(self.position(self.step), lr=self.config.optimizer.lr, **schedule)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        for k in range(self.config.accumulate):
-            number = self.step * self.config.accumulate + k
-            batch = next(feed)
-            crops = batch.crops.to(self.device, non_blocking=True)
-            if self.device.type == "cuda":
-                crops = distorted(replace(batch, crops=crops), self.config, number).crops
-            crops = crops.contiguous(memory_format=torch.channels_last)
-            try:
-                made = forward_loss(
-                    self.model, crops, batch.metadata, self.config, self.ranks, self.autocast
-                )
-            except FloatingPointError as error:
-                raise self._not_finite(str(error), self.step + 1) from error
-            (made.loss.total / self.config.accumulate).backward()
-        sum_gradients(self.model.own_parameters(), self.ranks)
-        if self.config.optimizer.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
-        self.optimizer.step()
-        return self._record(made, crops.shape[-1], rate)
+    def _exchange(self, now: bool) -> Any:
+        """A context: gradients are averaged over ranks in a step's last backward only."""
+        if now or not isinstance(self.model, DistributedDataParallel):
+            return nullcontext()
+        return self.model.no_sync()
 
     def _not_finite(self, what: str, step: int) -> ShamisaError:
         """What stops a run that diverged, and how to go on."""
-        start = "There is no checkpoint yet: begin again with"
+        start = "There is no checkpoint yet: begin again"
         if self.saved:
-            start = f"The last good checkpoint is of step {self.saved}: go on with --resume and"
+            start = f"The last good checkpoint is of step {self.saved}: resume it"
         return ShamisaError(
-            f"{what} at step {step}. {start} a lower --lr, --precision fp32, or "
+            f"{what} at step {step}. {start} with a lower lr, precision fp32, or "
             "optimizer.clip_norm in the config"
         )
 
-    def _record(self, made: Step, side: int, rate: float) -> dict[str, Any]:
-        record: dict[str, Any] = {"lr": rate, "crop": side, **_floats(made.loss)}
-        record["alpha"] = dict(
-            zip(made.combined.names, made.combined.alpha.detach().tolist(), strict=True)
-        )
-        for key, column in (("edges", 0), ("edge_weights", 1)):
-            values = made.combined.statistics[:, column].tolist()
-            record[key] = dict(zip(made.combined.names, values, strict=True))
-        if self.step % RANK_EVERY == 0:
-            record["rank_h"], record["rank_z"] = effective_rank(made.h), effective_rank(made.z)
-            record["spread_h"], record["spread_z"] = spread(made.h), spread(made.z)
-        return record
 
+@contextmanager
+def stop_request() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second signal stops the process at once.
 
-def _floats(loss: LossTerms) -> dict[str, float]:
-    return {f.name: getattr(loss, f.name).item() for f in fields(loss)}
+    Signal handlers belong to the main thread; in any other, nothing is caught.
+    """
+    requested = threading.Event()
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        while before:
+            signal.signal(*before.popitem())
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        requested.set()
+        restore()
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, handle)
+    try:
+        yield requested
+    finally:
+        restore()

@@ -6,10 +6,10 @@ import torch
 from timm.optim.lars import Lars
 from torch import nn
 
-from shamisa_cli.pretraining.config import OptimiserConfig
+from shamisa_cli.training.config import OptimizerConfig
 
 
-def make_optimizer(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """An optimizer over the model's parameters.
 
     As published, SGD decays every parameter; AdamW and LARS leave biases and normalization alone.

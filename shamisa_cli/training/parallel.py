@@ -1,22 +1,25 @@
-"""One machine, many devices: who makes which tiny-batch, and embeddings gathered with gradients.
+"""Several processes, one device each: who makes which tiny-batch, and what they exchange.
 
 Every rank encodes its own tiny-batches; then all see all representations, so that the graphs and
-the variance and covariance terms are those of the global batch, and every rank computes the same
-loss. A rank's backbone then holds the gradient of its own crops; the sum over ranks is that of the
-global batch. Projector and graph parameters see everything, so their gradients agree already.
+the variance and covariance terms are those of the global batch, and all W ranks have the same loss.
+The gather's backward sums the W equal gradients of a representation, and DistributedDataParallel
+averages over ranks. So the encoder gets the sum over ranks of what their own crops give, which is
+the gradient of the global batch. Projector and graph parameters see everything; the average of
+their equal gradients is the gradient. No factor is left.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed._functional_collectives as collectives
 from timm.layers import convert_sync_batchnorm  # type: ignore[attr-defined]
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from shamisa_cli.errors import UsageError
 
@@ -91,27 +94,27 @@ def agree(value: float, ranks: Ranks) -> float:
     return float(shared)
 
 
-class _GatherRows(torch.autograd.Function):
-    """Rows of all ranks; backward keeps this rank's rows (every rank computes the same loss)."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, rank: int, world: int) -> Tensor:
-        ctx.rank, ctx.length = rank, len(rows)
-        gathered = [torch.empty_like(rows) for _ in range(world)]
-        dist.all_gather(gathered, rows.contiguous())
-        return torch.cat(gathered)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        start = ctx.rank * ctx.length
-        return gradients[0][start : start + ctx.length], None, None
-
-
 def gather_rows(rows: Tensor, ranks: Ranks) -> Tensor:
-    """(world·n, d) from (n, d) of each rank, in the order of ranks, with gradients to one's own."""
+    """(world·n, d) from (n, d) of each rank, in the order of ranks.
+
+    Differentiable: a rank's rows get the sum of the gradients that all ranks have for them.
+    """
     if ranks.world == 1:
         return rows
-    return _GatherRows.apply(rows, ranks.rank, ranks.world)
+    gather: Any = getattr(collectives, "all_gather_single_autograd", None)
+    if gather is None:  # its name before torch 2.15
+        gather = collectives.all_gather_tensor_autograd
+    return gather(rows.contiguous(), 0, dist.group.WORLD)
+
+
+def distributed(model: nn.Module, ranks: Ranks) -> nn.Module:
+    """``model``, with gradients that are averaged over ranks during backward; alone, ``model``.
+
+    A backbone may have parameters that its pooled features do not use, so torch looks for them.
+    """
+    if ranks.world == 1:
+        return model
+    return DistributedDataParallel(model, find_unused_parameters=True)
 
 
 def synchronized(module: nn.Module) -> nn.Module:
@@ -120,17 +123,3 @@ def synchronized(module: nn.Module) -> nn.Module:
     By timm's own conversion: PyTorch's drops the activations that timm has inside its batch norms.
     """
     return convert_sync_batchnorm(module)
-
-
-def sum_gradients(parameters: Iterable[nn.Parameter], ranks: Ranks) -> None:
-    """Replace each gradient by its sum over ranks."""
-    if ranks.world == 1:
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.reshape(-1) for g in gradients])
-    dist.all_reduce(flat)
-    offset = 0
-    for gradient in gradients:
-        n = gradient.numel()
-        gradient.copy_(flat[offset : offset + n].view_as(gradient))
-        offset += n

@@ -1,4 +1,4 @@
-"""The protocol against a plain loop with scikit-learn, and that it cannot cheat."""
+"""Figures over splits against a plain loop with scikit-learn, and that they cannot cheat."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scipy import stats
 from sklearn.linear_model import Ridge
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.evaluate import SplitResult, evaluate, overall_alpha, summarize
+from shamisa_cli.evaluation.evaluate import SplitResult, evaluate, overall_strength, summarize
 from shamisa_cli.evaluation.splits import random_splits
 
-ALPHAS = torch.tensor([1e-3, 1e-1, 1e1, 1e3], dtype=torch.float64)
+STRENGTHS = torch.tensor([1e-3, 1e-1, 1e1, 1e3], dtype=torch.float64)
 
 
 def _data(n: int = 60, crops: int = 5, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -27,20 +27,20 @@ def test_equals_a_plain_loop_with_scikit_learn() -> None:
     features, scores = _data()
     splits = random_splits([str(i) for i in range(60)], n_splits=2, seed=1)
     for split, result in zip(
-        splits, evaluate(features, scores, splits, alphas=ALPHAS), strict=True
+        splits, evaluate(features, scores, splits, strengths=STRENGTHS), strict=True
     ):
         x, y = features.double().numpy(), scores.double().numpy()
         best: tuple[float, float, np.ndarray] = (-2.0, 0.0, np.empty(0))
-        for alpha in ALPHAS.tolist():
+        for strength in STRENGTHS.tolist():
             rows = np.concatenate([x[i] for i in split.train.tolist()])
             targets = np.concatenate([np.full(5, y[i]) for i in split.train.tolist()])
-            model = Ridge(alpha=alpha).fit(rows, targets)
+            model = Ridge(alpha=strength).fit(rows, targets)
             val = [model.predict(x[i]).mean() for i in split.val.tolist()]
             agreement = stats.spearmanr(val, y[split.val.numpy()]).statistic
             if agreement >= best[0]:
                 test = np.array([model.predict(x[i]).mean() for i in split.test.tolist()])
-                best = (agreement, alpha, test)
-        assert result.alpha == best[1]
+                best = (agreement, strength, test)
+        assert result.strength == best[1]
         assert np.max(result.validation) == pytest.approx(best[0])
         np.testing.assert_allclose(result.predictions, best[2], rtol=1e-6)
         wanted = stats.spearmanr(best[2], y[split.test.numpy()]).statistic
@@ -54,9 +54,13 @@ def _result(validation: list[float]) -> SplitResult:
 def test_a_split_that_says_nothing_of_the_strength_is_left_out() -> None:
     nan = float("nan")
     told = [_result([0.1, 0.5, 0.2, 0.3]), _result([0.2, 0.6, 0.1, nan])]
-    assert overall_alpha([*told, _result([nan] * 4)], ALPHAS) == overall_alpha(told, ALPHAS) == 1e-1
+    assert (
+        overall_strength([*told, _result([nan] * 4)], STRENGTHS)
+        == overall_strength(told, STRENGTHS)
+        == 1e-1
+    )
     with pytest.raises(UsageError, match="all the same"):
-        overall_alpha([_result([nan] * 4)] * 2, ALPHAS)
+        overall_strength([_result([nan] * 4)] * 2, STRENGTHS)
 
 
 def test_test_scores_have_no_influence_on_predictions() -> None:

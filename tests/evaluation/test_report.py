@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -12,12 +13,11 @@ from shamisa_cli.evaluation.report import (
     ReportRow,
     csv_table,
     json_text,
-    ladder_table,
     markdown_table,
+    row_cells,
     text_table,
     with_averages,
 )
-from shamisa_cli.ladders.ladder import LadderResult
 
 
 def _row(dataset: str, srcc: float, model: str = "fast", fitted_on: str = "") -> ReportRow:
@@ -37,7 +37,9 @@ def test_averages_are_of_one_model_fitted_in_one_way() -> None:
 
 
 def test_text_columns_stand_under_their_titles() -> None:
-    lines = text_table(with_averages([_row("clive", 0.6), _row("kadid10k", 0.8)])).splitlines()
+    lines = text_table(
+        row_cells(with_averages([_row("clive", 0.6), _row("kadid10k", 0.8)]))
+    ).splitlines()
     at = lines[0].index("SRCC")
     assert [line[at : at + 5] for line in lines[1:]] == ["0.600", "0.800", "0.700"]
     assert "±0.020" in lines[1]
@@ -45,7 +47,7 @@ def test_text_columns_stand_under_their_titles() -> None:
 
 
 def test_markdown_has_as_many_cells_in_every_line() -> None:
-    lines = markdown_table([_row("clive", 0.6)]).splitlines()
+    lines = markdown_table(row_cells([_row("clive", 0.6)])).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert set(lines[1]) <= set("|- ")
 
@@ -56,6 +58,10 @@ def test_csv_and_json_hold_undefined_numbers() -> None:
     assert csv_table([row]).splitlines()[1].startswith("fast,clive,clive,100,10,0.5,,srcc,nan")
 
 
-def test_ladder_table() -> None:
-    table = ladder_table({"all": LadderResult(2, 0.75, -0.5)})
-    assert table.splitlines()[1].split() == ["all", "2", "0.750", "-0.500"]
+def test_images_that_are_left_out_are_named_and_change_no_average() -> None:
+    rows = [_row("clive", 0.6), replace(_row("koniq", 0.8), left_out=2)]
+    lines = text_table(row_cells(with_averages(rows))).splitlines()
+    assert not lines[1].endswith("left out")
+    assert lines[2].endswith("2 unreadable left out")
+    assert lines[3].startswith("fast   average of 2")
+    assert ",2 unreadable left out,srcc," in csv_table(rows)

@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import Ridge
 
 from shamisa_cli.evaluation import ridge
-from shamisa_cli.evaluation.ridge import ridge_path
+from shamisa_cli.evaluation.ridge import fit_ridge, image_features, ridge_path
 
-ALPHAS = torch.tensor([1e-3, 0.1, 1.0, 1e3], dtype=torch.float64)
+STRENGTHS = torch.tensor([1e-3, 0.1, 1.0, 1e3], dtype=torch.float64)
 
 
 def _data(n: int, size: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,10 +30,10 @@ def test_equals_scikit_learn(
     rows, targets = _data(n, size)
     fresh, _ = _data(9, size, seed=1)
     path = ridge_path(rows, targets)
-    predictions = path.predict(fresh, ALPHAS)
-    for column, alpha in enumerate(ALPHAS.tolist()):
-        oracle = Ridge(alpha=alpha, solver="svd").fit(rows.double().numpy(), targets.numpy())
-        w, b = path.solution(alpha)
+    predictions = path.predict(fresh, STRENGTHS)
+    for column, strength in enumerate(STRENGTHS.tolist()):
+        oracle = Ridge(alpha=strength, solver="svd").fit(rows.double().numpy(), targets.numpy())
+        w, b = path.solution(strength)
         np.testing.assert_allclose(w, oracle.coef_, rtol=1e-6, atol=1e-8)
         assert b == pytest.approx(oracle.intercept_, rel=1e-8)
         np.testing.assert_allclose(
@@ -41,13 +41,14 @@ def test_equals_scikit_learn(
         )
 
 
-def test_the_mean_over_crops_is_the_prediction_of_the_mean() -> None:
-    rows, targets = _data(50, 6)
-    path = ridge_path(rows, targets)
-    crops, _ = _data(5, 6, seed=4)
-    each = path.predict(crops, ALPHAS).mean(0)
-    together = path.predict(crops.mean(0, keepdim=True).double(), ALPHAS)[0]
-    torch.testing.assert_close(each, together, rtol=1e-6, atol=1e-6)
+def test_every_crop_is_a_row_and_a_prediction_is_the_mean_over_the_crops() -> None:
+    rows, _ = _data(60, 6)
+    scores = _data(20, 1)[1]
+    features = rows.view(20, 3, 6)
+    w, b = fit_ridge(features, scores, 0.7)
+    oracle = Ridge(alpha=0.7).fit(rows.double().numpy(), scores.repeat_interleave(3).numpy())
+    each = oracle.predict(rows.double().numpy()).reshape(20, 3)
+    np.testing.assert_allclose(image_features(features) @ w + b, each.mean(1), rtol=1e-8)
 
 
 def test_repeated_columns_and_rows_stay_finite() -> None:

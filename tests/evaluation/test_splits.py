@@ -78,7 +78,7 @@ def test_official_parts_are_kept() -> None:
 def test_an_official_split_that_parts_a_reference_is_refused() -> None:
     parts = ["train"] * 10 + ["val"] * 5 + ["test"] * 5
     references = [str(i) for i in range(19)] + ["3"]
-    with pytest.raises(UsageError, match=r"reference 3 in both train and test.*--split random"):
+    with pytest.raises(UsageError, match=r"reference 3 in both train and test.*random splits"):
         official_split(parts, references)
 
 
@@ -91,3 +91,13 @@ def test_official_split_without_validation_draws_it_from_training_by_reference()
     assert len(split.val) == 9
     with pytest.raises(UsageError, match="test part"):
         official_split(["train"] * 90, references)
+
+
+def test_images_that_are_left_out_move_no_other_to_another_part() -> None:
+    references = [f"r{i // 3}" for i in range(90)]
+    split = random_splits(references, n_splits=1)[0]
+    kept = [i for i in range(90) if i % 7]
+    for before, after in zip(_parts(split), _parts(split.select(kept)), strict=True):
+        assert [kept[i] for i in after] == [i for i in before if i % 7]
+    with pytest.raises(UsageError, match="test part of a split has 2 images"):
+        split.select(sorted({*range(90)} - {*split.test[2:].tolist()}))

@@ -101,7 +101,7 @@ def test_one_tag_and_odd_figures_of_a_person_stay() -> None:
 
 def test_links_to_what_does_not_travel_are_dead() -> None:
     card = (
-        "[a](../../README.md) [b](https://x.org/y) [c](#part) [d](./heads/koniq.json#alpha) "
+        "[a](../../README.md) [b](https://x.org/y) [c](#part) [d](./heads/koniq.json#strength) "
         "![e](map%201.png) [f](docs/more.md 'title') [g](mailto:me@x.org) [h](../../README.md)"
     )
     files = ["heads/koniq.json", "map 1.png"]
@@ -129,7 +129,7 @@ def test_metadata_that_cannot_be_read_is_told(card: str) -> None:
 
 
 COLUMNS = {
-    "α": "alpha",
+    "strength": "strength",
     "SRCC": "srcc",
     "PLCC": "plcc",
     "PLCC logistic": "plcc_logistic",
@@ -147,7 +147,7 @@ def test_the_figures_of_a_bundled_card_are_those_of_its_heads(model: str) -> Non
     facts = {}
     for path in folder.glob("heads/*.json"):
         info = json.loads(path.read_text())
-        facts[path.stem] = {"alpha": info["alpha"], **info["metrics"]}
+        facts[path.stem] = {"strength": info["strength"], **info["metrics"]}
     compared = set()
     header: list[str] = []
     for line in (folder / "README.md").read_text(encoding="utf-8").splitlines():

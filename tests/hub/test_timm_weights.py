@@ -17,7 +17,7 @@ from shamisa_cli.models.names import locate_model
 from shamisa_cli.models.pretrained import imagenet_folder, imagenet_name, load_pretrained
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.pretraining.initial import initial_encoder
+from shamisa_cli.pretraining.start import initial_encoder
 
 BACKBONE = "test_resnet"
 REPOSITORY = "timm/test_resnet.r160_in1k"

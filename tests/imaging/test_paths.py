@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,7 +17,7 @@ from shamisa_cli.errors import PhotoError, ShamisaError
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.paths import expand_paths, list_photos, natural_key
 from shamisa_cli.imaging.pool import PhotoPool
-from shamisa_cli.maps.gather import gather_points
+from shamisa_cli.maps.points import photo_points
 
 
 @pytest.fixture
@@ -174,7 +173,6 @@ def test_sets_and_maps_stop_before_they_start(tree: Path) -> None:
     assert result.exit_code == 1
     assert "b: this folder cannot be listed" in result.output
     assert not (tree / "out").exists()
-    asked = cast(Any, SimpleNamespace(kind="photos", sample=1, seed=0))
     photos = [Path(path) for path in expand_paths(["."])]
     with pytest.raises(PhotoError, match=SAYS):
-        gather_points(cast(Any, None), photos, asked, pytest.fail)
+        photo_points(cast(Any, None), photos, pytest.fail, sample=1, seed=0)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from shamisa_cli.errors import ShamisaError
-from shamisa_cli.imaging.pool import PhotoPool
+from shamisa_cli.imaging.pool import Box, PhotoPool
 
 SIZES = ((200, 160), (150, 180), (90, 300))
 
@@ -41,7 +41,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def take(pool: PhotoPool, photos: list[int], size: int = 64, **options: object) -> Tensor:
-    return pool.crops(photos, size, seeded(), **options)  # type: ignore[arg-type]
+    return pool.random_crops(photos, size, seeded(), **options)  # type: ignore[arg-type]
 
 
 def test_full_scale_crops_are_windows_of_the_photo(folder: Path) -> None:
@@ -66,8 +66,20 @@ def test_half_scale_crops_are_of_pillows_bicubic_half(folder: Path) -> None:
 
 def test_windows_reach_every_border(folder: Path) -> None:
     pool = PhotoPool(folder)
-    lefts = pool.crops([0] * 400, 190, seeded())[0, :, 0, 0, 0]
+    lefts = pool.random_crops([0] * 400, 190, seeded())[0, :, 0, 0, 0]
     assert set(lefts.tolist()) == set(range(11))
+
+
+def test_boxes_say_where_crops_are(folder: Path) -> None:
+    pool = PhotoPool(folder)
+    boxes = [Box(0, 0), Box(1, 1), Box(0.5, 0), Box(0, 0, shrink=0.5)]
+    crops = pool.crops_at(0, boxes, [0, 0, 1, 0], size=60).int()
+    corners = [(int(crop[0, 0, 0]), int(crop[1, 0, 0])) for crop in crops[:2]]
+    assert corners == [(0, 0), (140, 100)]  # of a photo of 200×160 px
+    half = Image.open(folder / "p1.png").resize((100, 80), Image.Resampling.BICUBIC)
+    middle = torch.from_numpy(np.array(half)).permute(2, 0, 1)[:, :60, 20:80]
+    assert torch.equal(crops[2], middle.int())
+    assert abs(int(crops[3][0, 0, -1]) - 118) <= 1
 
 
 def test_a_photo_that_is_too_small_is_filled_by_reflection(folder: Path) -> None:
@@ -86,7 +98,7 @@ def test_crops_depend_on_the_generator_alone(folder: Path) -> None:
     cached.prefetch(photos)
     assert torch.equal(take(cached, photos), plain)
     assert torch.equal(take(pickle.loads(pickle.dumps(cached)), photos), plain)
-    assert not torch.equal(cached.crops(photos, 64, seeded(1)), plain)
+    assert not torch.equal(cached.random_crops(photos, 64, seeded(1)), plain)
 
 
 def test_what_fits_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,5 +171,5 @@ def test_an_empty_or_missing_folder_says_what_to_point_it_at(tmp_path: Path) -> 
 def test_crops_of_real_photos(shared_data: Path) -> None:
     pool = PhotoPool(shared_data / "photos")
     assert len(pool) > 1000
-    crops = pool.crops([0, len(pool) // 2, len(pool) - 1], 224, seeded())
+    crops = pool.random_crops([0, len(pool) // 2, len(pool) - 1], 224, seeded())
     assert crops.float().std(dim=(2, 3, 4)).min() > 1

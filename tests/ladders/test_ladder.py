@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +15,11 @@ from shamisa_cli.distortions.pictures import LEVELS, ladder_images
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
-from shamisa_cli.evaluation.feature_cache import FeatureCache, features_key
-from shamisa_cli.ladders.ladder import evaluate_ladders
+from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+from shamisa_cli.evaluation.report import text_table
+from shamisa_cli.ladders.figures import LadderResult, evaluate_ladders, ladder_cells
+from shamisa_cli.ladders.ladder import Ladders
 from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
 
 
@@ -26,7 +27,8 @@ def must_not_fail(error: PhotoError) -> None:
     raise error
 
 
-extract_ladders = partial(extract_all_ladders, unreadable=must_not_fail)
+def extract_ladders(frozen: FrozenEncoder, photos: list[Path], **options: int) -> Ladders:
+    return extract_all_ladders(frozen, photos, must_not_fail, **options)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +43,14 @@ def encoder() -> Encoder:
         return Encoder.from_name("test_resnet").eval()
 
 
+def frozen_with(encoder: Encoder, **options: Any) -> FrozenEncoder:
+    protocol = ViewingProtocol(short_side=64, crop=64)
+    return FrozenEncoder("tiny", encoder, protocol, device="cpu", precision="fp32", **options)
+
+
 @pytest.fixture
-def extractor(encoder: Encoder) -> FeatureExtractor:
-    return FeatureExtractor(encoder, ViewingProtocol(short_side=64, crop=64), "cpu", "fp32")
+def frozen(encoder: Encoder) -> FrozenEncoder:
+    return frozen_with(encoder)
 
 
 @pytest.fixture
@@ -80,51 +87,52 @@ def test_the_seed_decides_the_sign(small: Image.Image) -> None:
     assert _pixels(dark).mean() < _pixels(small).mean() < _pixels(light).mean()
 
 
-def test_ladders_of_photos(extractor: FeatureExtractor, photos: list[Path]) -> None:
-    ladders = extract_ladders(photos, extractor, per_photo=3)
-    assert ladders.features.shape == (6, 5, extractor.size)
+def test_ladders_of_photos(frozen: FrozenEncoder, photos: list[Path]) -> None:
+    ladders = extract_ladders(frozen, photos, per_photo=3)
+    assert ladders.features.shape == (6, 5, 2 * frozen.encoder.feature_size)
     assert ladders.distortions == tuple(DISTORTIONS)[:6]
     assert ladders.photos == (photos[0],) * 3 + (photos[1],) * 3
-    alone = extract_ladders(photos[:1], extractor, per_photo=3)
+    alone = extract_ladders(frozen, photos[:1], per_photo=3)
     torch.testing.assert_close(alone.features, ladders.features[:3], rtol=0, atol=0)
     kept = ladders.select([photo == photos[1] for photo in ladders.photos])
     torch.testing.assert_close(kept.features, ladders.features[3:])
     assert kept.distortions == ladders.distortions[3:]
 
 
-def test_distorting_ahead_changes_nothing(extractor: FeatureExtractor, photos: list[Path]) -> None:
-    alone, ahead = (extract_ladders(photos, extractor, workers=workers) for workers in (0, 3))
-    assert torch.equal(alone.features, ahead.features)
-    assert alone.distortions == ahead.distortions == 2 * tuple(DISTORTIONS)
+def test_distorting_ahead_changes_nothing(encoder: Encoder, photos: list[Path]) -> None:
+    ahead = extract_ladders(frozen_with(encoder, workers=3), photos[:1])
+    alone = extract_ladders(frozen_with(encoder, workers=0), photos[:1], per_photo=3)
+    assert torch.equal(ahead.features[:3], alone.features)
+    assert ahead.distortions == tuple(DISTORTIONS)
 
 
 def test_the_cache_gives_the_same_ladders(
-    extractor: FeatureExtractor, encoder: Encoder, photos: list[Path], tmp_path: Path
+    frozen: FrozenEncoder, encoder: Encoder, photos: list[Path], tmp_path: Path
 ) -> None:
-    cache = FeatureCache(tmp_path / "cache", features_key(encoder, extractor))
-    plain = extract_ladders(photos, extractor, per_photo=2)
-    first, second = (extract_ladders(photos, extractor, per_photo=2, cache=cache) for _ in range(2))
+    cached = frozen_with(encoder, cache=tmp_path / "cache")
+    plain = extract_ladders(frozen, photos, per_photo=2)
+    first, second = (extract_ladders(cached, photos, per_photo=2) for _ in range(2))
     assert torch.equal(first.features, plain.features)
     assert torch.equal(second.features, plain.features)
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 4
-    other = extract_ladders(photos, extractor, per_photo=2, cache=cache, seed=1)
+    other = extract_ladders(cached, photos, per_photo=2, seed=1)
     assert not torch.equal(other.features, plain.features)
 
 
 def test_a_damaged_photo_is_named_and_left_out(
-    extractor: FeatureExtractor, photos: list[Path], tmp_path: Path
+    frozen: FrozenEncoder, photos: list[Path], tmp_path: Path
 ) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"no picture")
     errors: list[PhotoError] = []
     ladders = extract_all_ladders(
+        frozen,
         [photos[0], path, tmp_path / "absent.png", photos[1]],
-        extractor,
+        errors.append,
         per_photo=1,
-        unreadable=errors.append,
     )
     assert ladders.photos == tuple(photos)
-    expected = extract_ladders(photos, extractor, per_photo=1)
+    expected = extract_ladders(frozen, photos, per_photo=1)
     assert torch.equal(ladders.features, expected.features)
     assert [str(error).count("broken.png") for error in errors] == [1, 0]
     assert "absent.png" in str(errors[1])
@@ -150,3 +158,8 @@ def test_figures_by_distortion_and_of_all() -> None:
     assert results["darken"].in_order == 0.5
     assert results["darken"].ladders == 2
     assert results["all"].in_order == pytest.approx(2 / 3)
+
+
+def test_table() -> None:
+    table = text_table(ladder_cells({"all": LadderResult(2, 0.75, -0.5)}))
+    assert table.splitlines()[1].split() == ["all", "2", "0.750", "-0.500"]

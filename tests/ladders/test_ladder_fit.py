@@ -1,4 +1,4 @@
-"""The head's fit against scikit-learn and a general-purpose optimizer."""
+"""The fit with ladders against a general-purpose optimizer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import approx_fprime, minimize
-from sklearn.linear_model import Ridge
 
-from shamisa_cli.ladders.differences import LadderTerm, ShortDifferences, ladder_differences
-from shamisa_cli.ladders.fit import ByFeatures, ByRows, HeadFit, fit_head
-from shamisa_cli.ladders.ladder import Ladders, evaluate_ladders
+from shamisa_cli.evaluation.ridge import fit_ridge
+from shamisa_cli.ladders.figures import score_ladders
+from shamisa_cli.ladders.fit import (
+    ByFeatures,
+    ByRows,
+    HeadFit,
+    LadderTerm,
+    ShortDifferences,
+    fit_with_ladders,
+    ladder_differences,
+)
+from shamisa_cli.ladders.ladder import Ladders
 
 SIZE = 7
 
@@ -36,11 +44,11 @@ def _ladders(n: int = 12) -> Ladders:
 Scored = tuple[torch.Tensor, torch.Tensor]
 
 
-def _loss(v: np.ndarray, alpha: float, term: LadderTerm, scored: Scored | None = None) -> float:
+def _loss(v: np.ndarray, strength: float, term: LadderTerm, scored: Scored | None = None) -> float:
     """The formula of the module's docstring, by loops."""
     features, scores = scored or _scored()
     w, b = v[:-1], v[-1]
-    total = alpha * float(w @ w)
+    total = strength * float(w @ w)
     for image, score in zip(features.double().numpy(), scores.double().numpy(), strict=True):
         total += sum((crop @ w + b - score) ** 2 for crop in image)
     rows = features.shape[1] * len(scores)
@@ -55,16 +63,6 @@ def _loss(v: np.ndarray, alpha: float, term: LadderTerm, scored: Scored | None =
     return total
 
 
-def test_without_ladders_it_is_ridge() -> None:
-    features, scores = _scored()
-    w, b = fit_head(features, scores, alpha=0.7)
-    oracle = Ridge(alpha=0.7).fit(
-        features.double().flatten(0, 1).numpy(), scores.double().repeat_interleave(3).numpy()
-    )
-    np.testing.assert_allclose(w, oracle.coef_, rtol=1e-8)
-    assert b == pytest.approx(oracle.intercept_)
-
-
 @pytest.mark.parametrize(
     ("weight", "gap", "drop"), [(0.5, 2.0, 0.0), (10.0, 2.0, 12.0), (1.0, 0.1, 5.0)]
 )
@@ -73,7 +71,7 @@ def test_with_ladders_it_is_the_minimum_of_the_stated_loss(
 ) -> None:
     features, scores = _scored()
     term = LadderTerm(_ladders(), weight, gap, drop)
-    w, b = fit_head(features, scores, 0.7, term)
+    w, b = fit_with_ladders(features, scores, 0.7, term)
     found = _loss(np.append(w, b), 0.7, term)
     oracle = minimize(_loss, np.zeros(SIZE + 1), args=(0.7, term), options={"gtol": 1e-4})
     assert found == pytest.approx(oracle.fun, rel=1e-6)
@@ -91,7 +89,7 @@ def test_the_minimum_is_found_where_plain_newton_turns_in_a_circle(seed: int) ->
     steps = torch.randn(2, 5, 5, generator=generator)
     steps *= 10 ** (0.7 * torch.randn(2, 5, 1, generator=generator))
     term = LadderTerm(Ladders(steps.cumsum(1), ("jpeg",) * 2, (Path("a"), Path("b"))), 10.0, 2.0)
-    found = np.append(*fit_head(*scored, 0.01, term))
+    found = np.append(*fit_with_ladders(*scored, 0.01, term))
     lowest = _loss(found, 0.01, term, scored)
     for way in (-1.0, 0.0, 1.0):
         start = np.full(6, way)
@@ -104,15 +102,13 @@ def test_the_minimum_is_found_where_plain_newton_turns_in_a_circle(seed: int) ->
 def test_ladders_come_into_order_and_weight_0_changes_nothing() -> None:
     features, scores = _scored()
     ladders = _ladders()
-    shares = {}
-    for weight in (0.0, 10.0):
-        w, _ = fit_head(features, scores, 0.7, LadderTerm(ladders, weight, 2.0))
-        results = evaluate_ladders((ladders.features.double() @ w).numpy(), ladders.distortions)
-        shares[weight] = results["all"].in_order
-    plain, _ = fit_head(features, scores, 0.7)
-    untouched, _ = fit_head(features, scores, 0.7, LadderTerm(ladders, 0.0, 2.0))
-    torch.testing.assert_close(untouched, plain)
-    assert shares[10.0] > 0.9 > shares[0.0]
+    plain, b = fit_ridge(features, scores, 0.7)
+    same, same_b = fit_with_ladders(features, scores, 0.7, LadderTerm(ladders, 0.0, 2.0))
+    torch.testing.assert_close(same, plain)
+    assert same_b == pytest.approx(b)
+    ordered, _ = fit_with_ladders(features, scores, 0.7, LadderTerm(ladders, 10.0, 2.0))
+    after, before = (score_ladders(ladders, w)["all"].in_order for w in (ordered, plain))
+    assert after > 0.9 > before
 
 
 @pytest.mark.parametrize("weight", [0.0, 3.0])
@@ -126,19 +122,6 @@ def test_by_features_and_by_rows_are_the_same_weights(weight: float) -> None:
         differences.update(start.double())
         one, other = (solver.solve(0.3, weight) for solver in solvers)
         torch.testing.assert_close(one, other)
-    plain = [ByFeatures(rows, targets, None), ByRows(rows, targets, None)]
-    torch.testing.assert_close(plain[0].solve(0.3, 0.0), plain[1].solve(0.3, 0.0))
-
-
-def test_more_features_than_rows_is_ridge_too() -> None:
-    generator = torch.Generator().manual_seed(0)
-    features, scores = torch.randn(5, 3, 40, generator=generator), torch.arange(5.0)
-    w, b = fit_head(features, scores, alpha=0.7)
-    oracle = Ridge(alpha=0.7).fit(
-        features.double().flatten(0, 1).numpy(), scores.double().repeat_interleave(3).numpy()
-    )
-    np.testing.assert_allclose(w, oracle.coef_, rtol=1e-7, atol=1e-10)
-    assert b == pytest.approx(oracle.intercept_)
 
 
 def test_differences_are_of_neighbors_and_of_both_ends() -> None:

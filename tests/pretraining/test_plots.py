@@ -1,4 +1,4 @@
-"""Pictures of a run: what they say, and logs that are short or old."""
+"""Pictures of a run: what they say, and a log without a step."""
 
 from __future__ import annotations
 
@@ -51,15 +51,6 @@ def test_every_term_and_every_statistic_has_its_panel(
         "ref_ref",
         "degradation",
     ]
-
-
-def test_a_log_that_an_earlier_version_began(tmp_path: Path, drawn: dict[str, Any]) -> None:
-    old = record(1)
-    del old["edge_weights"]
-    plot_run([old, record(2)], tmp_path)
-    line = drawn["graphs.png"].axes[2].lines[0]
-    assert str(line.get_ydata()[0]) == "nan"
-    assert line.get_ydata()[1] == 0.5
 
 
 def test_a_run_without_a_step_has_no_curves(tmp_path: Path) -> None:

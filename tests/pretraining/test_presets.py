@@ -9,7 +9,7 @@ import pytest
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.registry import available_sources
-from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.pretraining.config import PretrainConfig, crop_side, parse_crop
 from shamisa_cli.pretraining.presets import PRESETS, resolve
 from shamisa_cli.settings import from_mapping, to_mapping
 
@@ -65,7 +65,7 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": {}}, "Did you mean optimizer"),
+        ({"optimiser": {}}, "Did you mean optimizer"),
         ({"batch": {"level": 4}}, "Did you mean levels"),
         ({"optimizer": {"name": "adamm"}}, "Did you mean adamw"),
         ({"steps": 3, "budget": "5m"}, "one of steps, epochs and budget"),
@@ -114,3 +114,17 @@ def test_an_unknown_preset_and_a_broken_file(tmp_path: Path) -> None:
 def test_the_resolved_config_survives_json(preset: str) -> None:
     config = resolve(preset)
     assert from_mapping(PretrainConfig, to_mapping(config), "itself") == config
+
+
+def test_crop_progression() -> None:
+    sides = [crop_side("96:0.25,112:0.6,224", p) for p in (0, 0.24, 0.25, 0.59, 0.6, 1.0)]
+    assert sides == [96, 96, 112, 112, 224, 224]
+    assert parse_crop("224") == ((224, 1.0),)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "112,224", "224:0.5,112:0.4,96", "16", "a:0.5,224", "8:2,224"]
+)
+def test_a_wrong_crop_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="crop"):
+        parse_crop(text)

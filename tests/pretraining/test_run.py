@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,14 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, WeightsError
+from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.models.store import load_encoder
-from shamisa_cli.pretraining.config import OptimiserConfig, PretrainConfig, ProjectorConfig
-from shamisa_cli.pretraining.presets import resolve
-from shamisa_cli.pretraining.run import Probe, RunOptions, pretrain_to
+from shamisa_cli.pretraining import run
+from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
+from shamisa_cli.pretraining.run import Probe, pretrain_to
+from shamisa_cli.pretraining.start import plan_start
 from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.config import OptimizerConfig
 from shamisa_cli.training.log import read_log
 
 TINY = BatchLayout(tiny_batches=1, views=2, references=2, groups=2, levels=2)
@@ -48,16 +54,30 @@ def config(**changes: Any) -> PretrainConfig:
         crop="64",
         steps=4,
         precision="fp32",
+        device="cpu",
         workers=0,
         batch=TINY,
         projector=ProjectorConfig(hidden=32, out=16),
-        optimizer=OptimiserConfig(name="adamw", lr=1e-3),
+        optimizer=OptimizerConfig(name="adamw", lr=1e-3),
     )
     return replace(tiny, **changes)
 
 
-def train(config: PretrainConfig, options: RunOptions, on_step: Any = lambda record: None) -> Path:
-    return pretrain_to(config, options, say=lambda message: None, on_step=on_step)
+def train(
+    config: PretrainConfig,
+    out: Path,
+    photos: Path,
+    *,
+    resume: bool = False,
+    preset: str = "shamisa",
+    say: Any = lambda line: None,
+    on_step: Any = lambda record: None,
+    **more: Any,
+) -> Path:
+    start = plan_start(to_mapping(config), out, say, preset=preset, resume=resume)
+    model = pretrain_to(out, start, PhotoPool(photos), say, on_step, **more)
+    assert model is not None
+    return model
 
 
 def losses(out: Path) -> list[tuple[int, float]]:
@@ -65,7 +85,7 @@ def losses(out: Path) -> list[tuple[int, float]]:
 
 
 def test_a_run_leaves_all_that_is_promised(tmp_path: Path, photos: Path) -> None:
-    model = train(config(), RunOptions(photos, tmp_path / "run"))
+    model = train(config(), tmp_path / "run", photos)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"config.json", "log.jsonl", "batch.png", "losses.png", "graphs.png"} <= names
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
@@ -86,17 +106,17 @@ def test_a_run_leaves_all_that_is_promised(tmp_path: Path, photos: Path) -> None
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resumed_is_bit_for_bit_unkilled(tmp_path: Path, photos: Path, workers: int) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    unkilled = train(config(steps=6), RunOptions(photos, whole))
-    cut = RunOptions(photos, halves, save_every=2)
+    unkilled = train(config(steps=6), whole, photos)
+    cut = config(steps=6, workers=workers)
 
     def die_in_step_four(record: dict[str, Any]) -> None:
         if record["step"] == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(config(steps=6, workers=workers), cut, die_in_step_four)
+        train(cut, halves, photos, save_every=2, on_step=die_in_step_four)
     assert len(losses(halves)) == 4
-    resumed = train(config(steps=6, workers=workers), replace(cut, resume=True))
+    resumed = train(cut, halves, photos, resume=True)
     assert losses(halves) == losses(whole)
     for (key, a), b in zip(
         load_encoder(unkilled)[0].state_dict().items(),
@@ -111,7 +131,7 @@ def test_a_signal_to_the_group_saves_and_exits_cleanly(
     tmp_path: Path, photos: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--photos", str(photos)]
-    command += ["--backbone", "test_resnet", "--init", "random", "--crop", "64", "--steps", "9999"]
+    command += ["--backbone", "test_resnet", "--init", "random", "--crop", "64", "--budget", "5m"]
     command += ["--out", str(tmp_path / "run"), "--quiet", "--workers", "1"]
     process = subprocess.Popen(command, start_new_session=True)
     log = tmp_path / "run" / "log.jsonl"
@@ -127,29 +147,17 @@ def test_a_signal_to_the_group_saves_and_exits_cleanly(
 
 
 def test_learning_lowers_the_loss(tmp_path: Path, photos: Path) -> None:
-    train(config(steps=60), RunOptions(photos, tmp_path))
+    train(config(steps=60), tmp_path, photos)
     totals = [total for _, total in losses(tmp_path)]
     assert sum(totals[-10:]) < sum(totals[:10])
-
-
-def test_a_budget_stops_by_the_clock(tmp_path: Path, photos: Path) -> None:
-    started = time.monotonic()
-    train(config(steps=None, budget="2s"), RunOptions(photos, tmp_path))
-    assert 2 <= time.monotonic() - started < 60
-    assert read_log(tmp_path / "log.jsonl")[-1]["elapsed"] >= 2
-
-
-def test_accumulation_counts_steps_not_batches(tmp_path: Path, photos: Path) -> None:
-    train(config(steps=2, accumulate=3), RunOptions(photos, tmp_path))
-    assert len(losses(tmp_path)) == 2
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(
     tmp_path: Path, photos: Path
 ) -> None:
-    wild = config(steps=50, optimizer=OptimiserConfig(name="sgd", lr=1e30))
+    wild = config(steps=50, optimizer=OptimizerConfig(name="sgd", lr=1e30))
     with pytest.raises(ShamisaError, match=r"not finite at step \d+.*last good checkpoint"):
-        train(wild, RunOptions(photos, tmp_path, save_every=1))
+        train(wild, tmp_path, photos, save_every=1)
 
 
 def test_spoilt_weights_are_no_checkpoint(
@@ -166,24 +174,14 @@ def test_spoilt_weights_are_no_checkpoint(
         return made
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spoil_the_third)
-    with pytest.raises(
-        ShamisaError, match=r"weights .* step 3\. The last good .* step 2: .*--resume"
-    ):
-        train(config(steps=5), RunOptions(photos, tmp_path / "saved", save_every=1))
+    with pytest.raises(ShamisaError, match=r"weights .* step 3\. The last good .* step 2: resume"):
+        train(config(steps=5), tmp_path / "saved", photos, save_every=1)
     assert sorted(path.name for path in (tmp_path / "saved" / "checkpoints").iterdir()) == [
         "step-00000001",
         "step-00000002",
     ]
     with pytest.raises(ShamisaError, match=r"not finite at step 4\. There is no checkpoint yet"):
-        train(config(steps=5), RunOptions(photos, tmp_path / "unsaved"))
-
-
-def test_another_run_is_not_overwritten_nor_resumed(tmp_path: Path, photos: Path) -> None:
-    train(config(steps=1), RunOptions(photos, tmp_path))
-    with pytest.raises(UsageError, match="--resume"):
-        train(config(steps=1), RunOptions(photos, tmp_path))
-    with pytest.raises(UsageError, match="another seed"):
-        train(config(seed=1, steps=2), RunOptions(photos, tmp_path, resume=True))
+        train(config(steps=5), tmp_path / "unsaved", photos)
 
 
 @pytest.mark.parametrize(
@@ -229,45 +227,47 @@ def test_without_imagenet_weights_the_run_says_so_before_it_starts(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     said: list[str] = []
-    options = RunOptions(photos, tmp_path / "auto")
-    pretrain_to(config(init="auto", steps=1), options, said.append, lambda record: None)
+    auto = tmp_path / "auto"
+    train(config(init="auto", steps=1), auto, photos, say=said.append)
     assert "starting from random weights" in said[0]
     assert "run: shamisa pull hf://timm/test_resnet.r160_in1k" in said[0]
-    assert json.loads((tmp_path / "auto" / "config.json").read_text())["init"] == "random"
-    resumed = replace(options, resume=True)
-    pretrain_to(config(init="auto", steps=2), resumed, said.append, lambda record: None)
-    assert losses(tmp_path / "auto")[-1][0] == 2
+    assert json.loads((auto / "config.json").read_text())["init"] == "random"
+    train(config(init="auto", steps=2), auto, photos, resume=True)
+    assert losses(auto)[-1][0] == 2
     with pytest.raises(WeightsError, match="init random"):
-        train(config(init="imagenet", steps=1), RunOptions(photos, tmp_path / "insists"))
-
-
-def test_resume_without_a_checkpoint_says_that_it_begins(tmp_path: Path, photos: Path) -> None:
-    said: list[str] = []
-    options = RunOptions(photos, tmp_path / "run", resume=True)
-    pretrain_to(config(steps=1), options, said.append, lambda record: None)
-    assert f"nothing to resume in {tmp_path / 'run'}: a new run" in said
+        train(config(init="imagenet", steps=1), tmp_path / "insists", photos)
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/run: cannot be written: "):
-        train(config(steps=1), RunOptions(photos, tmp_path / "file" / "run"))
+        train(config(steps=1), tmp_path / "file" / "run", photos)
+
+
+@pytest.mark.parametrize("name", ["model", "losses.png"])
+def test_a_full_disk_at_the_end_is_named_and_resumed_from(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(run, "save_encoder" if name == "model" else "plot_run", full)
+        with pytest.raises(ShamisaError, match=rf"{name}: .*No space left.*; make room, then"):
+            train(config(steps=1), tmp_path, photos)
+    assert (train(config(steps=1), tmp_path, photos, resume=True) / "model.safetensors").is_file()
 
 
 def test_a_run_goes_on_from_a_model(tmp_path: Path, photos: Path) -> None:
-    first = train(config(steps=2), RunOptions(photos, tmp_path / "first"))
-    again = train(config(init=str(first), steps=1), RunOptions(photos, tmp_path / "second"))
+    first = train(config(steps=2), tmp_path / "first", photos)
+    again = train(config(init=str(first), steps=1), tmp_path / "second", photos)
     assert load_encoder(again)[1].training["config"]["init"] == str(first)
-    wrong = config(init=str(first), backbone="test_vit", steps=1)
-    with pytest.raises(UsageError, match="--backbone test_resnet"):
-        train(wrong, RunOptions(photos, tmp_path / "third"))
 
 
 def test_probes_on_the_way_are_said(tmp_path: Path, photos: Path) -> None:
     said: list[str] = []
     probe = Probe(2, lambda folder: f"{load_encoder(folder)[1].training['steps']} steps")
-    options = RunOptions(photos, tmp_path)
-    pretrain_to(config(steps=5), options, said.append, lambda record: None, probe)
+    train(config(steps=5), tmp_path, photos, say=said.append, probe=probe)
     assert [line for line in said if line.startswith("step ")] == [
         "step 2: 2 steps",
         "step 4: 4 steps",
@@ -279,17 +279,18 @@ def test_a_probe_that_cannot_measure_does_not_end_the_run(tmp_path: Path, photos
         raise PhotoError(f"{folder}/3.jpg: damaged")
 
     said: list[str] = []
-    options = RunOptions(photos, tmp_path)
-    pretrain_to(config(steps=3), options, said.append, lambda record: None, Probe(2, broken))
+    train(config(steps=3), tmp_path, photos, say=said.append, probe=Probe(2, broken))
     assert len(read_log(tmp_path / "log.jsonl")) == 3
     assert any(line.startswith("step 2: not measured: ") and "3.jpg" in line for line in said)
 
 
-def test_presets_train(tmp_path: Path, photos: Path) -> None:
-    for preset in ("arniqa", "reiqa", "contrique", "vicreg", "scratch"):
-        sources = resolve(preset).graphs
-        train(config(steps=1, graphs=sources), RunOptions(photos, tmp_path / preset))
-        assert list(read_log(tmp_path / preset / "log.jsonl")[0]["alpha"]) == list(sources.sources)
+@pytest.mark.parametrize("preset", ["arniqa", "reiqa", "contrique", "vicreg", "scratch"])
+def test_presets_train(tmp_path: Path, photos: Path, preset: str) -> None:
+    options = to_mapping(config(steps=1))
+    del options["graphs"]
+    start = plan_start(options, tmp_path, print, preset=preset)
+    pretrain_to(tmp_path, start, PhotoPool(photos), print, print)
+    assert list(read_log(tmp_path / "log.jsonl")[0]["alpha"]) == list(start.config.graphs.sources)
 
 
 def test_a_run_that_fails_ends_with_its_workers(tmp_path: Path, photos: Path) -> None:
@@ -299,3 +300,36 @@ def test_a_run_that_fails_ends_with_its_workers(tmp_path: Path, photos: Path) ->
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "not finite at step" in done.stderr
+
+
+def test_other_photos_are_refused(tmp_path: Path, photos: Path) -> None:
+    mine, out = shutil.copytree(photos, tmp_path / "photos"), tmp_path / "run"
+    train(config(steps=1), out, mine)
+
+    def go_on(photos: Path) -> None:
+        train(config(steps=2), out, photos, resume=True)
+
+    shutil.copy(mine / "0-0.png", mine / "d.png")
+    with pytest.raises(UsageError, match=r"photos holds 7 photos, .* began with 6: resume"):
+        go_on(mine)
+    (mine / "0-0.png").unlink()
+    with pytest.raises(UsageError, match=r"holds 6 photos, .* began with 6 of other names: "):
+        go_on(mine)
+    (mine / "d.png").rename(mine / "0-0.png")
+    go_on(mine.rename(tmp_path / "elsewhere"))
+    assert len(losses(out)) == 2
+
+
+def test_tensorboard_hears_which_step_comes_first(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_steps: list[int] = []
+
+    def writer(out: Path, first_step: int) -> nullcontext[None]:
+        first_steps.append(first_step)
+        return nullcontext()
+
+    monkeypatch.setattr(run, "tensorboard_writer", writer)
+    train(config(steps=2), tmp_path, photos)
+    train(config(steps=3), tmp_path, photos, resume=True)
+    assert first_steps == [1, 3]

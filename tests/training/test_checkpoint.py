@@ -12,8 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from shamisa_cli.errors import WeightsError
-from shamisa_cli.pretraining.config import OptimiserConfig
+from shamisa_cli.errors import ShamisaError, WeightsError
 from shamisa_cli.training.checkpoint import (
     KEPT,
     Checkpoint,
@@ -21,6 +20,7 @@ from shamisa_cli.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from shamisa_cli.training.config import OptimizerConfig
 from shamisa_cli.training.optimizer import make_optimizer
 
 
@@ -28,7 +28,7 @@ def trained(name: str) -> tuple[nn.Module, torch.optim.Optimizer]:
     """A small model three steps into its training."""
     rng = torch.Generator().manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 2))
-    optimizer = make_optimizer(model, OptimiserConfig(name=name, lr=0.01))
+    optimizer = make_optimizer(model, OptimizerConfig(name=name, lr=0.01))
     for _ in range(3):
         optimizer.zero_grad()
         model(torch.randn(6, 4, generator=rng)).square().sum().backward()
@@ -37,14 +37,17 @@ def trained(name: str) -> tuple[nn.Module, torch.optim.Optimizer]:
 
 
 def checkpoint_of(model: nn.Module, optimizer: torch.optim.Optimizer, step: int = 3) -> Checkpoint:
-    return Checkpoint(step, 1.5, {"seed": 0}, model.state_dict(), optimizer.state_dict())
+    return Checkpoint(
+        step, 1.5, {"seed": 0}, model.state_dict(), optimizer.state_dict(), {"photos": 3}
+    )
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
 def test_round_trip_is_exact(tmp_path: Path, name: str) -> None:
     model, optimizer = trained(name)
     loaded = load_checkpoint(save_checkpoint(tmp_path, checkpoint_of(model, optimizer)))
-    assert (loaded.step, loaded.elapsed, loaded.config) == (3, 1.5, {"seed": 0})
+    assert (loaded.step, loaded.elapsed) == (3, 1.5)
+    assert (loaded.config, loaded.facts) == ({"seed": 0}, {"photos": 3})
     again, again_optimizer = trained(name)
     again.load_state_dict(loaded.model)
     again_optimizer.load_state_dict(loaded.optimizer)
@@ -73,7 +76,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(
     checkpoint = replace(checkpoint_of(*trained("sgd")), config=config)
     with (
         no_file_over(10_000 if config else 100),
-        pytest.raises(WeightsError, match=r"step-00000003: .*\(.*\); make room, then --resume"),
+        pytest.raises(ShamisaError, match=r"step-00000003: .*\(.*\); make room, then resume"),
     ):
         save_checkpoint(tmp_path, checkpoint)
     assert list(tmp_path.iterdir()) == []
@@ -82,7 +85,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WeightsError, match=r"file/step-00000003: .*cannot be written"):
+    with pytest.raises(ShamisaError, match=r"file/step-00000003: cannot be written"):
         save_checkpoint(tmp_path / "file", checkpoint_of(*trained("sgd")))
 
 

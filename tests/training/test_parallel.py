@@ -10,18 +10,22 @@ import timm
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from test_loop import Line
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.errors import UsageError
 from shamisa_cli.pretraining.batches import global_order, step_metadata
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
-from shamisa_cli.pretraining.model import forward_loss, make_model
+from shamisa_cli.pretraining.start import plan_start
+from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.config import OptimizerConfig, TrainingConfig
+from shamisa_cli.training.loop import Trainer
 from shamisa_cli.training.parallel import (
     Ranks,
+    distributed,
     is_first_process,
     join_ranks,
     leave_ranks,
-    sum_gradients,
     synchronized,
 )
 
@@ -31,7 +35,6 @@ CONFIG = PretrainConfig(
     init="random",
     batch=LAYOUT,
     projector=ProjectorConfig(hidden=32, out=16),
-    # Beside the published sources one that looks at the pixels of all processes.
 )
 
 
@@ -40,13 +43,13 @@ def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
     crops = torch.rand(LAYOUT.n, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     share = ranks.share(LAYOUT.tiny_batches)
     own = crops[global_order(LAYOUT, [share])]
-    model = make_model(CONFIG)
+    model = plan_start(to_mapping(CONFIG), Path("nowhere"), print, preset="shamisa").model
     model.train()
-    step = forward_loss(model, own, step_metadata(CONFIG, 0), CONFIG, ranks, None)
-    step.loss.total.backward()
-    sum_gradients(model.own_parameters(), ranks)
+    shared = distributed(model, ranks)
+    loss = shared(own, step_metadata(CONFIG, 0), ranks)
+    loss.total.backward()
     seen = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    return {"loss": step.loss.total.detach(), **seen}
+    return {"loss": loss.total.detach(), **seen}
 
 
 def work(rank: int, world: int, port: int, out: str) -> None:
@@ -55,8 +58,17 @@ def work(rank: int, world: int, port: int, out: str) -> None:
     dist.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
     )
-    torch.save(loss_and_gradients(Ranks(rank, world)), Path(out) / f"{rank}.pt")
+    ranks = Ranks(rank, world)
+    torch.save((loss_and_gradients(ranks), weights(ranks, Path(out))), Path(out) / f"{rank}.pt")
     leave_ranks()
+
+
+def weights(ranks: Ranks, out: Path) -> torch.Tensor:
+    """Those of a whole run of a small task, each of its steps over two mini-batches."""
+    task = Line(ranks)
+    config = TrainingConfig(steps=3, accumulate=2, optimizer=OptimizerConfig(lr=0.5))
+    Trainer(task, config, out, ranks).run()
+    return task.model.weight.detach()
 
 
 def free_port() -> int:
@@ -65,12 +77,15 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def test_two_processes_make_the_step_of_one(tmp_path: Path) -> None:
+def test_two_processes_make_the_step_and_the_run_of_one(tmp_path: Path) -> None:
     alone = loss_and_gradients(Ranks())
     assert sum(float(g.abs().sum()) > 0 for g in alone.values()) > len(alone) / 2
+    expected = weights(Ranks(), tmp_path / "alone")
+    assert not torch.allclose(expected, Line().model.weight, atol=1e-2)
     mp.spawn(work, (2, free_port(), str(tmp_path)), nprocs=2)
     for rank in range(2):
-        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        together, trained = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        torch.testing.assert_close(trained, expected, rtol=1e-4, atol=1e-6)
         assert together.keys() == alone.keys()
         for name, value in alone.items():
             torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)

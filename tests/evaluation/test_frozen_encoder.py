@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
+from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation import feature_cache as cache_module
 from shamisa_cli.evaluation.feature_cache import FeatureCache, features_key
-from shamisa_cli.evaluation.features import extract_features, extract_means
+from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, extract_features
 from shamisa_cli.imaging.decode import decode
 
 PROTOCOL = ViewingProtocol(short_side=64, crop=64)
@@ -52,6 +54,17 @@ def cache(tmp_path: Path, encoder: Encoder, extractor: FeatureExtractor) -> Feat
     return FeatureCache(tmp_path / "cache", features_key(encoder, extractor))
 
 
+def _fail(error: PhotoError) -> None:
+    raise error
+
+
+def extract(paths: list[Path], extractor: FeatureExtractor, **options: Any) -> torch.Tensor:
+    """All features (n, K, F)."""
+    kept, features = extract_features(paths, extractor, _fail, **options)
+    assert kept == list(range(len(paths)))
+    return features
+
+
 def _stored(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "cache").rglob("*.safetensors"))
 
@@ -61,7 +74,7 @@ def test_each_photo_in_its_place(
     extractor: FeatureExtractor, paths: list[Path], workers: int
 ) -> None:
     finished: list[int] = []
-    features = extract_features(paths, extractor, workers=workers, progress=finished.append)
+    features = extract(paths, extractor, workers=workers, progress=finished.append)
     assert features.shape == (5, 5, extractor.size)
     for path, row in zip(paths, features, strict=True):
         assert torch.equal(row, extractor.features(decode(path)))
@@ -75,11 +88,11 @@ def test_the_second_time_nothing_is_extracted(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = extract_features(paths, extractor, cache=cache)
+    first = extract(paths, extractor, cache=cache)
     assert len(_stored(tmp_path)) == 5
     monkeypatch.setattr(extractor, "cut", None)
     moved = [path.rename(path.with_name(f"moved-{path.name}")) for path in paths]
-    again = extract_features(moved[::-1], extractor, cache=cache)
+    again = extract(moved[::-1], extractor, cache=cache)
     assert torch.equal(again.flip(0), first)
 
 
@@ -94,57 +107,70 @@ def test_an_interrupted_run_goes_on(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extract_features(paths, extractor, cache=cache, workers=0, progress=stop)
+        extract(paths, extractor, cache=cache, workers=0, progress=stop)
     assert len(_stored(tmp_path)) == 3
-    features = extract_features(paths, extractor, cache=cache)
-    assert torch.equal(features, extract_features(paths, extractor))
-
-
-def test_all_that_cannot_be_read_are_named_once_the_others_are_done(
-    extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, tmp_path: Path
-) -> None:
-    for path in (paths[0], paths[2]):
-        path.write_bytes(b"no picture")
-    with pytest.raises(PhotoError, match=r"0\.png: .*\n.*2\.png: "):
-        extract_features(paths, extractor, cache=cache)
-    assert len(_stored(tmp_path)) == 3
+    features = extract(paths, extractor, cache=cache)
+    assert torch.equal(features, extract(paths, extractor))
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_means_leave_out_what_cannot_be_read(
-    extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, cached: bool
+@pytest.mark.parametrize("mean", [False, True])
+def test_what_cannot_be_read_is_left_out(
+    extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, cached: bool, mean: bool
 ) -> None:
-    expected = extract_features([paths[0], paths[2], paths[4]], extractor).mean(1)
+    options = {"cache": cache if cached else None, "mean": mean}
+    expected = extract([paths[0], paths[2], paths[4]], extractor)
+    extract(paths[3:], extractor, **options)  # of the cache come some later ones first
     paths[1].write_bytes(b"no picture")
     paths[3].unlink()
     errors: list[PhotoError] = []
-    kept, means = extract_means(
-        paths, extractor, cache=cache if cached else None, unreadable=errors.append
-    )
+    kept, features = extract_features(paths, extractor, errors.append, **options)
     assert kept == [0, 2, 4]
-    torch.testing.assert_close(means, expected)
+    torch.testing.assert_close(features, expected.mean(1) if mean else expected)
     assert [str(error).count(".png") for error in errors] == [1, 1]
     assert str(errors[1]) == f"{paths[3]}: no such file"
-    nothing, empty = extract_means(paths[3:4], extractor, unreadable=errors.append)
+    nothing, empty = extract_features(paths[3:4], extractor, errors.append, **options)
     assert (nothing, empty.shape) == ([], (0, extractor.size))
+
+
+def test_an_image_whose_reference_cannot_be_read_is_left_out(
+    encoder: Encoder, paths: list[Path], tmp_path: Path, extractor: FeatureExtractor
+) -> None:
+    frozen = FrozenEncoder("tiny", encoder, PROTOCOL, device="cpu", precision="fp32")
+    lines = [f"{i}.png,{i},{r}.png" for i, r in ((1, 0), (2, 4), (3, 0), (0, 0))]
+    (tmp_path / "mine.csv").write_text("\n".join(["image,mos,reference", *lines]) + "\n")
+    dataset = open_dataset(str(tmp_path / "mine.csv"), None)
+    h = extract(paths, extractor)
+    paths[4].write_bytes(b"no picture")
+    paths[1].write_bytes(b"no picture")
+    errors: list[PhotoError] = []
+    found = frozen.dataset(dataset, errors.append, full_reference=True)
+    assert (found.kept, found.left_out) == ([2, 3], 2)
+    assert found.dataset.images == (paths[3], paths[0])
+    assert found.dataset.scores.tolist() == [3, 0]
+    torch.testing.assert_close(found.features, torch.stack([(h[0] - h[3]).abs(), 0 * h[0]]))
+    assert ["1.png" in str(errors[0]), "4.png" in str(errors[1])] == [True, True]
+    paths[0].unlink()
+    with pytest.raises(PhotoError, match="none of its images"):
+        frozen.dataset(dataset, errors.append, full_reference=True)
 
 
 def test_a_damaged_cache_file_is_made_anew(
     extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache, tmp_path: Path
 ) -> None:
-    first = extract_features(paths, extractor, cache=cache)
+    first = extract(paths, extractor, cache=cache)
     damaged = _stored(tmp_path)[2]
     damaged.write_bytes(damaged.read_bytes()[:40])
-    assert torch.equal(extract_features(paths, extractor, cache=cache), first)
+    assert torch.equal(extract(paths, extractor, cache=cache), first)
     assert damaged.stat().st_size > 40
 
 
 def test_changed_content_is_not_taken_for_the_old_one(
     extractor: FeatureExtractor, paths: list[Path], cache: FeatureCache
 ) -> None:
-    first = extract_features(paths, extractor, cache=cache)
+    first = extract(paths, extractor, cache=cache)
     Image.new("RGB", (90, 70), (200, 10, 10)).save(paths[0])
-    second = extract_features(paths, extractor, cache=cache)
+    second = extract(paths, extractor, cache=cache)
     assert not torch.equal(second[0], first[0])
     assert torch.equal(second[1:], first[1:])
 

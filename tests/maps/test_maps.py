@@ -1,8 +1,11 @@
-"""Maps keep neighbors, and the same seed draws the same map."""
+"""Maps keep neighbors; the same seed draws the same map; tables and photos beside the marks."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
+from shamisa_cli.maps.plot import spread_out
+from shamisa_cli.maps.points import Points, write_csv
 from shamisa_cli.maps.projection import MIN_POINTS, Method, project
 
 GROUPS, EACH = 4, 20
@@ -65,3 +70,25 @@ def test_umap_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'shamisa\[umap\]'"):
         project(groups_apart()[0], "umap")
+
+
+def test_a_photo_whose_name_is_not_utf8_is_in_the_table(tmp_path: Path) -> None:
+    names = (Path("é.png"), Path(os.fsdecode(b"caf\xe9.png")))
+    write_csv(tmp_path / "map.csv", Points(torch.zeros(2, 3), names), np.zeros((2, 2)))
+    content = (tmp_path / "map.csv").read_bytes()
+    assert content == "path,x,y\né.png,0.0,0.0\n".encode() + b"caf\xe9.png,0.0,0.0\n"
+    with (tmp_path / "map.csv").open(encoding="utf-8", errors="surrogateescape") as file:
+        assert [Path(row["path"]) for row in csv.DictReader(file)] == list(names)
+
+
+def test_photos_that_are_shown_lie_apart() -> None:
+    corners = np.array([[0.0, 0], [0, 10], [10, 0], [10, 10], [5, 5]])
+    crowd = np.random.default_rng(0).normal(5, 0.1, (50, 2))
+    chosen = spread_out(np.concatenate([crowd, corners]), 5)
+    assert chosen[0] < 50 or chosen[0] == 54
+    assert set(chosen[1:]) == {50, 51, 52, 53}
+
+
+def test_no_photo_is_shown_twice() -> None:
+    places = np.array([[0.0, 0], [1, 0], [3, 0]])
+    assert sorted(spread_out(places, 9)) == [0, 1, 2]

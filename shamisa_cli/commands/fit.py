@@ -1,0 +1,215 @@
+"""``shamisa fit``: a head from human scores, kept beside the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from shamisa_cli.commands.features import (
+    Skipped,
+    check_files,
+    command,
+    feature_options,
+    mention_part,
+    model_option,
+    option_group,
+    per_photo_option,
+    root_option,
+    sample_option,
+    split_options,
+)
+from shamisa_cli.commands.shared import FILE, FOLDER
+from shamisa_cli.errors import UsageError
+from shamisa_cli.progress import say_skipped
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from shamisa_cli.encoders.config import ViewingProtocol
+    from shamisa_cli.evaluation.datasets import DatasetResult
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.evaluation.heads import FittedHead
+
+
+@dataclasses.dataclass(frozen=True)
+class LadderRequest:
+    """The ladders that take part in the fit; none without a folder of photos."""
+
+    ladders: Path | None
+    ladder_photos: int
+    ladder_per_photo: int
+    ladder_weight: float
+    ladder_gap: float
+    ladder_drop: float
+    calibrate: bool
+
+    def __post_init__(self) -> None:
+        context = click.get_current_context()
+        for field in dataclasses.fields(self) if self.ladders is None else ():
+            if context.get_parameter_source(field.name) is ParameterSource.COMMANDLINE:
+                option = "--" + field.name.replace("_", "-")
+                raise UsageError(f"{option} has no effect without --ladders FOLDER")
+
+    def draw(self, seed: int) -> list[Path]:
+        """The photos to make ladders of; too few are refused."""
+        from shamisa_cli.ladders.ladder import draw_photos
+
+        return draw_photos(self.ladders, self.ladder_photos, seed) if self.ladders else []
+
+
+AT_LEAST_0 = click.FloatRange(0)
+ladder_options = option_group(
+    "request",
+    LadderRequest,
+    click.option("--ladders", type=FOLDER, help="Also put ladders of these photos in order."),
+    sample_option("--ladder-photos"),
+    per_photo_option("--ladder-per-photo"),
+    click.option(
+        "--ladder-weight",
+        type=AT_LEAST_0,
+        default=20.0,
+        help="What all ladders count; all human scores count 1.",
+    ),
+    click.option(
+        "--ladder-gap",
+        type=AT_LEAST_0,
+        default=2.0,
+        help="Fall from each level to the next, in percent of the score range.",
+    ),
+    click.option(
+        "--ladder-drop",
+        type=AT_LEAST_0,
+        default=0.0,
+        help="Fall from the mildest to the strongest level, likewise.",
+    ),
+    click.option(
+        "--calibrate",
+        is_flag=True,
+        help="Scores: strongest ladder levels at 20, the ladders' photos as they are at 80.",
+    ),
+)
+
+
+@command()
+@click.argument("dataset")
+@click.option("--name", required=True, help="Name of the head, for: shamisa score --head NAME.")
+@root_option
+@model_option
+@split_options
+@ladder_options
+@click.option("--json", type=FILE, help="Write everything measured as JSON.")
+@feature_options
+def fit(
+    dataset: str,
+    name: str,
+    root: Path | None,
+    model: str,
+    splits: dict[str, Any],
+    request: LadderRequest,
+    json: Path | None,
+    features: dict[str, Any],
+) -> None:
+    """Fit a head to the human scores of DATASET, and keep it beside the model.
+
+    DATASET is a CSV with the columns image and mos, or a name (see: shamisa datasets). The head is
+    fitted on all images. Its figures are of heads fitted in the same way on a part of them, as in
+    shamisa probe. More in docs/probing.md.
+
+    \b
+    shamisa fit mine.csv --name mine      then: shamisa score photos/ --head mine
+    shamisa fit clive --name mixed --ladders photos/ --ladder-weight 100 --calibrate
+    """
+    from shamisa_cli.datasets.registry import open_dataset
+    from shamisa_cli.evaluation.datasets import evaluate_dataset
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.evaluation.splits import choose_splits
+    from shamisa_cli.models.heads import check_head_name, check_own_folder, save_head
+    from shamisa_cli.models.names import locate_model
+    from shamisa_cli.models.store import encoder_digest, load_encoder
+
+    check_files(json)
+    check_head_name(name)
+    scored = open_dataset(dataset, root)
+    mention_part(scored)
+    chosen = choose_splits(scored, **splits)
+    photos = request.draw(splits["seed"])
+    folder = locate_model(model)
+    check_own_folder(folder)
+    encoder, config = load_encoder(folder)
+    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
+    frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
+    _check_view(frozen.protocol_for(scored.info.short_side), config.protocol, folder)
+    skipped = Skipped()
+    found = frozen.dataset(scored, skipped)
+    result = evaluate_dataset(config.name, found, chosen)
+    fitted = _fit(name, result, found.features, frozen, photos, request, splits["seed"])
+    fitted = fitted.of_encoder(digest)
+    _tell(result, fitted, json)
+    path = save_head(folder, fitted.head)
+    click.echo(f"\nhead {name} on {fitted.head.info.n_images} images: {path}")
+    skipped.tell("in the fit")
+
+
+def _check_view(seen: ViewingProtocol, scored: ViewingProtocol, folder: Path) -> None:
+    """Refuse a head for another view of the photos than the model's own."""
+    if seen != scored:
+        raise UsageError(
+            f"the dataset is viewed by {seen}, but the model scores by {scored}; "
+            f"change protocol in {folder / 'config.json'} of a copy"
+        )
+
+
+def _fit(
+    name: str,
+    result: DatasetResult,
+    features: Tensor,
+    frozen: FrozenEncoder,
+    photos: list[Path],
+    request: LadderRequest,
+    seed: int,
+) -> FittedHead:
+    """Fit on the images' features (n, K, F), and on ladders of ``photos`` if there are any."""
+    from shamisa_cli.evaluation.heads import fit_head
+    from shamisa_cli.ladders.heads import LadderOptions, fit_head_with_ladders
+    from shamisa_cli.ladders.ladder import check_photos, extract_ladders
+
+    if request.ladders is None:
+        return fit_head(name, result, features)
+    ladders = extract_ladders(frozen, photos, say_skipped, request.ladder_per_photo, seed)
+    readable = list(dict.fromkeys(ladders.photos))
+    check_photos(request.ladders, len(readable))
+    options = LadderOptions(request.ladder_weight, request.ladder_gap, request.ladder_drop)
+    pristine = frozen.means(readable, say_skipped)[1] if request.calibrate else None
+    return fit_head_with_ladders(name, result, features, ladders, options, pristine)
+
+
+def _tell(result: DatasetResult, fitted: FittedHead, json: Path | None) -> None:
+    """Print the figures, and write them if that is asked for."""
+    from shamisa_cli.evaluation import report
+    from shamisa_cli.evaluation.evaluate import summarize
+    from shamisa_cli.files import write_text
+    from shamisa_cli.ladders.figures import ladder_cells
+    from shamisa_cli.ladders.heads import FittedLadderHead
+
+    rows, ladders = [result.row()], None
+    if isinstance(fitted, FittedLadderHead):
+        rows.append(fitted.result.row("with ladders"))
+        ladders = fitted.ladders
+    click.echo(report.text_table(report.row_cells(rows)), nl=False)
+    if ladders is not None:
+        click.echo(f"\n{fitted.head.info.note}")
+        click.echo("a fifth of the ladders' photos, by a head fitted on the others:")
+        click.echo(report.text_table(ladder_cells(ladders)), nl=False)
+    if json:
+        head = {"info": fitted.head.info, "measures": summarize(fitted.result.results)}
+        everything = {
+            "rows": rows,
+            "splits": result.split_facts(),
+            "head": head,
+            "ladders": ladders,
+        }
+        write_text(json, report.json_text(everything))

@@ -1,0 +1,80 @@
+"""``shamisa ladder``: does a score fall as distortions grow? No human scores are needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from shamisa_cli.commands.features import (
+    check_files,
+    command,
+    crops_option,
+    feature_options,
+    model_option,
+    per_photo_option,
+    sample_option,
+    seed_option,
+    table_options,
+    write_files,
+)
+from shamisa_cli.commands.shared import FOLDER
+from shamisa_cli.progress import say_skipped
+
+
+@command()
+@click.argument("photos", type=FOLDER)
+@model_option
+@click.option("--head", help="Which head to test.  [default: the model's]")
+@sample_option("--sample")
+@per_photo_option("--per-photo")
+@seed_option
+@crops_option
+@table_options
+@feature_options
+def ladder(
+    photos: Path,
+    model: str,
+    head: str | None,
+    sample: int,
+    per_photo: int,
+    seed: int,
+    crops: Literal["five", "whole"] | None,
+    files: dict[str, Path | None],
+    features: dict[str, Any],
+) -> None:
+    """Test a head without human scores: does its score fall as damage grows?
+
+    Each photo of the folder PHOTOS is distorted in 24 ways at five severities: its ladders. The
+    table has for each distortion the share of adjacent levels of which the milder has the higher
+    score, and Kendall's rank correlation with severity. More in docs/probing.md.
+
+    \b
+    shamisa ladder photos/
+    shamisa ladder photos/ --model fast --head mine --sample 20
+    """
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.evaluation.report import json_text, markdown_table, text_table
+    from shamisa_cli.ladders.figures import ladder_cells, ladder_csv, score_ladders
+    from shamisa_cli.ladders.ladder import check_photos, draw_photos, extract_ladders
+    from shamisa_cli.models.heads import choose_head
+    from shamisa_cli.models.names import locate_model
+    from shamisa_cli.models.store import load_encoder
+
+    check_files(*files.values())
+    drawn = draw_photos(photos, sample, seed)
+    folder = locate_model(model)
+    encoder, config = load_encoder(folder)
+    tested = choose_head(folder, head, config)
+    protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
+    frozen = FrozenEncoder(config.name, encoder, protocol, **features)
+    ladders = extract_ladders(frozen, drawn, say_skipped, per_photo, seed)
+    check_photos(photos, len(set(ladders.photos)))
+    up = tested.weight if tested.info.higher_is_better else -tested.weight
+    results = score_ladders(ladders, up)
+    cells = ladder_cells(results)
+    click.echo(text_table(cells), nl=False)
+    texts = {"csv": ladder_csv(results), "markdown": markdown_table(cells)}
+    write_files(files, **texts, json=json_text(results))

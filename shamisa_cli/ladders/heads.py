@@ -1,0 +1,235 @@
+"""Heads fitted on human scores and on severity ladders together, and their calibration.
+
+The strength that is best for scores alone need not be so with ladders (measured on an encoder after
+126 steps: at strength 0.01, 288 ladders of 48 photos are put in order by heart, with little learnt
+for other photos). So it is chosen anew, by validation SRCC and by the share of levels in order on
+ladders of photos that are not in the fit.
+
+Calibration gives the numbers a meaning that people can learn. A dataset's own scale says little to
+those who never took part in its study. Anyone can imagine a good photo, and the same photo badly
+damaged; their medians get scores where one would look for them, the dataset's photos lie around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shamisa_cli.errors import UsageError
+from shamisa_cli.evaluation.datasets import DatasetResult
+from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, overall_strength
+from shamisa_cli.evaluation.heads import FittedHead, make_head
+from shamisa_cli.evaluation.measures import Array, measure_all, srcc
+from shamisa_cli.evaluation.ridge import image_features
+from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.ladders.figures import LadderResult, score_ladders
+from shamisa_cli.ladders.fit import HeadFit, LadderTerm, ShortDifferences, fit_with_ladders
+from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.models.head import Head
+
+STRENGTHS = torch.logspace(-2, 2, 5, dtype=torch.float64)
+"""Coarser than the plain ridge's grid, since every strength is a fit of its own."""
+
+HELD_OUT = 0.2
+"""Share of the ladders' photos for choosing, and again for measuring."""
+
+STRONGEST, PRISTINE = 20.0, 80.0
+"""Scores of the median photo at the strongest level of the distortions, and of it as it is."""
+
+BEYOND = 0.005
+"""Share of the pictures that may lie beyond either end of 0-100."""
+
+
+@dataclass(frozen=True)
+class LadderOptions:
+    """How ladders take part in a head.
+
+    Attributes
+    ----------
+    weight : see :class:`shamisa_cli.ladders.fit.LadderTerm`.
+    gap, drop : likewise, in percent of the dataset's score range.
+    """
+
+    weight: float = 20.0
+    gap: float = 2.0
+    drop: float = 0.0
+
+    def term(self, ladders: Ladders, score_range: tuple[float, float]) -> LadderTerm:
+        """What ``ladders`` ask for, in units of the scores."""
+        unit = (score_range[1] - score_range[0]) / 100
+        return LadderTerm(ladders, self.weight, self.gap * unit, self.drop * unit)
+
+
+@dataclass(frozen=True, eq=False)
+class LadderParts:
+    """Ladders of three disjoint sets of photos, and the first two of these together."""
+
+    fit: Ladders
+    choose: Ladders
+    test: Ladders
+    fit_and_choose: Ladders
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLadderHead(FittedHead):
+    """A head fitted on all images and all ladders.
+
+    Attributes
+    ----------
+    ladders : figures of a head fitted in the same way without a fifth of the ladders' photos, on
+        the ladders of these.
+    """
+
+    ladders: dict[str, LadderResult]
+
+
+def fit_head_with_ladders(
+    name: str,
+    result: DatasetResult,
+    features: Tensor,
+    ladders: Ladders,
+    options: LadderOptions,
+    pristine: Tensor | None = None,
+) -> FittedLadderHead:
+    """Fit on all images (n, K, F) of a dataset and on all ladders.
+
+    With ``pristine``, mean features (p, F) of good photos, scores are calibrated on the images, on
+    these, and on the ladders' strongest levels.
+    """
+    dataset = result.dataset
+    parts = divide_ladders(ladders)
+
+    def term(some: Ladders) -> LadderTerm:
+        return options.term(some, dataset.info.score_range)
+
+    def fit(some: Ladders) -> tuple[Tensor, float]:
+        return fit_with_ladders(features, dataset.scores, strength, term(some))
+
+    results = evaluate_with_ladders(
+        features, dataset.scores, result.splits, term(parts.fit), parts.choose
+    )
+    strength = overall_strength(results, STRENGTHS)
+    on_ladders = score_ladders(parts.test, fit(parts.fit_and_choose)[0])
+    figures = {f"ladder_{key}": getattr(on_ladders["all"], key) for key in ("in_order", "tau")}
+    n_ladders, n_photos = len(ladders.distortions), len(set(ladders.photos))
+    note = (
+        f"also fitted on {n_ladders} severity ladders of {n_photos} photos "
+        f"(weight {options.weight:g}, gap {options.gap:g} %, drop {options.drop:g} %)"
+    )
+    with_ladders = replace(result, results=results, strength=strength)
+    head = make_head(name, with_ladders, fit(ladders), figures, note)
+    if pristine is not None:
+        head = _calibrated(head, ladders, features, pristine)
+    return FittedLadderHead(head, with_ladders, on_ladders)
+
+
+def divide_ladders(ladders: Ladders) -> LadderParts:
+    """Three parts by photo: a fifth to measure, a fifth to choose the strength, the rest to fit."""
+    photos = list(dict.fromkeys(ladders.photos))
+    count = max(1, round(HELD_OUT * len(photos)))
+    test, choose = set(photos[:count]), set(photos[count : 2 * count])
+    return LadderParts(
+        ladders.select([p not in test and p not in choose for p in ladders.photos]),
+        ladders.select([p in choose for p in ladders.photos]),
+        ladders.select([p in test for p in ladders.photos]),
+        ladders.select([p not in test for p in ladders.photos]),
+    )
+
+
+def evaluate_with_ladders(
+    features: Tensor,
+    scores: Tensor,
+    splits: Sequence[Split],
+    term: LadderTerm,
+    choose: Ladders,
+    strengths: Tensor = STRENGTHS,
+) -> list[SplitResult]:
+    """:func:`shamisa_cli.evaluation.evaluate.evaluate` with ladders in every fit.
+
+    Parameters
+    ----------
+    features, scores, splits : as there.
+    term : ladders of photos that have nothing to do with the dataset's.
+    choose : ladders of yet other photos; the strength is chosen by the sum of their share of levels
+        in order and the validation SRCC (0 where the validation images all have one score).
+    strengths : (S,) rising.
+    """
+    wanted = scores.double().numpy()
+    ladders = ShortDifferences(term)
+    made = []
+    start: Tensor | None = None
+    for split in splits:
+        fit = HeadFit(features[split.train], scores[split.train], ladders)
+        validation = np.empty(len(strengths))
+        solutions = []
+        for i, strength in enumerate(strengths.tolist()):
+            start, b = fit.solve(strength, start)
+            solutions.append((start, b))
+            agreement = srcc(_predictions(features[split.val], start, b), wanted[split.val.numpy()])
+            validation[i] = np.nan_to_num(agreement) + score_ladders(choose, start)["all"].in_order
+        strength = best_strength(validation, strengths)
+        chosen = solutions[strengths.tolist().index(strength)]
+        predictions = _predictions(features[split.test], *chosen)
+        measures = measure_all(predictions, wanted[split.test.numpy()])
+        made.append(SplitResult(strength, validation, measures, split.test, predictions))
+    return made
+
+
+def _predictions(features: Tensor, w: Tensor, b: float) -> Array:
+    return (image_features(features) @ w + b).numpy()
+
+
+def _calibrated(head: Head, ladders: Ladders, features: Tensor, pristine: Tensor) -> Head:
+    """``head`` with knots; see :func:`calibration_knots`."""
+
+    def raw(means: Tensor) -> Array:
+        return (means.double() @ head.weight.double() + head.bias).numpy()
+
+    knots = calibration_knots(
+        raw(ladders.features[:, -1]),
+        raw(image_features(features)),
+        raw(pristine),
+        head.info.higher_is_better,
+    )
+    return replace(head, info=replace(head.info, calibration=knots))
+
+
+def calibration_knots(
+    strongest: Array, everyday: Array, pristine: Array, higher_is_better: bool = True
+) -> tuple[tuple[float, float], ...]:
+    """Knots (raw, score) of a monotone map, raw rising; between them it is linear.
+
+    Parameters
+    ----------
+    strongest : raw predictions for good photos at the strongest level of distortions; their median
+        has score :data:`STRONGEST`.
+    everyday : of the dataset's photos. Of these and the strongest, all but :data:`BEYOND` have
+        scores above 0, of these and the pristine below 100.
+    pristine : of good photos as they are; their median has score :data:`PRISTINE`.
+    higher_is_better : direction of the raw values.
+
+    Raises
+    ------
+    UsageError
+        if the strongest distortions have no lower median than good photos.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    low, high = (float(np.median(sign * each)) for each in (strongest, pristine))
+    if not low < high:
+        raise UsageError(
+            "the head cannot be calibrated: its median for the strongest distortions is "
+            f"{sign * low:.1f}, for good photos {sign * high:.1f}; give the ladders a larger "
+            "weight or drop, or leave calibration out"
+        )
+    worst = np.quantile(sign * np.concatenate([strongest, everyday]), BEYOND)
+    best = np.quantile(sign * np.concatenate([everyday, pristine]), 1 - BEYOND)
+    knots = [(low, STRONGEST), (high, PRISTINE)]
+    if worst < low:
+        knots.insert(0, (float(worst), 0.0))
+    if best > high:
+        knots.append((float(best), 100.0))
+    return tuple(sorted((sign * raw, score) for raw, score in knots))

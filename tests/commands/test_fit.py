@@ -1,0 +1,171 @@
+"""`shamisa fit` from the command line: heads that are kept, and those that are refused."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from shamisa_cli.cli import app
+from shamisa_cli.encoders.config import Preprocessing, ViewingProtocol
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import WeightsError
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.models.heads import choose_head, list_heads, load_head
+from shamisa_cli.models.store import load_encoder, random_encoder, save_encoder
+
+Run = Callable[..., Result]
+
+
+def features_of(model: Path, photo: Path) -> torch.Tensor:
+    encoder, config = load_encoder(model)
+    return FeatureExtractor(encoder, config.protocol, "cpu", "fp32").features(decode(photo))
+
+
+def test_a_saved_head_scores_as_it_was_fitted(fit: Run, model: Path, scores: Path) -> None:
+    result = fit(scores, "--splits", 2, "--name", "mine")
+    assert result.exit_code == 0, result.output
+    assert "mine" in list_heads(model)
+    head = load_head(model, "mine")
+    assert (head.info.n_images, head.info.score_range) == (30, (30.0, 80.9))
+    assert head.info.higher_is_better
+    sharp, blurred = (
+        head.score(features_of(model, scores.parent / f"3-{level}.png")).score for level in (0, 2)
+    )
+    assert sharp > blurred
+
+
+def test_a_head_of_earlier_weights_is_refused(
+    fit: Run, model: Path, scores: Path, tmp_path: Path
+) -> None:
+    assert fit(scores, "--splits", 2, "--name", "mine").exit_code == 0
+    encoder, config = load_encoder(model)
+    choose_head(model, "mine", config)
+    save_encoder(model, random_encoder(config, seed=6), config)  # as a resumed training does
+    with pytest.raises(WeightsError, match=r"'mine'.*changed.*fit it again with: shamisa fit"):
+        choose_head(model, "mine", config)
+    read_otherwise = dataclasses.replace(config, preprocessing=Preprocessing((0.5, 0.5, 0.5)))
+    save_encoder(model, encoder, read_otherwise)
+    with pytest.raises(WeightsError, match="fit it again"):
+        choose_head(model, "mine", read_otherwise)
+    photo = scores.parent / "r0.png"
+    for command in (["score", photo], ["embed", photo, "--csv", tmp_path / "map.csv"]):
+        options = ["--head", "mine", "--model", model]
+        result = CliRunner().invoke(app, [str(each) for each in (*command, *options)])
+        assert result.exit_code == 2, result.output
+        assert "fit it again" in result.output
+
+
+def test_a_head_for_another_view_than_the_models_is_refused(
+    fit: Run, model: Path, scores: Path, tmp_path: Path
+) -> None:
+    encoder, config = load_encoder(model)
+    tiles = dataclasses.replace(
+        config, protocol=ViewingProtocol(short_side=96, crop=64, crops="tiles")
+    )
+    save_encoder(model, encoder, tiles)
+    result = fit(scores, "--splits", 2, "--name", "mine")
+    assert result.exit_code == 2
+    assert "crops='five'" in result.output
+    assert (
+        "scores by ViewingProtocol(short_side=96, max_side=None, crop=64, crops='tiles'"
+        in result.output
+    )
+
+
+def test_figures_are_kept_where_the_head_cannot_be(
+    fit: Run, model: Path, scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [scores, "--splits", 2, "--name", "mine"]
+    out = tmp_path / "out.json"
+    (model / "heads").write_text("a file where a folder should be")
+    result = fit(*arguments, "--json", out)
+    assert result.exit_code == 2
+    assert "copy the model folder" in result.output
+    assert json.loads(out.read_text())["rows"]
+    out.unlink()
+    monkeypatch.setattr("shamisa_cli.models.heads.os.access", lambda path, mode: path != model)
+    result = fit(*arguments, "--json", out)
+    assert result.exit_code == 2
+    assert "permission denied" in result.output
+    assert not out.exists()  # refused before any work
+
+
+def test_a_head_of_dmos_keeps_its_own_direction(fit: Run, model: Path, scores: Path) -> None:
+    inverted = scores.parent / "inverted.csv"
+    rows = list(csv.reader(scores.open()))
+    # references too: the splits are the same, and so is the strength
+    rows = [["image", "dmos", "reference"]] + [[a, str(100 - float(b)), c] for a, b, c in rows[1:]]
+    with inverted.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    for table, name in ((scores, "up"), (inverted, "down")):
+        assert fit(table, "--splits", 2, "--name", name).exit_code == 0
+    up, down = load_head(model, "up"), load_head(model, "down")
+    assert (up.info.higher_is_better, down.info.higher_is_better) == (True, False)
+    assert up.info.strength == down.info.strength
+    features = features_of(model, scores.parent / "3-1.png")
+    assert down.raw(features) == pytest.approx(100 - up.raw(features), abs=0.01)
+    assert down.score(features).score == pytest.approx(up.score(features).score, abs=0.01)
+
+
+def test_a_head_with_ladders(fit: Run, model: Path, scores: Path, ladder_photos: Path) -> None:
+    out = model / "out.json"
+    arguments = [scores, "--splits", 2, "--name", "mine", "--json", out]
+    arguments += ["--ladders", ladder_photos, "--ladder-photos", 6, "--ladder-per-photo", 2]
+    result = fit(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "broken.png" in result.stderr
+    made = json.loads(out.read_text())
+    assert made["ladders"]["all"]["ladders"] == 2
+    assert [row["note"] for row in made["rows"]] == ["", "with ladders"]
+    head = load_head(model, "mine")
+    assert "10 severity ladders of 5 photos" in head.info.note
+    assert head.info.metrics["ladder_in_order"] == made["ladders"]["all"]["in_order"]
+    assert head.info.metrics["srcc"] == made["rows"][1]["measures"]["srcc"]["median"]
+
+    strong = ["--ladder-drop", 60, "--ladder-weight", 1000, "--calibrate"]
+    result = fit(*arguments, *strong)
+    assert result.exit_code == 0, result.output
+    knots = load_head(model, "mine").info.calibration
+    assert {20, 80} <= {score for _, score in knots}
+
+
+def test_unreadable_photos_are_named_and_the_rest_is_fitted(
+    fit: Run, model: Path, scores: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "scored"
+    broken.mkdir()
+    for path in scores.parent.glob("*"):
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "4-1.png").write_bytes(b"no picture")
+    result = fit(broken / "mine.csv", "--splits", 2, "--name", "mine")
+    assert result.exit_code == 1
+    assert f"skipped {broken / '4-1.png'}: " in result.stderr
+    assert "1 unreadable left out" in result.stdout
+    assert load_head(model, "mine").info.n_images == 29
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{csv}"], "Missing option '--name'"),
+        (["{csv}", "--name", "../x"], "head name '../x'"),
+        (["clve", "--name", "x"], "Did you mean clive"),
+        (["{csv}", "--name", "x", "--calibrate"], "--calibrate has no effect without --ladders"),
+        (["{csv}", "--name", "x", "--ladder-gap", "2"], "--ladder-gap has no effect without"),
+        (["{csv}", "--name", "x", "--ladders", "{empty}"], "0 photos; ladders need at least 5"),
+    ],
+)
+def test_usage_errors(
+    fit: Run, scores: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = fit(*(each.format(csv=scores, empty=tmp_path) for each in arguments))
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
