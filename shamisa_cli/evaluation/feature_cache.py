@@ -78,6 +78,7 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
         to_mapping(encoder.preprocessing),
         encoder.pooling,
         encoder.statistics,
+        to_mapping(encoder.regions),
         to_mapping(extractor.protocol),
         extractor.device.type,
         extractor.bf16,
