@@ -153,7 +153,7 @@ def test_an_archive_without_scores(hub: HubServer, tmp_path: Path) -> None:
 
 def test_what_the_repository_has_not(hub: HubServer, tmp_path: Path) -> None:
     publish(hub, live_tgz=b"x", konig_tgz=b"x")
-    assert "it has: konig, live. Is it konig?" in pull(tmp_path, code=1).output
+    assert "unknown archive 'koniq'. Did you mean konig?" in pull(tmp_path, code=1).output
     missing = pull(tmp_path, "--from", "hf://datasets/me/none", code=1)
     assert "hf://datasets/me/none: no such repository" in missing.output
 
