@@ -192,7 +192,7 @@ def test_revisions(hub: HubServer, folder: Path) -> None:
     run("pull", "me/tiny")
     assert locate_model("me/tiny").name == repository.refs["main"] != first
     wrong = run("pull", "me/tiny@v1.1", code=1)
-    assert "no revision 'v1.1'. Did you mean v1.0?" in wrong.output
+    assert "unknown revision 'v1.1'. Did you mean v1.0?" in wrong.output
 
 
 def test_pickles_are_refused_before_anything_is_fetched(hub: HubServer) -> None:
