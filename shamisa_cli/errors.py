@@ -1,4 +1,4 @@
-"""The errors that a person may meet: each names what was wrong and how to mend it."""
+"""The errors that a person may meet: each names what was wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ShamisaError(Exception):
 
 
 class UsageError(ShamisaError):
-    """An option, a key or a combination of them that cannot be meant (exit code 2)."""
+    """An option, a key or a combination of them that is invalid (exit code 2)."""
 
     exit_code = 2
 

@@ -53,13 +53,7 @@ class RowFile:
             raise UsageError(f"{path}: cannot be written: {system_reason(error)}") from error
 
     def write(self, row: Score) -> None:
-        """Add one row; when this returns, it is in the file.
-
-        Raises
-        ------
-        ShamisaError
-            if the disk is full or gone; the rows before stay.
-        """
+        """Add one row; it is in the file then, or a ShamisaError says why. The rows before stay."""
         end = _END[self.kind].encode()
         between = "" if self._empty else _BETWEEN[self.kind]
         content = between.encode() + _encode(row, self.kind) + end
@@ -75,13 +69,7 @@ class RowFile:
         self._empty = False
 
     def close(self, rows: Iterable[Score] | None = None) -> None:
-        """Close the file; with ``rows``, these take the place of what is in it, all at once.
-
-        Raises
-        ------
-        ShamisaError
-            if the disk is full or gone; what was in the file stays in it.
-        """
+        """Close the file; with ``rows``, these take the place of what is in it, all at once."""
         try:
             self._file.close()
             if rows is not None:
