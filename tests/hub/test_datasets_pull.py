@@ -158,10 +158,9 @@ def test_what_the_repository_has_not(hub: HubServer, tmp_path: Path) -> None:
     assert "hf://datasets/me/none: no such repository" in missing.output
 
 
-def test_no_room_and_no_network(
+def test_no_room(
     hub: HubServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     no_file_over: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     publish(hub, koniq10k_tgz=tar_of(koniq()))
@@ -170,22 +169,12 @@ def test_no_room_and_no_network(
     assert "no room on the disk" in refused.output
     assert "set root to a folder with room" in refused.output
     pull(tmp_path)
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    refused = pull(tmp_path / "new", code=1)
-    assert "http://127.0.0.1:9 cannot be reached" in refused.output
-    assert not (tmp_path / "new").exists()
 
 
 def test_archives_that_cannot_be_unpacked_are_told(tmp_path: Path) -> None:
-    encrypted = bytearray(zip_of({"a.txt": b"content"}))
-    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        encrypted[encrypted.index(header) + flags] = 1
-    cut = tar_of({"a.txt": b"content"})[:60]
     archives = {
-        "x.zip": bytes(encrypted),
         "y.zip": b"no archive",
-        "x.tgz": cut,
-        "y.tar": b"no archive",
+        "x.tgz": tar_of({"a.txt": b"content"})[:60],
         "z.tar": tar_of({"a\0b" * 40: b"content"}, "w"),
     }
     for name, content in archives.items():
@@ -214,12 +203,11 @@ def test_nothing_lands_outside(
     assert [p for p in top.rglob("*") if p.is_file() and inside not in p.parents] == [archive]
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside"])
-def test_links_to_the_outside_are_refused(tmp_path: Path, target: str) -> None:
+def test_links_to_the_outside_are_refused(tmp_path: Path) -> None:
     archive = tmp_path / "x.tar"
     with tarfile.open(archive, "w") as tar:
         link = tarfile.TarInfo("koniq10k/link")
-        link.type, link.linkname = tarfile.SYMTYPE, target
+        link.type, link.linkname = tarfile.SYMTYPE, "../../outside"
         tar.addfile(link)
     with pytest.raises(ShamisaError, match="cannot be unpacked"):
         unpack(archive, tmp_path / "inside")

@@ -54,22 +54,6 @@ def test_a_model_that_is_here_needs_no_network(
     assert "hf://me/tiny" in run("models").output
 
 
-THERE_AND_BACK = """
-import sys
-from pathlib import Path
-from shamisa_cli.hub.fetch import fetch_model
-from shamisa_cli.hub.names import cached_file, require_hub_name
-from shamisa_cli.hub.upload import prepare_repository, upload_model
-
-name = require_hub_name("hf://me/tiny")
-prepare_repository(name, private=True)
-upload_model(Path(sys.argv[1]), name, "first", create_pr=False)
-folder = fetch_model(name, lambda config: None)
-assert cached_file(name, "config.json") == folder / "config.json"
-print(folder)
-"""
-
-
 def test_the_environment_variables_of_the_client_are_what_counts(
     tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -77,13 +61,11 @@ def test_the_environment_variables_of_the_client_are_what_counts(
     with HubServer() as server:
         server.state.tokens = {"hf_mine": ("me", True)}
         mine = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_XET": "1"}
-        done = subprocess.run(
-            [sys.executable, "-c", THERE_AND_BACK, str(tiny_model)],
-            env={**os.environ, **mine, "HF_HOME": str(tmp_path / "home")},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+        env = {**os.environ, **mine, "HF_HOME": str(tmp_path / "home")}
+        for command in (["push", str(tiny_model), "me/tiny"], ["pull", "me/tiny"]):
+            asked = [sys.executable, "-m", "shamisa_cli", *command]
+            done = subprocess.run(asked, env=env, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
         sent = server.state.repositories["model", "me/tiny"].files()
     folder = Path(done.stdout.strip())
     assert tmp_path / "home" in folder.parents
