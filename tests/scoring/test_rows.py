@@ -19,14 +19,8 @@ from shamisa_cli.scoring.rows import Kind, RowFile, earlier_rows, read_rows, rem
 from shamisa_cli.scoring.score import COLUMNS, Score
 
 KINDS: tuple[Kind, ...] = ("csv", "json", "jsonl")
-ODD_PATHS = [
-    "a.jpg",
-    'quo"te, comma.jpg',
-    "new\nline.jpg",
-    "return\rhere.jpg",
-    "ünï 日本.png",
-    "x\udcff.jpg",
-]
+ODD_PATHS = ["a.jpg", 'quo"te, comma.jpg', "new\nline.jpg", "return\rhere.jpg", "ünï 日本.png"]
+ODD_PATHS += ["x\udcff.jpg"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,11 +15,13 @@ import pytest
 from PIL import Image
 
 import shamisa_cli
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import PhotoError, UsageError, WeightsError
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.heads import load_head
 from shamisa_cli.models.weights import encode_weights, read_weights
 from shamisa_cli.scoring import Score, Scorer
+from shamisa_cli.scoring.loading import adapt_protocol
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +240,35 @@ def test_a_damaged_image_that_pillow_opened(scorer: Scorer, photos: list[str]) -
         scorer.score(Image.open(damaged))
     (row,) = scorer.score_many([Image.open(io.BytesIO(content))])
     assert row.error.startswith("this image: damaged or truncated")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ViewingProtocol()),
+        ({"short_side": 384}, ViewingProtocol(short_side=384)),
+        ({"max_side": 1024}, ViewingProtocol(short_side=None, max_side=1024)),
+        ({"native": True}, ViewingProtocol(short_side=None, crops="tiles")),
+        ({"crops": "whole"}, ViewingProtocol(crops="whole")),
+        ({"crops": "whole", "max_side": 700}, ViewingProtocol(None, 700, crops="whole")),
+    ],
+)
+def test_what_is_asked_is_changed_and_nothing_else(
+    options: dict[str, Any], expected: ViewingProtocol
+) -> None:
+    assert adapt_protocol(ViewingProtocol(), **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"short_side": 1, "max_side": 1}, "short_side and max_side exclude each other"),
+        ({"short_side": 1, "native": True}, "short_side and native exclude each other"),
+        ({"native": True, "crops": "five"}, "leave crops out"),
+        ({"crops": "ten"}, "'ten'"),
+        ({"short_side": 0}, "at least 1 px"),
+    ],
+)
+def test_invalid_viewing_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        adapt_protocol(ViewingProtocol(), **options)
