@@ -63,13 +63,9 @@ def make_csiq(folder: Path) -> None:
     rows.append([None] * 9)
     write_xlsx(folder / "csiq.DMOS.xlsx", rows, "all_by_image")
     for image in ("1600", "aerial_city"):
-        touch(
-            folder,
-            f"src_imgs/{image}.png",
-            f"dst_imgs/awgn/{image}.AWGN.1.png",
-            f"dst_imgs/jpeg2000/{image}.jpeg2000.3.png",
-            f"dst_imgs/fnoise/{image}.fnoise.5.png",
-        )
+        touch(folder, f"src_imgs/{image}.png", f"dst_imgs/awgn/{image}.AWGN.1.png")
+        for name in ("jpeg2000/{}.jpeg2000.3.png", "fnoise/{}.fnoise.5.png"):
+            touch(folder, f"dst_imgs/{name.format(image)}")
 
 
 def make_tid2013(folder: Path) -> None:

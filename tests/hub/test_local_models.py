@@ -70,11 +70,8 @@ def test_local_models_below_a_folder(
     (tmp_path / "runs/c/model/config.json").write_text(json.dumps(newer))
     monkeypatch.chdir(tmp_path)
     rows = listed()
-    assert [row for row in rows if rows[row]["where"] == "local"] == [
-        "runs/a/model",
-        "runs/b/model",
-        "runs/c/model",
-    ]
+    local = [row for row in rows if rows[row]["where"] == "local"]
+    assert local == [f"runs/{each}/model" for each in "abc"]
     assert rows["runs/a/model"]["note"] == ""
     assert "shamisa fit" in rows["runs/b/model"]["note"]
     assert "newer than this shamisa" in rows["runs/c/model"]["note"]

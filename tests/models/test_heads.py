@@ -18,19 +18,9 @@ from shamisa_cli.models.heads import list_heads, load_head, save_head
 @pytest.fixture
 def head() -> Head:
     weight = torch.randn(6, generator=torch.Generator().manual_seed(1))
-    info = HeadInfo(
-        "clive-ladder",
-        "clive",
-        (1.0, 5.0),
-        False,
-        650,
-        6,
-        0.125,
-        metrics={"srcc": 0.5},
-        calibration=((1.0, 100.0), (2.0, 30.0), (5.0, 0.0)),
-        note="with ladders",
-    )
-    return Head(weight, 1 / 3, info)
+    knots = ((1.0, 100.0), (2.0, 30.0), (5.0, 0.0))
+    facts = ("clive-ladder", "clive", (1.0, 5.0), False, 650, 6, 0.125)
+    return Head(weight, 1 / 3, HeadInfo(*facts, {"srcc": 0.5}, knots, note="with ladders"))
 
 
 def test_round_trip_keeps_info_and_score(tmp_path: Path, head: Head) -> None:

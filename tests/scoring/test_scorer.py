@@ -115,14 +115,8 @@ def test_paths_images_and_arrays_give_the_same(
     photo.save(path)
     pixels = np.asarray(photo)
     expected = scorer.score(path)
-    alike: list[object] = [
-        photo,
-        Image.open(path),
-        pixels,
-        pixels / 255.0,
-        pixels.astype("uint16") * 257,
-    ]
-    for score in scorer.score_many(alike):  # type: ignore[arg-type]
+    alike: list = [photo, Image.open(path), pixels, pixels / 255.0, pixels.astype("uint16") * 257]
+    for score in scorer.score_many(alike):
         assert score.score == expected.score
         assert (score.path, score.width, score.height) == ("", 700, 500)
 
