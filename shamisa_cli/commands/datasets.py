@@ -19,8 +19,7 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
     ctx.obj = root
     if ctx.invoked_subcommand is not None:
         return
-    from shamisa_cli.datasets.check import state
-    from shamisa_cli.datasets.registry import DATASETS, data_root
+    from shamisa_cli.datasets.registry import DATASETS, data_root, state
 
     where = data_root(root)
     click.echo(f"{'name':<10} {'images':>6} {'refs':>4}  {'scores':<16} here")
@@ -48,8 +47,7 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
 @click.pass_obj
 def check(group_root: Path | None, name: str, root: Path | None, workers: int) -> None:
     """Check that dataset NAME is complete and that every picture can be read."""
-    from shamisa_cli.datasets.check import unreadable
-    from shamisa_cli.datasets.registry import open_dataset
+    from shamisa_cli.datasets.registry import open_dataset, unreadable
     from shamisa_cli.errors import ShamisaError
     from shamisa_cli.progress import progress_bar
 
@@ -82,9 +80,8 @@ def pull(group_root: Path | None, name: str, root: Path | None, repository: str 
     """
     from functools import partial
 
-    from shamisa_cli.datasets.check import state
     from shamisa_cli.datasets.pull import REPOSITORY, pull_dataset
-    from shamisa_cli.datasets.registry import data_root, dataset_info
+    from shamisa_cli.datasets.registry import data_root, dataset_info, state
     from shamisa_cli.errors import UsageError
     from shamisa_cli.hub.names import require_dataset_name
 

@@ -48,7 +48,7 @@ def demo(out: Path, model: str, device: str) -> None:
     """
     from shamisa_cli.imaging.sheet import contact_sheet
     from shamisa_cli.scoring import load
-    from shamisa_cli.scoring.table import describe_head
+    from shamisa_cli.scoring.score import describe_head
 
     scorer = load(model, device=device)
     click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}\n")

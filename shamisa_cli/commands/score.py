@@ -86,8 +86,7 @@ def score(
     files = _files(csv, json, jsonl, resume)
     photos = _photos(paths, from_file, recursive)
 
-    from shamisa_cli.scoring.resume import earlier_rows, remaining
-    from shamisa_cli.scoring.rows import RowFiles
+    from shamisa_cli.scoring.rows import RowFiles, earlier_rows, remaining
 
     scorer = _load(options, quiet)
     earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
@@ -111,7 +110,7 @@ class _Terminal:
     """A table on a terminal, plain lines in a pipe; with ``sort``, all at the end, best first."""
 
     def __init__(self, *, sort: bool) -> None:
-        from shamisa_cli.scoring.table import TABLE_HEADER, plain_line, table_line
+        from shamisa_cli.scoring.score import TABLE_HEADER, plain_line, table_line
 
         self._sort = sort
         self._kept: list[Score] = []
@@ -147,7 +146,7 @@ def _print(line: str) -> None:
 def _load(options: dict[str, Any], quiet: bool) -> Scorer:
     """The scorer that ``options`` ask for; what its head means is told."""
     from shamisa_cli.scoring import load
-    from shamisa_cli.scoring.table import describe_head
+    from shamisa_cli.scoring.score import describe_head
 
     # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
     warnings.filterwarnings("ignore", module="PIL")
