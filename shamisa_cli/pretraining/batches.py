@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from shamisa_cli.distortions.engine import distort_batch, sample_metadata
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.seeds import generator

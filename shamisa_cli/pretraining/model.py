@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.encoders.encoder import Encoder, Projector
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
