@@ -14,11 +14,7 @@ CPU_PIECE = 5
 
 
 def apply_distortion(
-    images: Tensor,
-    name: str,
-    severity: Tensor | float,
-    generator: torch.Generator,
-    sign: int = 1,
+    images: Tensor, name: str, severity: Tensor | float, generator: torch.Generator, sign: int = 1
 ) -> Tensor:
     """Distort a batch; the input is not changed.
 

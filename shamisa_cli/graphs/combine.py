@@ -74,9 +74,7 @@ class GraphCombination(nn.Module):
     """
 
     def __init__(
-        self,
-        sources: Mapping[str, tuple[GraphSource, float]],
-        alpha: AlphaMode = "learned",
+        self, sources: Mapping[str, tuple[GraphSource, float]], alpha: AlphaMode = "learned"
     ) -> None:
         super().__init__()
         if alpha not in ("learned", "fixed"):

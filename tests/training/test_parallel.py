@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -52,12 +51,11 @@ def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
     return {"loss": loss.total.detach(), **seen}
 
 
-def work(rank: int, world: int, port: int, out: str) -> None:
+def work(rank: int, world: int, out: str) -> None:
     """One process of the group, as ``torchrun`` would start it."""
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
-    )
+    group = f"file://{out}/group"
+    dist.init_process_group("gloo", init_method=group, rank=rank, world_size=world)
     ranks = Ranks(rank, world)
     torch.save((loss_and_gradients(ranks), weights(ranks, Path(out))), Path(out) / f"{rank}.pt")
     leave_ranks()
@@ -71,18 +69,12 @@ def weights(ranks: Ranks, out: Path) -> torch.Tensor:
     return task.model.weight.detach()
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def test_two_processes_make_the_step_and_the_run_of_one(tmp_path: Path) -> None:
     alone = loss_and_gradients(Ranks())
     assert sum(float(g.abs().sum()) > 0 for g in alone.values()) > len(alone) / 2
     expected = weights(Ranks(), tmp_path / "alone")
     assert not torch.allclose(expected, Line().model.weight, atol=1e-2)
-    mp.spawn(work, (2, free_port(), str(tmp_path)), nprocs=2)
+    mp.spawn(work, (2, str(tmp_path)), nprocs=2)
     for rank in range(2):
         together, trained = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         torch.testing.assert_close(trained, expected, rtol=1e-4, atol=1e-6)
