@@ -49,11 +49,10 @@ def distort_batch(
     references : (N_ref, 3, H, W) in layout order, uint8 or float in [0, 1], on any device; not
         changed.
     metadata : the compositions, see :func:`sample_metadata`.
-    generator : where noise, places and angles come from. The draws are made in an order that
-        depends on ``metadata`` and ``layout`` only, never on the number of threads. One on the CPU
-        serves any device, and spares waiting for it.
-    out : (N, 3, H, W) float32, contiguous, to be filled instead of a new tensor: first touching the
-        150 MB of a mini-batch is slow, so a loop that is done with its last crops may pass them.
+    generator : of noise, places and angles, drawn in an order that depends on ``metadata`` and
+        ``layout`` only. One on the CPU serves any device, and spares waiting for it.
+    out : (N, 3, H, W) float32, contiguous, to be filled in place of a new tensor, whose 150 MB are
+        slow to touch for the first time.
 
     Returns
     -------

@@ -67,16 +67,6 @@ class BatchLayout:
         ).reshape(-1, 5)
         return torch.cat([references, distorted])
 
-    @property
-    def tiny_batch(self) -> Tensor:
-        """(N,) int64, the tiny-batch of each node."""
-        return self.coordinates[:, 0]
-
-    @property
-    def view(self) -> Tensor:
-        """(N,) int64, 0 for full scale, 1 for half scale."""
-        return self.coordinates[:, 1]
-
 
 @dataclass(frozen=True)
 class BatchMetadata:

@@ -63,11 +63,6 @@ class PhotoPool:
     cache_bytes : room for decoded photos, in this process; once it is full, further photos are
         decoded each time they are asked for.
     recursive : whether photos in folders below count too.
-
-    Raises
-    ------
-    ShamisaError
-        if there is no such folder, or no photo in it.
     """
 
     def __init__(

@@ -13,8 +13,9 @@ from test_loop import Line
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.errors import UsageError
-from shamisa_cli.pretraining.batches import global_order, step_metadata
+from shamisa_cli.pretraining.batches import step_metadata
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
+from shamisa_cli.pretraining.model import global_order
 from shamisa_cli.pretraining.start import plan_start
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.config import OptimizerConfig, TrainingConfig
@@ -40,8 +41,7 @@ CONFIG = PretrainConfig(
 def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
     """One step on crops that are a pure function of the node, on this rank's share of them."""
     crops = torch.rand(LAYOUT.n, 3, 32, 32, generator=torch.Generator().manual_seed(3))
-    share = ranks.share(LAYOUT.tiny_batches)
-    own = crops[global_order(LAYOUT, [share])]
+    own = crops[global_order(LAYOUT, ranks.world).chunk(ranks.world)[ranks.rank]]
     model = plan_start(to_mapping(CONFIG), Path("nowhere"), print, preset="shamisa").model
     model.train()
     shared = distributed(model, ranks)
@@ -84,8 +84,10 @@ def test_two_processes_make_the_step_and_the_run_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
-def test_shares_cover_the_layout_once(world: int) -> None:
-    order = global_order(LAYOUT, Ranks(0, world).shares(LAYOUT.tiny_batches))
+def test_each_rank_has_the_crops_of_its_share(world: int) -> None:
+    order = global_order(LAYOUT, world)
+    for rank, own in enumerate(LAYOUT.coordinates[order, 0].chunk(world)):
+        assert set(own.tolist()) == set(Ranks(rank, world).share(LAYOUT.tiny_batches))
     assert sorted(order.tolist()) == list(range(LAYOUT.n))
 
 
