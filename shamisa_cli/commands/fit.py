@@ -183,7 +183,7 @@ def _fit(
     readable = list(dict.fromkeys(ladders.photos))
     check_photos(request.ladders, len(readable))
     options = LadderOptions(request.ladder_weight, request.ladder_gap, request.ladder_drop)
-    pristine = frozen.means(readable, say_skipped)[1] if request.calibrate else None
+    pristine = frozen.features(readable, say_skipped, mean=True)[1] if request.calibrate else None
     return fit_head_with_ladders(name, result, features, ladders, options, pristine)
 
 

@@ -153,13 +153,7 @@ def scores_to_100(dataset: Dataset) -> Tensor:
 
 
 def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
-    """Datasets by name; one that is there twice counts once.
-
-    Raises
-    ------
-    UsageError
-        for different ones of one name, which no table could tell apart; it names both.
-    """
+    """Datasets by name; one that is there twice counts once, two of one name are refused."""
     found: dict[str, Dataset] = {}
     for dataset in datasets:
         name, title = dataset.info.name, dataset.info.title

@@ -56,7 +56,7 @@ def test_no_photo_is_in_two_parts(n_photos: int) -> None:
 def test_weight_0_is_the_plain_evaluation_with_the_same_strengths() -> None:
     features, scores = _scored()
     splits = random_splits([str(i) for i in range(60)], n_splits=3)
-    plain = evaluate(features, scores, splits, strengths=STRENGTHS)
+    plain = evaluate(features, scores, splits, STRENGTHS)
     flat = Ladders(torch.zeros(4, 5, SIZE), ("jpeg",) * 4, (Path("a.png"),) * 4)
     term = LadderTerm(_ladders(5), 0.0, 2.0)
     weighted = evaluate_with_ladders(features, scores, splits, term, flat, STRENGTHS)
