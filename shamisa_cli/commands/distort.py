@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shamisa_cli.commands.shared import EXISTING, FILE
+from shamisa_cli.commands.shared import FILE
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=EXISTING)
+@click.argument(
+    "photos",
+    nargs=-1,
+    required=True,
+    metavar="PHOTO...",
+    type=click.Path(path_type=Path, exists=True),
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of copies and metadata.jsonl.")
 @click.option(
     "--distortion",

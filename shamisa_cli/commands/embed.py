@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.commands.features import (
+from shamisa_cli.commands.shared import (
+    FILE,
+    FOLDER,
     Skipped,
     check_files,
     command,
@@ -18,7 +20,6 @@ from shamisa_cli.commands.features import (
     root_option,
     seed_option,
 )
-from shamisa_cli.commands.shared import FILE, FOLDER
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import click
 
-from shamisa_cli.commands.features import (
+from shamisa_cli.commands.shared import (
+    FOLDER,
+    Skipped,
     check_files,
     command,
     crops_option,
@@ -20,8 +22,6 @@ from shamisa_cli.commands.features import (
     table_options,
     write_files,
 )
-from shamisa_cli.commands.shared import FOLDER
-from shamisa_cli.progress import say_skipped
 
 
 @command()
@@ -70,7 +70,8 @@ def ladder(
     tested = choose_head(folder, head, config)
     protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
     frozen = FrozenEncoder(config.name, encoder, protocol, **features)
-    ladders = extract_ladders(frozen, drawn, say_skipped, per_photo, seed)
+    skipped = Skipped()
+    ladders = extract_ladders(frozen, drawn, skipped, per_photo, seed)
     check_photos(photos, len(set(ladders.photos)))
     up = tested.weight if tested.info.higher_is_better else -tested.weight
     results = score_ladders(ladders, up)
@@ -78,3 +79,4 @@ def ladder(
     click.echo(text_table(cells), nl=False)
     texts = {"csv": ladder_csv(results), "markdown": markdown_table(cells)}
     write_files(files, **texts, json=json_text(results))
+    skipped.tell("in the figures")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.commands.features import (
+from shamisa_cli.commands.shared import (
+    FILE,
     Skipped,
     check_files,
     command,
@@ -22,7 +23,6 @@ from shamisa_cli.commands.features import (
     table_options,
     write_files,
 )
-from shamisa_cli.commands.shared import FILE
 
 if TYPE_CHECKING:
     from shamisa_cli.evaluation.datasets import DatasetResult

@@ -1,10 +1,8 @@
-"""Heads: one fit on all images of a dataset, with the figures of such fits over splits."""
+"""A head: one fit on all images of a dataset, with the figures of such fits over splits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -14,31 +12,10 @@ from shamisa_cli.evaluation.evaluate import summarize
 from shamisa_cli.evaluation.ridge import fit_ridge
 from shamisa_cli.models.head import Head, HeadInfo
 
-Fitted = TypeVar("Fitted", bound="FittedHead")
 
-
-@dataclass(frozen=True, eq=False)
-class FittedHead:
-    """A head fitted on everything.
-
-    Attributes
-    ----------
-    head : ready to be saved.
-    result : of heads fitted in the same way on the training parts only, over the splits.
-    """
-
-    head: Head
-    result: DatasetResult
-
-    def of_encoder(self: Fitted, digest: str) -> Fitted:
-        """The same, with the encoder it was fitted on; see :attr:`HeadInfo.encoder`."""
-        return replace(self, head=replace(self.head, info=replace(self.head.info, encoder=digest)))
-
-
-def fit_head(name: str, result: DatasetResult, features: Tensor) -> FittedHead:
+def fit_head(name: str, result: DatasetResult, features: Tensor) -> Head:
     """Fit on all images (n, K, F) of the dataset of ``result``, with the strength found there."""
-    fit = fit_ridge(features, result.dataset.scores, result.strength)
-    return FittedHead(make_head(name, result, fit), result)
+    return make_head(name, result, fit_ridge(features, result.dataset.scores, result.strength))
 
 
 def make_head(

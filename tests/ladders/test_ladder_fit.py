@@ -18,7 +18,6 @@ from shamisa_cli.ladders.fit import (
     LadderTerm,
     ShortDifferences,
     fit_with_ladders,
-    ladder_differences,
 )
 from shamisa_cli.ladders.ladder import Ladders
 
@@ -126,11 +125,10 @@ def test_by_features_and_by_rows_are_the_same_weights(weight: float) -> None:
 
 def test_differences_are_of_neighbors_and_of_both_ends() -> None:
     ladders = _ladders(2)
-    rows, gaps = ladder_differences(LadderTerm(ladders, 1.0, 2.0))
-    assert rows.shape == (8, SIZE)
-    assert gaps.tolist() == [2.0] * 8
-    torch.testing.assert_close(rows[5], (ladders.features[1, 1] - ladders.features[1, 2]).double())
-    rows, gaps = ladder_differences(LadderTerm(ladders, 1.0, 2.0, 9.0))
-    assert rows.shape == (10, SIZE)
-    assert gaps.tolist() == [2.0] * 8 + [9.0] * 2
-    torch.testing.assert_close(rows[9], (ladders.features[1, 0] - ladders.features[1, 4]).double())
+    levels = ladders.features.double()
+    made = ShortDifferences(LadderTerm(ladders, 1.0, 2.0, 9.0))
+    assert made.rows.shape == (10, SIZE)
+    assert made.gaps.tolist() == [2.0] * 8 + [9.0] * 2
+    torch.testing.assert_close(made.rows[5], levels[1, 1] - levels[1, 2])
+    torch.testing.assert_close(made.rows[9], levels[1, 0] - levels[1, 4])
+    assert ShortDifferences(LadderTerm(ladders, 1.0, 2.0)).gaps.tolist() == [2.0] * 8
