@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shamisa_cli.commands.shared import FILE
+from shamisa_cli.commands.shared import EXISTING, FILE
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "photos",
-    nargs=-1,
-    required=True,
-    metavar="PHOTO...",
-    type=click.Path(path_type=Path, exists=True),
-)
+@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", type=EXISTING)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of copies and metadata.jsonl.")
 @click.option(
     "--distortion",
@@ -142,14 +136,7 @@ def _save_sheet(rows: SheetRows, path: Path) -> None:
 
 
 def _check_sheet(sheet: Path, out: Path | None) -> None:
-    """Refuse a contact sheet that could not be written, before any copy is made.
-
-    Raises
-    ------
-    UsageError
-        if no picture is written under such a name, or if its folder neither exists nor will be
-        made for the copies.
-    """
+    """Refuse a contact sheet that could not be written, before any copy is made."""
     from PIL import Image
 
     try:

@@ -18,6 +18,7 @@ from shamisa_cli.commands.shared import (
     feature_options,
     mention_part,
     model_option,
+    open_model,
     option_group,
     per_photo_option,
     root_option,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from shamisa_cli.evaluation.datasets import DatasetResult
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
-    from shamisa_cli.ladders.figures import LadderResult
+    from shamisa_cli.ladders.ladder import LadderResult
     from shamisa_cli.models.head import Head
 
 
@@ -145,8 +146,7 @@ def fit(
     shamisa fit clive --name mixed --ladders photos/ --ladder-weight 100 --calibrate
     """
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.datasets import evaluate_dataset
-    from shamisa_cli.evaluation.heads import fit_head
+    from shamisa_cli.evaluation.datasets import evaluate_dataset, fit_head
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.heads import check_head_name, save_head
 
@@ -178,16 +178,12 @@ def _frozen(
     model: str, short_side: int | None, features: dict[str, Any]
 ) -> tuple[Path, str, FrozenEncoder]:
     """Folder, digest and encoder of a model that can have a head for photos of ``short_side``."""
-    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.models.heads import check_own_folder
-    from shamisa_cli.models.names import locate_model
-    from shamisa_cli.models.store import encoder_digest, load_encoder
+    from shamisa_cli.models.store import encoder_digest
 
-    folder = locate_model(model)
+    folder, config, frozen = open_model(model, features)
     check_own_folder(folder)
-    encoder, config = load_encoder(folder)
     digest = encoder_digest(folder, config)  # now: a training may go on while features are made
-    frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
     seen = frozen.protocol_for(short_side)
     if seen != config.protocol:
         raise UsageError(
@@ -208,7 +204,7 @@ def _tell(
     from shamisa_cli.evaluation import report
     from shamisa_cli.evaluation.evaluate import summarize
     from shamisa_cli.files import write_text
-    from shamisa_cli.ladders.figures import ladder_cells
+    from shamisa_cli.ladders.ladder import ladder_cells
 
     rows = [result.row()] + ([of_head.row("with ladders")] if ladders else [])
     click.echo(report.text_table(report.row_cells(rows)), nl=False)

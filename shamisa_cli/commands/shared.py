@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,12 +19,16 @@ from shamisa_cli.progress import say_skipped
 
 if TYPE_CHECKING:
     from shamisa_cli.datasets.dataset import Dataset
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.models.config import ModelConfig
 
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]
+Crops = Literal["five", "whole"]
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+EXISTING = click.Path(path_type=Path, exists=True)
 
 command = functools.partial(click.command, context_settings={"show_default": True})
 
@@ -119,6 +124,20 @@ def flags_for(*parameters: str) -> Iterator[None]:
         names = rf"\b({'|'.join(parameters)})\b"
         message = re.sub(names, lambda name: f"--{name[0].replace('_', '-')}", str(error))
         raise type(error)(message) from error
+
+
+def open_model(
+    model: str, features: dict[str, Any], crops: Crops | None = None
+) -> tuple[Path, ModelConfig, FrozenEncoder]:
+    """The folder, config and encoder of ``model``, with its own crops or others."""
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.models.names import locate_model
+    from shamisa_cli.models.store import load_encoder
+
+    folder = locate_model(model)
+    encoder, config = load_encoder(folder)
+    protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
+    return folder, config, FrozenEncoder(config.name, encoder, protocol, **features)
 
 
 def write_files(files: dict[str, Path | None], **texts: str) -> None:

@@ -121,10 +121,10 @@ def _members(group_of: Tensor, groups: Tensor) -> Tensor:
 
 
 def _checked(split: Split) -> Split:
-    for name in ("train", "val", "test"):
-        if len(getattr(split, name)) < MIN_PART:
+    for name, part in vars(split).items():
+        if len(part) < MIN_PART:
             raise UsageError(
-                f"the {name} part of a split has {len(getattr(split, name))} images, at least "
+                f"the {name} part of a split has {len(part)} images, at least "
                 f"{MIN_PART} are needed: the dataset is too small for 70/10/20"
             )
     return split

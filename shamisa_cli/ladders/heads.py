@@ -20,15 +20,13 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.datasets import DatasetResult
+from shamisa_cli.evaluation.datasets import DatasetResult, make_head
 from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, overall_strength
-from shamisa_cli.evaluation.heads import make_head
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
 from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.evaluation.splits import Split
-from shamisa_cli.ladders.figures import LadderResult, score_ladders
 from shamisa_cli.ladders.fit import HeadFit, LadderTerm, ShortDifferences, fit_with_ladders
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.ladders.ladder import LadderResult, Ladders, score_ladders
 from shamisa_cli.models.head import Head
 
 STRENGTHS = torch.logspace(-2, 2, 5, dtype=torch.float64)

@@ -18,8 +18,7 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
 from shamisa_cli.evaluation.report import text_table
-from shamisa_cli.ladders.figures import LadderResult, evaluate_ladders, ladder_cells
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.ladders.ladder import LadderResult, Ladders, evaluate_ladders, ladder_cells
 from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
 
 

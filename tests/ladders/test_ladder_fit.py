@@ -10,7 +10,6 @@ import torch
 from scipy.optimize import approx_fprime, minimize
 
 from shamisa_cli.evaluation.ridge import fit_ridge
-from shamisa_cli.ladders.figures import score_ladders
 from shamisa_cli.ladders.fit import (
     ByFeatures,
     ByRows,
@@ -19,7 +18,7 @@ from shamisa_cli.ladders.fit import (
     ShortDifferences,
     fit_with_ladders,
 )
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.ladders.ladder import Ladders, score_ladders
 
 SIZE = 7
 

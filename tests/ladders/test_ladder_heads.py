@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.evaluate import evaluate
 from shamisa_cli.evaluation.splits import random_splits
-from shamisa_cli.ladders.figures import score_ladders
 from shamisa_cli.ladders.fit import LadderTerm, fit_with_ladders
 from shamisa_cli.ladders.heads import calibration_knots, divide_ladders, evaluate_with_ladders
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.ladders.ladder import Ladders, score_ladders
 from shamisa_cli.models.head import to_score
 
 SIZE = 6
