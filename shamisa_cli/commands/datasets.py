@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
-from shamisa_cli.commands.shared import FOLDER
-
-ROOT_HELP = "Folder of your datasets.  [default: $SHAMISA_DATA]"
+from shamisa_cli.commands.shared import root_option
 
 
 @click.group(invoke_without_command=True)
-@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@root_option
 @click.pass_context
 def datasets(ctx: click.Context, root: Path | None) -> None:
     """List the known datasets, and which are found under --root."""
@@ -42,7 +40,7 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
 
 @datasets.command()
 @click.argument("name")
-@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@root_option
 @click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
 @click.pass_obj
 def check(group_root: Path | None, name: str, root: Path | None, workers: int) -> None:
@@ -69,7 +67,7 @@ def check(group_root: Path | None, name: str, root: Path | None, workers: int) -
 
 @datasets.command()
 @click.argument("name")
-@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@root_option
 @click.option("--from", "repository", help="Repository of datasets on the Hub.  [default: pyiqa's]")
 @click.pass_obj
 def pull(group_root: Path | None, name: str, root: Path | None, repository: str | None) -> None:
