@@ -24,8 +24,7 @@ from torch import Tensor
 from shamisa_cli.distortions.apply import apply_entry
 from shamisa_cli.distortions.composition import Composition, compose
 from shamisa_cli.distortions.engine import distort_batch, sample_metadata
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.distortions.registry import CATEGORIES, ENTRIES, ENTRIES_OF_CATEGORY, Entry
 from shamisa_cli.imaging.pool import PhotoPool
 

@@ -11,13 +11,7 @@ from shamisa_cli.errors import ShamisaError, system_reason
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name ``path`` where the system refuses to write it, as on a full disk.
-
-    Raises
-    ------
-    ShamisaError
-        with the system's reason.
-    """
+    """Raise a ShamisaError that names ``path`` where the system refuses to write it."""
     try:
         yield
     except OSError as error:
@@ -25,9 +19,6 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` in UTF-8, or say why that is impossible.
-
-    File names that are not UTF-8 keep their bytes.
-    """
+    """Write ``text`` to ``path`` in UTF-8; file names that are not UTF-8 keep their bytes."""
     with writing(path):
         path.write_text(text, encoding="utf-8", errors="surrogateescape")

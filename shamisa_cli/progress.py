@@ -12,14 +12,7 @@ if TYPE_CHECKING:
 def progress_bar(
     total: int | None, what: str = "", *, unit: str = "photo", initial: int = 0, quiet: bool = False
 ) -> tqdm:
-    """A bar on standard error if that is a terminal, unless ``quiet``.
-
-    Parameters
-    ----------
-    total : how many there are; None if that is not known.
-    what : stands before the bar.
-    initial : how many are done already.
-    """
+    """A bar of ``total``, ``initial`` done, on standard error if that is a terminal."""
     from tqdm import tqdm
 
     return tqdm(total=total, desc=what, unit=unit, initial=initial, disable=quiet or None)

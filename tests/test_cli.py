@@ -35,17 +35,14 @@ def test_every_command_is_listed_with_a_line_of_its_own() -> None:
         assert len(line.split()) > 2, command
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("scoree", "score"), ("pretain", "pretrain")])
-def test_a_mistyped_command(typed: str, meant: str) -> None:
-    result = CliRunner().invoke(app, [typed])
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("scoree", "mean score"), ("pretain", "mean pretrain"), ("pretrain --presset x", "--preset")],
+)
+def test_a_mistyped_command_or_option(typed: str, meant: str) -> None:
+    result = CliRunner().invoke(app, typed.split())
     assert result.exit_code == 2
-    assert f"Did you mean {meant}" in result.output
-
-
-def test_a_mistyped_option() -> None:
-    result = CliRunner().invoke(app, ["pretrain", "--presset", "x"])
-    assert result.exit_code == 2
-    assert "--preset" in result.output
+    assert meant in result.output.replace("--presset", "")
 
 
 def test_version() -> None:

@@ -6,21 +6,18 @@ from pathlib import Path
 
 import click
 
-from shamisa_cli.commands.shared import FOLDER
-
-ROOT_HELP = "Folder of your datasets.  [default: $SHAMISA_DATA]"
+from shamisa_cli.commands.shared import root_option
 
 
 @click.group(invoke_without_command=True)
-@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@root_option
 @click.pass_context
 def datasets(ctx: click.Context, root: Path | None) -> None:
     """List the known datasets, and which are found under --root."""
     ctx.obj = root
     if ctx.invoked_subcommand is not None:
         return
-    from shamisa_cli.datasets.check import state
-    from shamisa_cli.datasets.registry import DATASETS, data_root
+    from shamisa_cli.datasets.registry import DATASETS, data_root, state
 
     where = data_root(root)
     click.echo(f"{'name':<10} {'images':>6} {'refs':>4}  {'scores':<16} here")
@@ -43,13 +40,12 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
 
 @datasets.command()
 @click.argument("name")
-@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@root_option
 @click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
 @click.pass_obj
 def check(group_root: Path | None, name: str, root: Path | None, workers: int) -> None:
     """Check that dataset NAME is complete and that every picture can be read."""
-    from shamisa_cli.datasets.check import unreadable
-    from shamisa_cli.datasets.registry import open_dataset
+    from shamisa_cli.datasets.registry import open_dataset, unreadable
     from shamisa_cli.errors import ShamisaError
     from shamisa_cli.progress import progress_bar
 
@@ -71,7 +67,7 @@ def check(group_root: Path | None, name: str, root: Path | None, workers: int) -
 
 @datasets.command()
 @click.argument("name")
-@click.option("--root", type=FOLDER, help=ROOT_HELP)
+@root_option
 @click.option("--from", "repository", help="Repository of datasets on the Hub.  [default: pyiqa's]")
 @click.pass_obj
 def pull(group_root: Path | None, name: str, root: Path | None, repository: str | None) -> None:
@@ -82,9 +78,8 @@ def pull(group_root: Path | None, name: str, root: Path | None, repository: str 
     """
     from functools import partial
 
-    from shamisa_cli.datasets.check import state
     from shamisa_cli.datasets.pull import REPOSITORY, pull_dataset
-    from shamisa_cli.datasets.registry import data_root, dataset_info
+    from shamisa_cli.datasets.registry import data_root, dataset_info, state
     from shamisa_cli.errors import UsageError
     from shamisa_cli.hub.names import require_dataset_name
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from shamisa_cli.commands.shared import FOLDER, device_option, model_option
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,24 +23,12 @@ CELL = 240
 """Side of a picture on the sheet, px: large enough to see the damage."""
 
 
-@dataclass(frozen=True)
-class Ladder:
-    """A photo as it is, and then distorted at each of :data:`SEVERITIES`."""
-
-    title: str
-    rungs: Sequence[Image.Image]
-
-
 @click.command()
 @click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="shamisa-demo",
-    show_default=True,
-    help="Folder for the contact sheet.",
+    "--out", type=FOLDER, default="shamisa-demo", show_default=True, help="For the contact sheet."
 )
-@click.option("--model", default="default", show_default=True, help="Name or folder of a model.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@model_option
+@device_option
 def demo(out: Path, model: str, device: str) -> None:
     """Distort two sample photos at rising severity, score all of them, and show them.
 
@@ -48,44 +36,42 @@ def demo(out: Path, model: str, device: str) -> None:
     """
     from shamisa_cli.imaging.sheet import contact_sheet
     from shamisa_cli.scoring import load
-    from shamisa_cli.scoring.table import describe_head
+    from shamisa_cli.scoring.score import describe_head
 
     scorer = load(model, device=device)
     click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}\n")
-    ladders = [make_ladder(photo, name) for photo in PHOTOS for name in DISTORTIONS]
-    scored = scorer.score_many(rung for ladder in ladders for rung in ladder.rungs)
-    scores = [[next(scored).score or 0.0 for _ in ladder.rungs] for ladder in ladders]
+    shown = [(photo, name) for photo in PHOTOS for name in DISTORTIONS]
+    titles = [f"{Path(photo).stem}, {name}" for photo, name in shown]
+    ladders = [make_ladder(photo, name) for photo, name in shown]
+    scored = scorer.score_many(rung for ladder in ladders for rung in ladder)
+    scores = [[next(scored).score or 0.0 for _ in ladder] for ladder in ladders]
 
     rungs = ["as it is", *(f"severity {severity:g}" for severity in SEVERITIES)]
     click.echo(_line("", rungs))
-    for ladder, row in zip(ladders, scores, strict=True):
-        click.echo(_line(ladder.title, [f"{score:.1f}" for score in row]))
+    for title, row in zip(titles, scores, strict=True):
+        click.echo(_line(title, [f"{score:.1f}" for score in row]))
     steps = [step for row in scores for step in pairwise(row)]
     falls = sum(before > after for before, after in steps)
     click.echo(f"\nThe score falls in {falls} of {len(steps)} steps of rising severity.")
 
     sheet = contact_sheet(
-        [ladder.rungs for ladder in ladders],
-        [
-            [f"{score:.1f}  ({rung})" for score, rung in zip(row, rungs, strict=True)]
-            for row in scores
-        ],
-        row_titles=[ladder.title for ladder in ladders],
+        ladders,
+        [[f"{score:.1f}  ({rungs[i]})" for i, score in enumerate(row)] for row in scores],
+        row_titles=titles,
         cell=CELL,
     )
     click.echo(f"Look at them: {_save(sheet, out / SHEET)}")
 
 
-def make_ladder(photo: str, distortion: str) -> Ladder:
-    """One of scikit-learn's sample photos under one distortion, the mildest first."""
+def make_ladder(photo: str, distortion: str) -> list[Image.Image]:
+    """One of scikit-learn's sample photos as it is, then distorted at each of the severities."""
     from PIL import Image
     from sklearn.datasets import load_sample_image
 
     from shamisa_cli.distortions.pictures import ladder_images
 
     image = Image.fromarray(load_sample_image(photo))
-    rungs = [image, *ladder_images(image, distortion, 0, SEVERITIES)]
-    return Ladder(f"{Path(photo).stem}, {distortion}", rungs)
+    return [image, *ladder_images(image, distortion, 0, SEVERITIES)]
 
 
 def _save(sheet: Image.Image, path: Path) -> Path:

@@ -136,14 +136,7 @@ def _save_sheet(rows: SheetRows, path: Path) -> None:
 
 
 def _check_sheet(sheet: Path, out: Path | None) -> None:
-    """Refuse a contact sheet that could not be written, before any copy is made.
-
-    Raises
-    ------
-    UsageError
-        if no picture is written under such a name, or if its folder neither exists nor will be
-        made for the copies.
-    """
+    """Refuse a contact sheet that could not be written, before any copy is made."""
     from PIL import Image
 
     try:

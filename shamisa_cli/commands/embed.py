@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.commands.features import (
+from shamisa_cli.commands.shared import (
+    FILE,
+    FOLDER,
     Skipped,
     check_files,
     command,
     feature_options,
     model_option,
+    open_model,
     option_group,
     root_option,
     seed_option,
 )
-from shamisa_cli.commands.shared import FILE, FOLDER
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,10 +69,6 @@ class Pictures:
         if self.dataset is None:
             return "photos"
         return "ladder" if self.dataset == "ladder" else "dataset"
-
-    def origin(self, points: Points) -> str:
-        """How many photos the pictures are made of, where these are others than they."""
-        return f" made of {len(set(points.photos))} photos" if self.kind == "ladder" else ""
 
     def points(self, frozen: FrozenEncoder, skip: Skip) -> Points:
         """The pictures with their features."""
@@ -146,25 +144,21 @@ def embed(
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
-    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.maps.plot import plot_map
     from shamisa_cli.maps.points import score_points, write_csv
     from shamisa_cli.maps.projection import project
     from shamisa_cli.models.heads import choose_head
-    from shamisa_cli.models.names import locate_model
-    from shamisa_cli.models.store import load_encoder
 
     color = _color(pictures, color_by, head)
     _check_outputs(method, csv, plot)
-    folder = locate_model(model)
-    encoder, config = load_encoder(folder)
+    folder, config, frozen = open_model(model, features)
     scorer = choose_head(folder, head, config) if color == "score" else None
     skipped = Skipped()
-    frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
     points = pictures.points(frozen, skipped)
     if scorer is not None:
         points.values["score"] = score_points(points, scorer)
-    what = f"{len(points.photos)} pictures{pictures.origin(points)}"
+    made_of = f" made of {len(set(points.photos))} photos" if points.distortions else ""
+    what = f"{len(points.photos)} pictures{made_of}"
     if not features["quiet"]:
         click.echo(f"{METHODS[method]} of {what} …", err=True)
     places = project(points.features, method, pictures.seed)

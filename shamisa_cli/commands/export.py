@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from shamisa_cli.commands.shared import FILE
+from shamisa_cli.commands.shared import FILE, check_files
 
 
 @click.command()
@@ -57,9 +57,7 @@ def _check_files(onnx: Path | None, torch_export: Path | None) -> None:
         raise UsageError("nothing to make: give --onnx FILE, --torch-export FILE, or both")
     if onnx and torch_export and onnx.resolve() == torch_export.resolve():
         raise UsageError(f"{onnx}: two files of one name; --onnx needs another than --torch-export")
-    for path in (onnx, torch_export):
-        if path and not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
+    check_files(onnx, torch_export)
     if torch_export and torch_export.suffix != ".pt2":
         raise UsageError(f"{torch_export}: torch.export files end in .pt2")
     if onnx:

@@ -9,30 +9,31 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from shamisa_cli.commands.features import (
+from shamisa_cli.commands.shared import (
+    FILE,
+    FOLDER,
     Skipped,
     check_files,
     command,
     feature_options,
     mention_part,
     model_option,
+    open_model,
     option_group,
     per_photo_option,
     root_option,
     sample_option,
     split_options,
 )
-from shamisa_cli.commands.shared import FILE, FOLDER
 from shamisa_cli.errors import UsageError
-from shamisa_cli.progress import say_skipped
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from shamisa_cli.encoders.config import ViewingProtocol
     from shamisa_cli.evaluation.datasets import DatasetResult
-    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
-    from shamisa_cli.evaluation.heads import FittedHead
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
+    from shamisa_cli.ladders.ladder import LadderResult
+    from shamisa_cli.models.head import Head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,27 @@ class LadderRequest:
         from shamisa_cli.ladders.ladder import draw_photos
 
         return draw_photos(self.ladders, self.ladder_photos, seed) if self.ladders else []
+
+    def fit(
+        self,
+        name: str,
+        result: DatasetResult,
+        features: Tensor,
+        frozen: FrozenEncoder,
+        photos: list[Path],
+        seed: int,
+        skip: Skip,
+    ) -> tuple[Head, DatasetResult, dict[str, LadderResult]]:
+        """A head on the images' features (n, K, F) and on ladders of ``photos``."""
+        from shamisa_cli.ladders.heads import LadderOptions, fit_head_with_ladders
+        from shamisa_cli.ladders.ladder import check_photos, extract_ladders
+
+        ladders = extract_ladders(frozen, photos, skip, self.ladder_per_photo, seed)
+        readable = list(dict.fromkeys(ladders.photos))
+        check_photos(self.ladders or Path(), len(readable))
+        options = LadderOptions(self.ladder_weight, self.ladder_gap, self.ladder_drop)
+        pristine = frozen.features(readable, skip, mean=True)[1] if self.calibrate else None
+        return fit_head_with_ladders(name, result, features, ladders, options, pristine)
 
 
 AT_LEAST_0 = click.FloatRange(0)
@@ -124,12 +146,9 @@ def fit(
     shamisa fit clive --name mixed --ladders photos/ --ladder-weight 100 --calibrate
     """
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.datasets import evaluate_dataset
-    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.evaluation.datasets import evaluate_dataset, fit_head
     from shamisa_cli.evaluation.splits import choose_splits
-    from shamisa_cli.models.heads import check_head_name, check_own_folder, save_head
-    from shamisa_cli.models.names import locate_model
-    from shamisa_cli.models.store import encoder_digest, load_encoder
+    from shamisa_cli.models.heads import check_head_name, save_head
 
     check_files(json)
     check_head_name(name)
@@ -137,79 +156,63 @@ def fit(
     mention_part(scored)
     chosen = choose_splits(scored, **splits)
     photos = request.draw(splits["seed"])
-    folder = locate_model(model)
-    check_own_folder(folder)
-    encoder, config = load_encoder(folder)
-    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
-    frozen = FrozenEncoder(config.name, encoder, config.protocol, **features)
-    _check_view(frozen.protocol_for(scored.info.short_side), config.protocol, folder)
+    folder, digest, frozen = _frozen(model, scored.info.short_side, features)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
-    result = evaluate_dataset(config.name, found, chosen)
-    fitted = _fit(name, result, found.features, frozen, photos, request, splits["seed"])
-    fitted = fitted.of_encoder(digest)
-    _tell(result, fitted, json)
-    path = save_head(folder, fitted.head)
-    click.echo(f"\nhead {name} on {fitted.head.info.n_images} images: {path}")
+    result = evaluate_dataset(frozen.name, found, chosen)
+    of_head, ladders = result, None
+    if photos:
+        head, of_head, ladders = request.fit(
+            name, result, found.features, frozen, photos, splits["seed"], skipped
+        )
+    else:
+        head = fit_head(name, result, found.features)
+    head = dataclasses.replace(head, info=dataclasses.replace(head.info, encoder=digest))
+    _tell(result, head, of_head, ladders, json)
+    path = save_head(folder, head)
+    click.echo(f"\nhead {name} on {head.info.n_images} images: {path}")
     skipped.tell("in the fit")
 
 
-def _check_view(seen: ViewingProtocol, scored: ViewingProtocol, folder: Path) -> None:
-    """Refuse a head for another view of the photos than the model's own."""
-    if seen != scored:
+def _frozen(
+    model: str, short_side: int | None, features: dict[str, Any]
+) -> tuple[Path, str, FrozenEncoder]:
+    """Folder, digest and encoder of a model that can have a head for photos of ``short_side``."""
+    from shamisa_cli.models.heads import check_own_folder
+    from shamisa_cli.models.store import encoder_digest
+
+    folder, config, frozen = open_model(model, features)
+    check_own_folder(folder)
+    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
+    seen = frozen.protocol_for(short_side)
+    if seen != config.protocol:
         raise UsageError(
-            f"the dataset is viewed by {seen}, but the model scores by {scored}; "
+            f"the dataset is viewed by {seen}, but the model scores by {config.protocol}; "
             f"change protocol in {folder / 'config.json'} of a copy"
         )
+    return folder, digest, frozen
 
 
-def _fit(
-    name: str,
+def _tell(
     result: DatasetResult,
-    features: Tensor,
-    frozen: FrozenEncoder,
-    photos: list[Path],
-    request: LadderRequest,
-    seed: int,
-) -> FittedHead:
-    """Fit on the images' features (n, K, F), and on ladders of ``photos`` if there are any."""
-    from shamisa_cli.evaluation.heads import fit_head
-    from shamisa_cli.ladders.heads import LadderOptions, fit_head_with_ladders
-    from shamisa_cli.ladders.ladder import check_photos, extract_ladders
-
-    if request.ladders is None:
-        return fit_head(name, result, features)
-    ladders = extract_ladders(frozen, photos, say_skipped, request.ladder_per_photo, seed)
-    readable = list(dict.fromkeys(ladders.photos))
-    check_photos(request.ladders, len(readable))
-    options = LadderOptions(request.ladder_weight, request.ladder_gap, request.ladder_drop)
-    pristine = frozen.means(readable, say_skipped)[1] if request.calibrate else None
-    return fit_head_with_ladders(name, result, features, ladders, options, pristine)
-
-
-def _tell(result: DatasetResult, fitted: FittedHead, json: Path | None) -> None:
+    head: Head,
+    of_head: DatasetResult,
+    ladders: dict[str, LadderResult] | None,
+    json: Path | None,
+) -> None:
     """Print the figures, and write them if that is asked for."""
     from shamisa_cli.evaluation import report
     from shamisa_cli.evaluation.evaluate import summarize
     from shamisa_cli.files import write_text
-    from shamisa_cli.ladders.figures import ladder_cells
-    from shamisa_cli.ladders.heads import FittedLadderHead
+    from shamisa_cli.ladders.ladder import ladder_cells
 
-    rows, ladders = [result.row()], None
-    if isinstance(fitted, FittedLadderHead):
-        rows.append(fitted.result.row("with ladders"))
-        ladders = fitted.ladders
+    rows = [result.row()] + ([of_head.row("with ladders")] if ladders else [])
     click.echo(report.text_table(report.row_cells(rows)), nl=False)
-    if ladders is not None:
-        click.echo(f"\n{fitted.head.info.note}")
+    if ladders:
+        click.echo(f"\n{head.info.note}")
         click.echo("a fifth of the ladders' photos, by a head fitted on the others:")
         click.echo(report.text_table(ladder_cells(ladders)), nl=False)
     if json:
-        head = {"info": fitted.head.info, "measures": summarize(fitted.result.results)}
-        everything = {
-            "rows": rows,
-            "splits": result.split_facts(),
-            "head": head,
-            "ladders": ladders,
-        }
-        write_text(json, report.json_text(everything))
+        figures = {"info": head.info, "measures": summarize(of_head.results)}
+        everything = {"rows": rows, "splits": result.split_facts()}
+        write_text(json, report.json_text({**everything, "head": figures, "ladders": ladders}))

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
-from shamisa_cli.commands.features import (
+from shamisa_cli.commands.shared import (
+    FOLDER,
+    Crops,
+    Skipped,
     check_files,
     command,
     crops_option,
     feature_options,
     model_option,
+    open_model,
     per_photo_option,
     sample_option,
     seed_option,
     table_options,
     write_files,
 )
-from shamisa_cli.commands.shared import FOLDER
-from shamisa_cli.progress import say_skipped
 
 
 @command()
@@ -41,7 +42,7 @@ def ladder(
     sample: int,
     per_photo: int,
     seed: int,
-    crops: Literal["five", "whole"] | None,
+    crops: Crops | None,
     files: dict[str, Path | None],
     features: dict[str, Any],
 ) -> None:
@@ -55,22 +56,23 @@ def ladder(
     shamisa ladder photos/
     shamisa ladder photos/ --model fast --head mine --sample 20
     """
-    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.evaluation.report import json_text, markdown_table, text_table
-    from shamisa_cli.ladders.figures import ladder_cells, ladder_csv, score_ladders
-    from shamisa_cli.ladders.ladder import check_photos, draw_photos, extract_ladders
+    from shamisa_cli.ladders.ladder import (
+        check_photos,
+        draw_photos,
+        extract_ladders,
+        ladder_cells,
+        ladder_csv,
+        score_ladders,
+    )
     from shamisa_cli.models.heads import choose_head
-    from shamisa_cli.models.names import locate_model
-    from shamisa_cli.models.store import load_encoder
 
     check_files(*files.values())
     drawn = draw_photos(photos, sample, seed)
-    folder = locate_model(model)
-    encoder, config = load_encoder(folder)
+    folder, config, frozen = open_model(model, features, crops)
     tested = choose_head(folder, head, config)
-    protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
-    frozen = FrozenEncoder(config.name, encoder, protocol, **features)
-    ladders = extract_ladders(frozen, drawn, say_skipped, per_photo, seed)
+    skipped = Skipped()
+    ladders = extract_ladders(frozen, drawn, skipped, per_photo, seed)
     check_photos(photos, len(set(ladders.photos)))
     up = tested.weight if tested.info.higher_is_better else -tested.weight
     results = score_ladders(ladders, up)
@@ -78,3 +80,4 @@ def ladder(
     click.echo(text_table(cells), nl=False)
     texts = {"csv": ladder_csv(results), "markdown": markdown_table(cells)}
     write_files(files, **texts, json=json_text(results))
+    skipped.tell("in the figures")

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from shamisa_cli.models.head import HeadInfo
-    from shamisa_cli.models.listing import ModelRow
 
 RUNS = Path("runs")
 """Where `shamisa pretrain` writes unless told otherwise."""
@@ -35,19 +30,11 @@ def models(folders: tuple[Path, ...], as_json: bool) -> None:
         return
     width = max((len(row.name) for row in rows), default=0)
     for row in rows:
-        click.echo(_model_line(row, width))
+        note = f"  ({row.note})" if row.note else ""
+        size = f"{row.size / 1e6:>8.1f} MB"
+        click.echo(f"{row.where:<8} {row.name:<{width}} {size}  {row.backbone}{note}")
         for head in row.heads:
-            click.echo(_head_line(head, default=head.name == row.default_head))
-
-
-def _model_line(row: ModelRow, width: int) -> str:
-    note = f"  ({row.note})" if row.note else ""
-    return f"{row.where:<8} {row.name:<{width}} {row.size / 1e6:>8.1f} MB  {row.backbone}{note}"
-
-
-def _head_line(head: HeadInfo, *, default: bool) -> str:
-    name = head.name + (" (default)" if default else "")
-    figures = ", ".join(f"{key} {value:.3f}" for key, value in head.metrics.items())
-    return (
-        f"{'':<8}   head {name}: {head.dataset}, {head.n_images} images; {figures or 'no figures'}"
-    )
+            name = head.name + (" (default)" if head.name == row.default_head else "")
+            figures = ", ".join(f"{key} {value:.3f}" for key, value in head.metrics.items())
+            facts = f"{head.dataset}, {head.n_images} images; {figures or 'no figures'}"
+            click.echo(f"{'':<8}   head {name}: {facts}")

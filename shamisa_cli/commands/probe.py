@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from shamisa_cli.commands.features import (
+from shamisa_cli.commands.shared import (
+    FILE,
+    Crops,
     Skipped,
     check_files,
     command,
@@ -17,12 +18,12 @@ from shamisa_cli.commands.features import (
     feature_options,
     mention_part,
     model_option,
+    open_model,
     root_option,
     split_options,
     table_options,
     write_files,
 )
-from shamisa_cli.commands.shared import FILE
 
 if TYPE_CHECKING:
     from shamisa_cli.evaluation.datasets import DatasetResult
@@ -63,7 +64,7 @@ def probe(
     random: bool,
     splits: dict[str, Any],
     test_on: tuple[str, ...],
-    crops: Literal["five", "whole"] | None,
+    crops: Crops | None,
     fr: bool,
     files: dict[str, Path | None],
     plot: Path | None,
@@ -107,22 +108,17 @@ def probe(
 
 
 def _encoders(
-    model: str,
-    crops: Literal["five", "whole"] | None,
-    random_seed: int | None,
-    features: dict[str, Any],
+    model: str, crops: Crops | None, random_seed: int | None, features: dict[str, Any]
 ) -> Iterator[FrozenEncoder]:
     """The model, and the same backbone with random weights if a seed is given for these."""
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
-    from shamisa_cli.models.names import locate_model
-    from shamisa_cli.models.store import load_encoder, random_encoder
+    from shamisa_cli.models.store import random_encoder
 
-    encoder, config = load_encoder(locate_model(model))
-    protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
-    yield FrozenEncoder(config.name, encoder, protocol, **features)
+    _, config, frozen = open_model(model, features, crops)
+    yield frozen
     if random_seed is not None:
-        encoder = random_encoder(config, random_seed)
-        yield FrozenEncoder(f"{config.name} (random weights)", encoder, protocol, **features)
+        encoder, name = random_encoder(config, random_seed), f"{config.name} (random weights)"
+        yield FrozenEncoder(name, encoder, frozen.protocol, **features)
 
 
 def _write(

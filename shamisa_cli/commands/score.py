@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from shamisa_cli.commands.shared import FILE, flags_for
+from shamisa_cli.commands.shared import FILE, crops_option, device_option, flags_for, model_option
 from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
 @click.option("--csv", type=FILE, help="Write rows to this CSV file.")
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
-@click.option("--model", default="default", show_default=True, help="Name or folder of a model.")
+@model_option
 @click.option("--head", help="Which head of the model.  [default: the model's own]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@device_option
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
@@ -47,11 +47,7 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
 @click.option("--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size.")
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
-@click.option(
-    "--crops",
-    type=click.Choice(["five", "whole"]),
-    help="Five crops, or the photo as one.  [default: the model's own]",
-)
+@crops_option
 @click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
 @click.option("--from-file", type=_LIST, metavar="F", help="More PATHS, one a line; - is stdin.")
 @click.option("--resume", is_flag=True, help="Go on with the files of a run that was stopped.")
@@ -86,8 +82,7 @@ def score(
     files = _files(csv, json, jsonl, resume)
     photos = _photos(paths, from_file, recursive)
 
-    from shamisa_cli.scoring.resume import earlier_rows, remaining
-    from shamisa_cli.scoring.rows import RowFiles
+    from shamisa_cli.scoring.rows import RowFiles, earlier_rows, remaining
 
     scorer = _load(options, quiet)
     earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
@@ -111,7 +106,7 @@ class _Terminal:
     """A table on a terminal, plain lines in a pipe; with ``sort``, all at the end, best first."""
 
     def __init__(self, *, sort: bool) -> None:
-        from shamisa_cli.scoring.table import TABLE_HEADER, plain_line, table_line
+        from shamisa_cli.scoring.score import TABLE_HEADER, plain_line, table_line
 
         self._sort = sort
         self._kept: list[Score] = []
@@ -147,7 +142,7 @@ def _print(line: str) -> None:
 def _load(options: dict[str, Any], quiet: bool) -> Scorer:
     """The scorer that ``options`` ask for; what its head means is told."""
     from shamisa_cli.scoring import load
-    from shamisa_cli.scoring.table import describe_head
+    from shamisa_cli.scoring.score import describe_head
 
     # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
     warnings.filterwarnings("ignore", module="PIL")

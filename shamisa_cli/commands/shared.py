@@ -1,19 +1,118 @@
-"""What several commands share: options, and messages about them."""
+"""What several commands share: options, messages about them, photos left out, files."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.files import write_text
+from shamisa_cli.progress import say_skipped
+
+if TYPE_CHECKING:
+    from shamisa_cli.datasets.dataset import Dataset
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.models.config import ModelConfig
+
+Command = Callable[..., Any]
+Option = Callable[[Command], Command]
+Crops = Literal["five", "whole"]
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING = click.Path(path_type=Path, exists=True)
+
+command = functools.partial(click.command, context_settings={"show_default": True})
+
+
+def option_group(name: str, make: Callable[..., object], *options: Option) -> Option:
+    """Add ``options`` to a command, which gets ``make(**values)`` of them, under ``name``."""
+
+    def add(command: Command) -> Command:
+        @functools.wraps(command)
+        def collected(**values: Any) -> Any:
+            own = {key: values.pop(key) for key in keys}
+            return command(**values, **{name: make(**own)})
+
+        made: Command = collected
+        before = len(getattr(command, "__click_params__", []))
+        for option in reversed(options):
+            made = option(made)
+        keys = [each.name for each in made.__click_params__[before:]]  # type: ignore[attr-defined]
+        return made
+
+    return add
+
+
+model_option = click.option(
+    "--model", default="default", show_default=True, help="Name or folder of a model."
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
+)
+root_option = click.option(
+    "--root", type=FOLDER, help="Folder of your datasets.  [default: $SHAMISA_DATA]"
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, help="Of all that is drawn at random."
+)
+crops_option = click.option(
+    "--crops",
+    type=click.Choice(["five", "whole"]),
+    help="Five crops, or the photo as one.  [default: the model's own]",
+)
+per_photo_option = functools.partial(
+    click.option,
+    type=click.IntRange(1, 24),
+    default=24,
+    help="Distortions of each photo, dealt out in turn.",
+)
+sample_option = functools.partial(
+    click.option,
+    type=click.IntRange(5),
+    default=100,
+    help="So many of the photos, drawn at random.",
+)
+
+feature_options = option_group(
+    "features",  # keywords of FrozenEncoder
+    dict,
+    click.option("--features-cache", "cache", type=FOLDER, help="Keep features for the next run."),
+    device_option,
+    click.option("--precision", default="auto", help="auto, fp32 or bf16."),
+    click.option("--workers", type=click.IntRange(0), default=2, help="Threads that read photos."),
+    click.option("--quiet", is_flag=True, help="No progress bar."),
+)
+split_options = option_group(
+    "splits",  # keywords of choose_splits
+    dict,
+    click.option(
+        "--splits", "n_splits", type=click.IntRange(1), default=10, help="Number of splits."
+    ),
+    click.option(
+        "--split",
+        "kind",
+        type=click.Choice(["auto", "random", "official"]),
+        default="auto",
+        help="auto: official where the field uses it (FLIVE, or a CSV with a column split).",
+    ),
+    seed_option,
+)
+table_options = option_group(
+    "files",  # keywords of write_files
+    dict,
+    click.option("--csv", type=FILE, help="Write the table as CSV."),
+    click.option("--json", type=FILE, help="Write everything measured as JSON."),
+    click.option("--markdown", type=FILE, help="Write the table as Markdown."),
+)
 
 
 @contextmanager
@@ -25,3 +124,63 @@ def flags_for(*parameters: str) -> Iterator[None]:
         names = rf"\b({'|'.join(parameters)})\b"
         message = re.sub(names, lambda name: f"--{name[0].replace('_', '-')}", str(error))
         raise type(error)(message) from error
+
+
+def open_model(
+    model: str, features: dict[str, Any], crops: Crops | None = None
+) -> tuple[Path, ModelConfig, FrozenEncoder]:
+    """The folder, config and encoder of ``model``, with its own crops or others."""
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.models.names import locate_model
+    from shamisa_cli.models.store import load_encoder
+
+    folder = locate_model(model)
+    encoder, config = load_encoder(folder)
+    protocol = dataclasses.replace(config.protocol, crops=crops or config.protocol.crops)
+    return folder, config, FrozenEncoder(config.name, encoder, protocol, **features)
+
+
+def write_files(files: dict[str, Path | None], **texts: str) -> None:
+    """Write each of ``texts`` to the file of its name, if there is one."""
+    for name, path in files.items():
+        if path:
+            write_text(path, texts[name])
+
+
+def check_files(*paths: Path | None, plot: Path | None = None) -> None:
+    """Refuse files that cannot be written, and a picture that cannot be drawn."""
+    for path in filter(None, (*paths, plot)):
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
+    if plot is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib: pip install 'shamisa[plots]'")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if plot.suffix[1:].casefold() not in FigureCanvasBase.get_supported_filetypes():
+        raise UsageError(f"{plot}: its ending names no picture format; use .png, .svg or .pdf")
+
+
+class Skipped:
+    """Says once why each photo is left out, and counts them."""
+
+    def __init__(self) -> None:
+        self.errors: set[str] = set()
+
+    def __call__(self, error: Exception) -> None:
+        if str(error) not in self.errors:
+            self.errors.add(str(error))
+            say_skipped(error)
+
+    def tell(self, where: str) -> None:
+        """Fail if any were left out: call it once everything else is done and written."""
+        if self.errors:
+            raise ShamisaError(f"{len(self.errors)} photos could not be read; they are not {where}")
+
+
+def mention_part(dataset: Dataset) -> None:
+    """Say so where only a part of a dataset is there: its figures are not the published ones."""
+    have, all_of_it = len(dataset.images), dataset.info.n_images
+    if have != all_of_it:
+        click.echo(f"{dataset.info.name}: {have} of its {all_of_it} images are listed", err=True)

@@ -136,15 +136,8 @@ def oriented(score: float, info: DatasetInfo) -> float:
 
 
 def build_dataset(info: DatasetInfo, folder: Path, rows: Sequence[Row]) -> Dataset:
-    """Check the rows and find their files.
-
-    Raises
-    ------
-    UsageError
-        for duplicates, constant or missing scores, too few rows, and missing files; the message
-        names files and rows.
-    """
-    check_rows(info.name, rows)
+    """Check the rows and find their files; a UsageError names the files and rows that are wrong."""
+    _check_rows(info.name, rows)
     finder = NameFinder(folder)
     images = _found(finder, info.name, "images", [(row.image, row.where) for row in rows])
     with_reference = [(row.reference, row.where) for row in rows if row.reference]
@@ -161,7 +154,7 @@ def build_dataset(info: DatasetInfo, folder: Path, rows: Sequence[Row]) -> Datas
     )
 
 
-def check_rows(name: str, rows: Sequence[Row]) -> None:
+def _check_rows(name: str, rows: Sequence[Row]) -> None:
     """Refuse rows that cannot be evaluated; the message names the row."""
     if len(rows) < MIN_IMAGES:
         raise UsageError(f"{name}: {len(rows)} scored images, at least {MIN_IMAGES} are needed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from shamisa_cli.datasets.dataset import Dataset, DatasetInfo, Row, build_dataset
@@ -23,14 +23,8 @@ def open_csv(path: Path, root: Path | None = None) -> Dataset:
         ``split`` holds ``train``, ``val`` and ``test``.
     root : the folder that image and reference paths are relative to; default the CSV's own.
 
-    Notes
-    -----
-    The score range is that of the scores themselves: the file states no other.
-
-    Raises
-    ------
-    UsageError
-        for anything wrong with the file; the message names the row.
+    The score range is that of the scores themselves: the file states no other. A UsageError says
+    what is wrong with the file, and names the row.
     """
     rows, higher_is_better = read_rows(path)
     scores = [row.score for row in rows]
@@ -51,7 +45,14 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
     table = list(read_csv(path, ("image",)))
     if not table:
         raise UsageError(f"{path}: no rows")
-    column = _score_column(path, table[0][1].keys())
+    header = list(table[0][1])
+    found = [name for name in SCORE_COLUMNS if name in header]
+    if len(found) != 1:
+        wanted = ", ".join(SCORE_COLUMNS)
+        raise UsageError(
+            f"{path}: expected exactly one of the columns {wanted}; it has: {', '.join(header)}"
+        )
+    column = found[0]
     rows = [
         Row(
             cells["image"],
@@ -64,17 +65,6 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
     ]
     _check(rows)
     return rows, SCORE_COLUMNS[column]
-
-
-def _score_column(path: Path, header: Iterable[str]) -> str:
-    names = list(header)
-    found = [name for name in SCORE_COLUMNS if name in names]
-    if len(found) != 1:
-        wanted = ", ".join(SCORE_COLUMNS)
-        raise UsageError(
-            f"{path}: expected exactly one of the columns {wanted}; it has: {', '.join(names)}"
-        )
-    return found[0]
 
 
 def _check(rows: Sequence[Row]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from shamisa_cli.datasets.check import state
 from shamisa_cli.datasets.dataset import DatasetInfo
-from shamisa_cli.datasets.registry import find_folder
-from shamisa_cli.errors import HubError, ShamisaError, UsageError, first_line, near_matches
+from shamisa_cli.datasets.registry import find_folder, state
+from shamisa_cli.errors import HubError, ShamisaError, UsageError, first_line, unknown_name
 from shamisa_cli.hub.fetch import Listing, fetch_file, list_repository
 from shamisa_cli.hub.names import HubName
 
@@ -26,23 +24,19 @@ ENDINGS = (".tgz", ".tar.gz", ".tar", ".zip")
 def pull_dataset(
     info: DatasetInfo, root: Path, repository: HubName, say: Callable[[str], object]
 ) -> Path:
-    """Fetch the archive of a dataset and unpack it.
+    """Fetch the archive of a dataset and unpack it; returns the dataset's folder.
 
     Parameters
     ----------
-    info : which.
-    root : folder of datasets; made if missing. The dataset's folder in it is returned.
+    root : folder of datasets; made if missing.
     repository : has the archive, named like the dataset or one of its usual folders.
     say : hears what takes long.
 
     Raises
     ------
-    UsageError
-        if a folder of that name is in the way.
-    HubError
-        if there is no such archive, or it cannot be fetched.
     ShamisaError
-        if the archive is damaged, or lacks the file of the scores.
+        if a folder of that name is in the way, there is no such archive, it cannot be fetched, is
+        damaged, or lacks the file of the scores.
     """
     target = root / info.name
     here = find_folder(info, root)
@@ -79,27 +73,16 @@ def find_archive(info: DatasetInfo, repository: HubName, listing: Listing) -> st
     for stem, path in archives.items():
         if stem.casefold() in wanted:
             return path
-    near = near_matches(info.name, archives)
-    guess = f" Is it {' or '.join(near)}?" if near else ""
-    raise HubError(
-        f"{repository}: has no archive of {info.name}; it has: "
-        f"{', '.join(sorted(archives)) or 'none'}.{guess} The dataset's own place is {info.url}"
-    )
+    hint = f"The dataset's own place is {info.url}"
+    raise HubError(f"{repository}: {unknown_name('archive', info.name, archives, hint)}")
 
 
 def unpack(archive: Path, into: Path) -> None:
     """Unpack a tar or zip archive whose name ends in one of :data:`ENDINGS`.
 
-    Nothing lands outside ``into``: tarfile's data filter refuses such members, zipfile drops the
-    parts of their names that lead out.
-
-    Raises
-    ------
-    ShamisaError
-        if it cannot be unpacked, or this Python has no data filter.
+    Nothing lands outside ``into``: tarfile's data filter (Python 3.10.12, 3.11.4 and later) refuses
+    such members, zipfile drops the parts of their names that lead out.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise ShamisaError("this Python cannot unpack safely; 3.10.12, 3.11.4 and later can")
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as opened:

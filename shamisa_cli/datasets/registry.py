@@ -1,8 +1,9 @@
-"""Datasets by name, and where on disk they are."""
+"""Datasets by name: where on disk they are, and whether they are all there."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shamisa_cli.datasets.authentic import CLIVE, FLIVE, KONIQ, SPAQ
@@ -10,6 +11,8 @@ from shamisa_cli.datasets.dataset import Dataset, DatasetInfo, build_dataset
 from shamisa_cli.datasets.own_csv import open_csv
 from shamisa_cli.datasets.synthetic import CSIQ, KADID10K, LIVE, TID2013
 from shamisa_cli.errors import UsageError, unknown_name
+from shamisa_cli.imaging.ahead import map_ahead
+from shamisa_cli.imaging.decode import decode
 
 DATASETS = {info.name: info for info in (LIVE, CSIQ, TID2013, KADID10K, KONIQ, CLIVE, FLIVE, SPAQ)}
 ROOT_VARIABLE = "SHAMISA_DATA"
@@ -24,13 +27,7 @@ def data_root(root: Path | None) -> Path | None:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """What is known of the dataset ``name``.
-
-    Raises
-    ------
-    UnknownNameError
-        with near matches.
-    """
+    """What is known of the dataset ``name``; an UnknownNameError if nothing is."""
     if name not in DATASETS:
         raise unknown_name("dataset", name, DATASETS, "A file that ends in .csv is read as scores.")
     return DATASETS[name]
@@ -76,3 +73,34 @@ def open_dataset(name: str, root: Path | None = None) -> Dataset:
             f"{info.layout}. Get it from {info.url}"
         )
     return build_dataset(info, folder, info.read(folder))
+
+
+def state(info: DatasetInfo, root: Path | None) -> str:
+    """One line: not found, incomplete and why, a part, or complete; pictures are not opened."""
+    folder = find_folder(info, root) if root else None
+    if folder is None:
+        return "not found"
+    try:
+        listed = len(build_dataset(info, folder, info.read(folder)).images)
+    except (UsageError, OSError) as error:
+        return f"incomplete: {error}"
+    if listed != info.n_images:
+        return f"{listed} of {info.n_images} images: {folder}"
+    return f"complete: {folder}"
+
+
+def unreadable(
+    paths: Sequence[Path], workers: int, progress: Callable[[int], object]
+) -> list[tuple[Path, str]]:
+    """(path, problem) of pictures that cannot be decoded; ``progress`` is called after each."""
+    broken = []
+    for path, problem in map_ahead(_decodes, paths, workers):
+        if isinstance(problem, Exception):
+            broken.append((path, str(problem)))
+        progress(1)
+    return broken
+
+
+def _decodes(path: Path) -> None:
+    """Decode and let go, so that no picture waits in memory."""
+    decode(path)

@@ -21,14 +21,7 @@ HEADER_ROWS = 20
 def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (where, cells by column) of each row; every column of ``columns`` must be there.
 
-    Parameters
-    ----------
-    path : UTF-8, with or without byte-order mark, comma-separated, with a header.
-
-    Raises
-    ------
-    UsageError
-        for an unreadable file, missing columns and short rows.
+    The file is UTF-8, with or without byte-order mark, comma-separated, with a header.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -92,11 +85,6 @@ def read_xlsx(
     """Yield (where, cells by column) of an Excel sheet (its first if not named).
 
     The header is the first row that has all of ``columns``; rows without any of them are skipped.
-
-    Raises
-    ------
-    UsageError
-        if openpyxl is not installed (the message says how), or the file is not what it should be.
     """
     try:
         from openpyxl import load_workbook

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from shamisa_cli.distortions.registry import Distortion, Entry, get_distortion
+from shamisa_cli.distortions.registry import Entry, get_distortion
 from shamisa_cli.distortions.severity import applied_native
 from shamisa_cli.errors import UsageError
 
@@ -14,11 +14,7 @@ CPU_PIECE = 5
 
 
 def apply_distortion(
-    images: Tensor,
-    name: str,
-    severity: Tensor | float,
-    generator: torch.Generator,
-    sign: int = 1,
+    images: Tensor, name: str, severity: Tensor | float, generator: torch.Generator, sign: int = 1
 ) -> Tensor:
     """Distort a batch; the input is not changed.
 
@@ -48,24 +44,15 @@ def apply_entry(
 ) -> Tensor:
     """:func:`apply_distortion` of a registry entry, with λ (N,) on the CPU, not checked."""
     native = entry.sign * applied_native(entry.distortion, severities).float()
-    piece = _piece_size(images, entry.distortion)
+    # Codecs take the whole batch, for their threads; so does a device that is no CPU.
+    whole = images.device.type != "cpu" or entry.distortion.category == "compression"
+    piece = len(images) if whole else CPU_PIECE
     if piece >= len(images):
-        return _bounded(images, entry.distortion.apply(images, native, generator))
+        done = entry.distortion.apply(images, native, generator)
+        return done.clamp(0, 1) if done is images else done.clamp_(0, 1)
     result = torch.empty_like(images)
     for start in range(0, len(images), piece):
         part = slice(start, start + piece)
         done = entry.distortion.apply(images[part], native[part], generator)
         torch.clamp(done, 0, 1, out=result[part])
     return result
-
-
-def _piece_size(images: Tensor, distortion: Distortion) -> int:
-    """Codecs take the whole batch, for their threads; so does a device that is no CPU."""
-    if images.device.type != "cpu" or distortion.category == "compression":
-        return len(images)
-    return CPU_PIECE
-
-
-def _bounded(images: Tensor, distorted: Tensor) -> Tensor:
-    """``distorted`` clamped, without touching ``images`` where a function returned its input."""
-    return distorted.clamp(0, 1) if distorted is images else distorted.clamp_(0, 1)

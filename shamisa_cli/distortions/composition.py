@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,12 +28,6 @@ class Composition:
     functions: tuple[int, ...]
     severities: tuple[float, ...]
 
-    def __post_init__(self) -> None:
-        if len(self.functions) != len(self.severities):
-            raise ValueError(
-                f"{len(self.functions)} functions, but {len(self.severities)} severities"
-            )
-
     @property
     def steps(self) -> list[tuple[int, float]]:
         """(entry id, λ) in order of application."""
@@ -47,21 +40,14 @@ class CompositionGroup:
 
     Attributes
     ----------
-    functions, severities : the base composition.
+    base : what they share.
     varying : the position v of the function whose severity varies.
     varying_severities : its severity λ_v at each of the L levels.
     """
 
-    functions: tuple[int, ...]
-    severities: tuple[float, ...]
+    base: Composition
     varying: int
     varying_severities: tuple[float, ...]
-
-    def at(self, level: int) -> Composition:
-        """The composition of one level."""
-        severities = list(self.severities)
-        severities[self.varying] = self.varying_severities[level]
-        return Composition(self.functions, tuple(severities))
 
 
 def sample_composition(generator: torch.Generator) -> Composition:
@@ -76,8 +62,12 @@ def sample_composition(generator: torch.Generator) -> Composition:
     for category in order.tolist():
         entries = ENTRIES_OF_CATEGORY[CATEGORIES[category]]
         functions.append(entries[_integer(len(entries), generator)])
-    drawn = sample_severities(m, generator).tolist()
-    return Composition(tuple(functions), _quantized(functions, drawn))
+    drawn = sample_severities(m, generator).double()
+    applied = [
+        quantize_severity(ENTRIES[function].distortion, severity).item()
+        for function, severity in zip(functions, drawn, strict=True)
+    ]
+    return Composition(tuple(functions), tuple(applied))
 
 
 def sample_group(levels: int, generator: torch.Generator) -> CompositionGroup:
@@ -86,7 +76,7 @@ def sample_group(levels: int, generator: torch.Generator) -> CompositionGroup:
     varying = _integer(len(base.functions), generator)
     drawn = sample_severities(levels, generator)
     varied = quantize_severity(ENTRIES[base.functions[varying]].distortion, drawn.double())
-    return CompositionGroup(base.functions, base.severities, varying, tuple(varied.tolist()))
+    return CompositionGroup(base, varying, tuple(varied.tolist()))
 
 
 def sample_severities(count: int, generator: torch.Generator) -> Tensor:
@@ -100,14 +90,6 @@ def compose(images: Tensor, composition: Composition, generator: torch.Generator
         severities = torch.full((len(images),), severity, dtype=torch.float64)
         images = apply_entry(images, ENTRIES[function], severities, generator)
     return images
-
-
-def _quantized(functions: Sequence[int], severities: Sequence[float]) -> tuple[float, ...]:
-    """Each severity as its function really applies it."""
-    return tuple(
-        float(quantize_severity(ENTRIES[f].distortion, torch.tensor(s, dtype=torch.float64)))
-        for f, s in zip(functions, severities, strict=True)
-    )
 
 
 def _integer(count: int, generator: torch.Generator) -> int:

@@ -77,13 +77,7 @@ class Plan:
 
 
 def ladder_plan(names: Sequence[str], severities: Sequence[float]) -> Plan:
-    """Each named distortion (all of them, if none is named) at each severity.
-
-    Raises
-    ------
-    UnknownNameError
-        on a name that is no distortion.
-    """
+    """Each named distortion (all of them, if none is named) at each severity."""
     named = dict.fromkeys(entry for name in names for entry in get_entries(name))
     wanted = torch.tensor(severities, dtype=torch.float64)
     rows = []
@@ -163,17 +157,13 @@ class CopyWriter:
 
 def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:
     """A line of metadata.jsonl: the functions in order of application, with λ and native value."""
-    functions = [
-        {
-            "name": ENTRIES[function].distortion.name,
-            "category": ENTRIES[function].distortion.category,
-            "severity": round(severity, 6),
-            "native": round(native, 6),
-        }
-        for (function, severity), native in zip(
-            variant.composition.steps, variant.natives, strict=True
-        )
-    ]
+    functions = []
+    for (function, severity), native in zip(
+        variant.composition.steps, variant.natives, strict=True
+    ):
+        made = ENTRIES[function].distortion
+        applied = {"severity": round(severity, 6), "native": round(native, 6)}
+        functions.append({"name": made.name, "category": made.category, **applied})
     return {"file": name.as_posix(), "reference": photo.as_posix(), "functions": functions}
 
 
@@ -193,7 +183,9 @@ class SheetRows:
         if self._photos == self.plan.photos_per_sheet:
             return
         self._photos += 1
-        middle = _middle(image)
+        width, height = (min(SHEET_SIDE, extent) for extent in image.size)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        middle = image.crop((left, top, left + width, top + height))
         for row in self.plan.rows(photo):
             self.rows.append([distorted_copy(middle, photo, v, self.seed) for v in row])
             self.captions.append([variant.caption for variant in row])
@@ -202,13 +194,6 @@ class SheetRows:
     def draw(self) -> Image.Image:
         """The sheet."""
         return contact_sheet(self.rows, self.captions, row_titles=self.titles, cell=SHEET_SIDE)
-
-
-def _middle(image: Image.Image) -> Image.Image:
-    """The square of ``SHEET_SIDE`` px in the middle, or as much of it as there is."""
-    width, height = (min(SHEET_SIDE, extent) for extent in image.size)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
 
 
 def _check_distinct(photos: Sequence[PurePath]) -> None:

@@ -18,20 +18,6 @@ def generator_for(device: torch.device, generator: torch.Generator) -> torch.Gen
     return torch.Generator(device).manual_seed(seed)
 
 
-def normal_like(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal draws, in the shape and on the device of ``images``."""
-    local = generator_for(images.device, generator)
-    draws = torch.empty_like(images, memory_format=torch.contiguous_format)
-    return draws.normal_(generator=local)
-
-
-def uniform_like(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Uniform draws in [0, 1), in the shape and on the device of ``images``."""
-    local = generator_for(images.device, generator)
-    draws = torch.empty_like(images, memory_format=torch.contiguous_format)
-    return draws.uniform_(generator=local)
-
-
 def host_uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Uniform draws in [0, 1) on the CPU: the few numbers (angles, colors) that plan a call."""
     return torch.rand(shape, generator=generator_for(torch.device("cpu"), generator))

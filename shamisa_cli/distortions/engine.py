@@ -8,16 +8,13 @@ time, whose whole chain then runs in the cache (batches of 30 cost 1.7 times as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from shamisa_cli.distortions.apply import apply_entry
 from shamisa_cli.distortions.composition import sample_group
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import MAX_FUNCTIONS, BatchMetadata
+from shamisa_cli.distortions.layout import MAX_FUNCTIONS, BatchLayout, BatchMetadata
 from shamisa_cli.distortions.registry import ENTRIES
 
 
@@ -30,9 +27,9 @@ def sample_metadata(layout: BatchLayout, generator: torch.Generator) -> BatchMet
     for b in range(layout.tiny_batches):
         for c in range(layout.groups):
             group = sample_group(layout.levels, generator)
-            m = len(group.functions)
-            functions[b, c, :m] = torch.tensor(group.functions)
-            severities[b, c, :, :m] = torch.tensor(group.severities)
+            m = len(group.base.functions)
+            functions[b, c, :m] = torch.tensor(group.base.functions)
+            severities[b, c, :, :m] = torch.tensor(group.base.severities)
             severities[b, c, :, group.varying] = torch.tensor(group.varying_severities)
             varying[b, c] = group.varying
     return BatchMetadata(functions, severities, varying)
@@ -52,11 +49,10 @@ def distort_batch(
     references : (N_ref, 3, H, W) in layout order, uint8 or float in [0, 1], on any device; not
         changed.
     metadata : the compositions, see :func:`sample_metadata`.
-    generator : where noise, places and angles come from. The draws are made in an order that
-        depends on ``metadata`` and ``layout`` only, never on the number of threads. One on the CPU
-        serves any device, and spares waiting for it.
-    out : (N, 3, H, W) float32, contiguous, to be filled instead of a new tensor: first touching the
-        150 MB of a mini-batch is slow, so a loop that is done with its last crops may pass them.
+    generator : of noise, places and angles, drawn in an order that depends on ``metadata`` and
+        ``layout`` only. One on the CPU serves any device, and spares waiting for it.
+    out : (N, 3, H, W) float32, contiguous, to be filled in place of a new tensor, whose 150 MB are
+        slow to touch for the first time.
 
     Returns
     -------
@@ -79,8 +75,9 @@ def distort_batch(
     on_host = metadata.to("cpu")
     for b in range(layout.tiny_batches):
         for c in range(layout.groups):
-            group = _Group.of(on_host, b, c)
-            _distort_group(shared[b], group, generator, out=distorted[b, :, c])
+            functions, varying = on_host.functions[b, c].tolist(), int(on_host.varying[b, c])
+            group = functions, on_host.severities[b, c], varying
+            _distort_group(shared[b], *group, generator, out=distorted[b, :, c])
     return crops
 
 
@@ -94,39 +91,28 @@ def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.from_numpy(np.empty(shape, dtype=np.float32))
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The metadata of one composition group: M functions, λ (L, M), v."""
-
-    functions: list[int]
-    severities: Tensor
-    varying: int
-
-    @classmethod
-    def of(cls, metadata: BatchMetadata, tiny_batch: int, number: int) -> _Group:
-        functions = metadata.functions[tiny_batch, number].tolist()
-        return cls(
-            [f for f in functions if f >= 0],
-            metadata.severities[tiny_batch, number],
-            int(metadata.varying[tiny_batch, number]),
-        )
-
-
 def _distort_group(
-    references: Tensor, group: _Group, generator: torch.Generator, out: Tensor
+    references: Tensor,
+    functions: list[int],
+    severities: Tensor,
+    varying: int,
+    generator: torch.Generator,
+    out: Tensor,
 ) -> None:
-    """Write the crops of (V·R, 3, H, W) at every level into ``out`` (V·R, L, 3, H, W)."""
+    """Write the crops of (V·R, 3, H, W) at every level into ``out`` (V·R, L, 3, H, W).
+
+    ``functions`` are the M of one composition group, padded with -1; ``severities`` (L, 7), λ.
+    """
+    entries = [ENTRIES[function] for function in functions if function >= 0]
     images = references
-    for position in range(group.varying):
-        severities = group.severities[:1, position].expand(len(images))
-        images = apply_entry(images, ENTRIES[group.functions[position]], severities, generator)
+    for position, entry in enumerate(entries[:varying]):
+        severity = severities[:1, position].expand(len(images))
+        images = apply_entry(images, entry, severity, generator)
     at_once = 1 if images.device.type == "cpu" else len(images)
     for start in range(0, len(images), at_once):
         part = images[start : start + at_once]
         leveled = part[:, None].expand(-1, out.shape[1], -1, -1, -1).flatten(0, 1)
-        for position in range(group.varying, len(group.functions)):
-            severities = group.severities[:, position].repeat(len(part))
-            leveled = apply_entry(
-                leveled, ENTRIES[group.functions[position]], severities, generator
-            )
+        for position, entry in enumerate(entries[varying:], varying):
+            severity = severities[:, position].repeat(len(part))
+            leveled = apply_entry(leveled, entry, severity, generator)
         out[start : start + at_once] = leveled.view(len(part), *out.shape[1:])

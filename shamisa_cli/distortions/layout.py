@@ -1,4 +1,4 @@
-"""The one fixed order of the crops of a mini-batch (docs/method.md §1).
+"""The one fixed order of the crops of a mini-batch, and what was done to them (docs/method.md §1).
 
 Nodes 0 … n_references-1 are the references in the order (tiny-batch, view, reference); then come
 the distorted crops in the order (tiny-batch, view, reference, group, level). Every other module
@@ -12,6 +12,9 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+
+MAX_FUNCTIONS = 7
+"""M is at most the number of categories."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,46 @@ class BatchLayout:
         ).reshape(-1, 5)
         return torch.cat([references, distorted])
 
-    @property
-    def tiny_batch(self) -> Tensor:
-        """(N,) int64, the tiny-batch of each node."""
-        return self.coordinates[:, 0]
+
+@dataclass(frozen=True)
+class BatchMetadata:
+    """The compositions of a mini-batch, one per (tiny-batch, group, level).
+
+    Attributes
+    ----------
+    functions : (B, C, 7) int64
+        ids of the drawn entries (see ``registry.ENTRIES``) in order of application, -1 after them.
+    severities : (B, C, L, 7) float32
+        the severities λ in [0, 1] in order of application, as applied (integer parameters are
+        rounded and their λ recomputed), 0 after the M-th.
+    varying : (B, C) int64
+        the position v, 0 … M-1, of the one function whose severity differs between the levels.
+    """
+
+    functions: Tensor
+    severities: Tensor
+    varying: Tensor
 
     @property
-    def view(self) -> Tensor:
-        """(N,) int64, 0 for full scale, 1 for half scale."""
-        return self.coordinates[:, 1]
+    def varying_severity(self) -> Tensor:
+        """(B, C, L) float32: λ_v of each group and level."""
+        index = self.varying[..., None, None].expand(*self.severities.shape[:3], 1)
+        return self.severities.gather(-1, index).squeeze(-1)
+
+    def to(self, device: torch.device | str) -> BatchMetadata:
+        """The same facts on another device."""
+        return BatchMetadata(
+            self.functions.to(device), self.severities.to(device), self.varying.to(device)
+        )
+
+    def of_tiny_batch(self, b: int) -> BatchMetadata:
+        """The facts of one tiny-batch, as those of a mini-batch of one."""
+        return BatchMetadata(
+            self.functions[b : b + 1], self.severities[b : b + 1], self.varying[b : b + 1]
+        )
+
+    def node_varying_severity(self, layout: BatchLayout) -> Tensor:
+        """(N,) float32: λ_v of each node of ``layout``; NaN for references, which have none."""
+        coordinates = layout.coordinates.to(self.severities.device)
+        values = self.varying_severity[coordinates[:, 0], coordinates[:, 3], coordinates[:, 4]]
+        return torch.where(coordinates[:, 3] >= 0, values, torch.nan)

@@ -13,15 +13,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from shamisa_cli.distortions import (
-    blur,
-    brightness,
-    color,
-    compression,
-    noise,
-    sharpness,
-    spatial,
-)
+from shamisa_cli.distortions import blur, color, compression, noise, spatial, tone
 from shamisa_cli.errors import unknown_name
 
 Apply = Callable[[Tensor, Tensor, torch.Generator], Tensor]
@@ -33,21 +25,25 @@ class Distortion:
 
     Attributes
     ----------
-    name, category : see ``DISTORTIONS`` and ``CATEGORIES``.
-    levels : the native parameter at severity λ = 0, ¼, ½, ¾, 1.
-    integer : whether the native parameter must be an integer.
-    signed : whether it may also be applied with the opposite sign.
     apply : (images (N, 3, H, W) float in [0, 1], native (N,) on the CPU, generator) to distorted
         images, which may leave [0, 1]; the input is never changed. Use
         :func:`shamisa_cli.distortions.apply.apply_distortion`, which calibrates and clamps.
+    category : one of ``CATEGORIES``.
+    levels : the native parameter at severity λ = 0, ¼, ½, ¾, 1.
+    integer : whether the native parameter must be an integer.
+    signed : whether it may also be applied with the opposite sign.
     """
 
-    name: str
+    apply: Apply
     category: str
     levels: tuple[float, float, float, float, float]
-    apply: Apply
     integer: bool = False
     signed: bool = False
+
+    @property
+    def name(self) -> str:
+        """That of its function."""
+        return self.apply.__name__
 
 
 @dataclass(frozen=True)
@@ -66,66 +62,32 @@ class Entry:
 
 
 _ALL = (
-    Distortion("gaussian_blur", "blur", (0.1, 0.5, 1, 2, 5), blur.gaussian_blur),
-    Distortion("lens_blur", "blur", (1, 2, 4, 6, 8), blur.lens_blur, integer=True),
-    Distortion("motion_blur", "blur", (1, 2, 4, 6, 10), blur.motion_blur, integer=True),
-    Distortion("color_diffusion", "color", (1, 3, 6, 8, 12), color.color_diffusion, integer=True),
-    Distortion("color_shift", "color", (1, 3, 6, 8, 12), color.color_shift, integer=True),
-    Distortion("color_saturation_1", "color", (0.4, 0.2, 0.1, 0, -0.4), color.color_saturation_1),
+    Distortion(blur.gaussian_blur, "blur", (0.1, 0.5, 1, 2, 5)),
+    Distortion(blur.lens_blur, "blur", (1, 2, 4, 6, 8), integer=True),
+    Distortion(blur.motion_blur, "blur", (1, 2, 4, 6, 10), integer=True),
+    Distortion(color.color_diffusion, "color", (1, 3, 6, 8, 12), integer=True),
+    Distortion(color.color_shift, "color", (1, 3, 6, 8, 12), integer=True),
+    Distortion(color.color_saturation_1, "color", (0.4, 0.2, 0.1, 0, -0.4)),
+    Distortion(color.color_saturation_2, "color", (1, 2, 3, 6, 9), integer=True),
+    Distortion(compression.jpeg2000, "compression", (16, 32, 45, 120, 170), integer=True),
+    Distortion(compression.jpeg, "compression", (43, 36, 24, 7, 4), integer=True),
+    Distortion(noise.white_noise, "noise", (0.001, 0.002, 0.003, 0.005, 0.01)),
+    Distortion(noise.white_noise_cc, "noise", (0.0001, 0.0005, 0.001, 0.002, 0.003)),
+    Distortion(noise.impulse_noise, "noise", (0.001, 0.005, 0.01, 0.02, 0.03)),
+    Distortion(noise.multiplicative_noise, "noise", (0.001, 0.005, 0.01, 0.02, 0.05)),
+    Distortion(tone.brighten, "brightness", (0.1, 0.2, 0.4, 0.7, 1.1)),
+    Distortion(tone.darken, "brightness", (0.05, 0.1, 0.2, 0.4, 0.8)),
+    Distortion(tone.mean_shift, "brightness", (0, 0.08, 0.115, 0.15, 0.185), signed=True),
+    Distortion(spatial.jitter, "spatial", (0.05, 0.1, 0.2, 0.5, 1)),
+    Distortion(spatial.non_eccentricity_patch, "spatial", (20, 40, 60, 80, 100), integer=True),
+    Distortion(spatial.pixelate, "spatial", (0.01, 0.05, 0.1, 0.2, 0.5)),
+    Distortion(spatial.quantization, "spatial", (20, 16, 13, 10, 7), integer=True),
+    Distortion(spatial.color_block, "spatial", (2, 4, 6, 8, 10), integer=True),
+    Distortion(tone.high_sharpen, "sharpness_contrast", (1, 2, 3, 6, 12), integer=True),
     Distortion(
-        "color_saturation_2", "color", (1, 2, 3, 6, 9), color.color_saturation_2, integer=True
+        tone.linear_contrast_change, "sharpness_contrast", (0, 0.15, 0.3, 0.4, 0.6), signed=True
     ),
-    Distortion(
-        "jpeg2000", "compression", (16, 32, 45, 120, 170), compression.jpeg2000, integer=True
-    ),
-    Distortion("jpeg", "compression", (43, 36, 24, 7, 4), compression.jpeg, integer=True),
-    Distortion("white_noise", "noise", (0.001, 0.002, 0.003, 0.005, 0.01), noise.white_noise),
-    Distortion(
-        "white_noise_cc", "noise", (0.0001, 0.0005, 0.001, 0.002, 0.003), noise.white_noise_cc
-    ),
-    Distortion("impulse_noise", "noise", (0.001, 0.005, 0.01, 0.02, 0.03), noise.impulse_noise),
-    Distortion(
-        "multiplicative_noise",
-        "noise",
-        (0.001, 0.005, 0.01, 0.02, 0.05),
-        noise.multiplicative_noise,
-    ),
-    Distortion("brighten", "brightness", (0.1, 0.2, 0.4, 0.7, 1.1), brightness.brighten),
-    Distortion("darken", "brightness", (0.05, 0.1, 0.2, 0.4, 0.8), brightness.darken),
-    Distortion(
-        "mean_shift",
-        "brightness",
-        (0, 0.08, 0.115, 0.15, 0.185),
-        brightness.mean_shift,
-        signed=True,
-    ),
-    Distortion("jitter", "spatial", (0.05, 0.1, 0.2, 0.5, 1), spatial.jitter),
-    Distortion(
-        "non_eccentricity_patch",
-        "spatial",
-        (20, 40, 60, 80, 100),
-        spatial.non_eccentricity_patch,
-        integer=True,
-    ),
-    Distortion("pixelate", "spatial", (0.01, 0.05, 0.1, 0.2, 0.5), spatial.pixelate),
-    Distortion("quantization", "spatial", (20, 16, 13, 10, 7), spatial.quantization, integer=True),
-    Distortion("color_block", "spatial", (2, 4, 6, 8, 10), spatial.color_block, integer=True),
-    Distortion(
-        "high_sharpen", "sharpness_contrast", (1, 2, 3, 6, 12), sharpness.high_sharpen, integer=True
-    ),
-    Distortion(
-        "linear_contrast_change",
-        "sharpness_contrast",
-        (0, 0.15, 0.3, 0.4, 0.6),
-        sharpness.linear_contrast_change,
-        signed=True,
-    ),
-    Distortion(
-        "nonlinear_contrast_change",
-        "sharpness_contrast",
-        (0.4, 0.3, 0.2, 0.1, 0.05),
-        sharpness.nonlinear_contrast_change,
-    ),
+    Distortion(tone.nonlinear_contrast_change, "sharpness_contrast", (0.4, 0.3, 0.2, 0.1, 0.05)),
 )
 
 DISTORTIONS: Mapping[str, Distortion] = MappingProxyType({d.name: d for d in _ALL})

@@ -6,12 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from shamisa_cli.distortions.draws import (
-    generator_for,
-    host_integers,
-    host_uniform,
-    per_image,
-)
+from shamisa_cli.distortions.draws import generator_for, host_integers, host_uniform, per_image
 
 JITTER_ROUNDS = 5
 PATCH_SIDE = 16

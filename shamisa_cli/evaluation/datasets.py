@@ -1,4 +1,4 @@
-"""A frozen encoder on datasets: within each over splits, and fitted on one, tested on others."""
+"""A frozen encoder on datasets: over splits, fitted on one and tested on others, as a head."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.ridge import fit_ridge, image_features
 from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.models.head import Head, HeadInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,13 +154,7 @@ def scores_to_100(dataset: Dataset) -> Tensor:
 
 
 def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
-    """Datasets by name; one that is there twice counts once.
-
-    Raises
-    ------
-    UsageError
-        for different ones of one name, which no table could tell apart; it names both.
-    """
+    """Datasets by name; one that is there twice counts once, two of one name are refused."""
     found: dict[str, Dataset] = {}
     for dataset in datasets:
         name, title = dataset.info.name, dataset.info.title
@@ -167,3 +162,40 @@ def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
         if first != title:
             raise UsageError(f"{first} and {title} are both called {name}; rename one")
     return found
+
+
+def fit_head(name: str, result: DatasetResult, features: Tensor) -> Head:
+    """Fit on all images (n, K, F) of the dataset of ``result``, with the strength found there."""
+    return make_head(name, result, fit_ridge(features, result.dataset.scores, result.strength))
+
+
+def make_head(
+    name: str,
+    result: DatasetResult,
+    fit: tuple[Tensor, float],
+    more_metrics: Mapping[str, float] | None = None,
+    note: str = "",
+) -> Head:
+    """The head of a fit (w, b) to scores of which higher is better.
+
+    It predicts in the dataset's own direction, so that its raw values are what people know.
+    """
+    w, b = fit
+    info = result.dataset.info
+    low, high = info.score_range
+    if not info.higher_is_better:
+        w, b = -w, low + high - b
+    medians = {key: summary.median for key, summary in summarize(result.results).items()}
+    metrics = {key: value for key, value in medians.items() if np.isfinite(value)}
+    head_info = HeadInfo(
+        name=name,
+        dataset=info.name,
+        score_range=info.score_range,
+        higher_is_better=info.higher_is_better,
+        n_images=len(result.dataset.images),
+        features=len(w),
+        strength=result.strength,
+        metrics={**metrics, **(more_metrics or {})},
+        note=note,
+    )
+    return Head(w.float(), b, head_info)

@@ -52,11 +52,7 @@ class Summary:
 
 
 def evaluate(
-    features: Tensor,
-    scores: Tensor,
-    splits: Sequence[Split],
-    *,
-    strengths: Tensor = STRENGTHS,
+    features: Tensor, scores: Tensor, splits: Sequence[Split], strengths: Tensor = STRENGTHS
 ) -> list[SplitResult]:
     """Fit and measure on each split.
 
@@ -75,12 +71,8 @@ def summarize(results: Sequence[SplitResult]) -> dict[str, Summary]:
     made = {}
     for name in results[0].measures:
         values = np.array([result.measures[name] for result in results])
-        made[name] = Summary(
-            float(np.median(values)),
-            float(values.std()),
-            float(values.min()),
-            float(values.max()),
-        )
+        numbers = np.median(values), values.std(), values.min(), values.max()
+        made[name] = Summary(*map(float, numbers))
     return made
 
 
@@ -94,11 +86,6 @@ def overall_strength(results: Sequence[SplitResult], strengths: Tensor = STRENGT
     """The strength of the best validation SRCC on average, for a fit on all images.
 
     Splits whose validation images all have one score say nothing about it and are left out.
-
-    Raises
-    ------
-    UsageError
-        if that is so of every split.
     """
     told = [result.validation for result in results if not np.isnan(result.validation).all()]
     if not told:

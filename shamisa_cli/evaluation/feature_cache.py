@@ -32,10 +32,7 @@ class FeatureCache:
     protocol, the precision, :data:`FEATURES_VERSION`, and the content of the image: nothing that
     features depend on is left out, and a path or a date is no part of it.
 
-    Parameters
-    ----------
-    folder : made if it is missing.
-    key : of :func:`features_key`.
+    ``folder`` is made if it is missing; ``key`` is of :func:`features_key`.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -62,13 +59,7 @@ class FeatureCache:
 
 
 def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
-    """A digest of everything but the image that features depend on.
-
-    Parameters
-    ----------
-    encoder : what ``extractor`` was made of; its weights count.
-    extractor : protocol, device and precision count.
-    """
+    """A digest of everything but the image that features of ``extractor`` depend on."""
     digest = hashlib.sha256()
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode())

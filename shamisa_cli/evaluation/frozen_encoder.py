@@ -90,46 +90,32 @@ class FrozenEncoder:
         """Features of a dataset's images; those that cannot be read are left out.
 
         With ``full_reference``: |h(reference) − h(image)|, crop by crop (docs/method.md §6).
-
-        Raises
-        ------
-        UsageError
-            if references are asked for, and the dataset has none.
-        PhotoError
-            if no image is left.
         """
+        info = dataset.info
         if full_reference and not dataset.reference_photos:
-            raise UsageError(
-                f"{dataset.info.name} has no reference photos, which full reference needs"
-            )
-        kept, features = self._of(dataset.images, dataset, skip)
+            raise UsageError(f"{info.name} has no reference photos, which full reference needs")
+        kept, features = self.features(dataset.images, skip, info.short_side, info.name)
         if full_reference:
             kept, features = self._compared(dataset, kept, features, skip)
         left_out = len(dataset.images) - len(kept)
         if not kept:
-            raise PhotoError(f"{dataset.info.name}: none of its images can be read")
+            raise PhotoError(f"{info.name}: none of its images can be read")
         readable = select_images(dataset, kept) if left_out else dataset
         return DatasetFeatures(readable, kept, features, left_out)
 
-    def means(
-        self, paths: Sequence[Path], skip: Skip, short_side: int | None = None
+    def features(
+        self,
+        paths: Sequence[Path],
+        skip: Skip,
+        short_side: int | None = None,
+        what: str = "features",
+        mean: bool = False,
     ) -> tuple[list[int], Tensor]:
-        """Which m of ``paths`` can be read, and (m, F), the mean over the crops of each.
-
-        Parameters
-        ----------
-        short_side : a limit in px for the viewing size, beside the protocol's.
-        """
+        """:func:`extract_features` of ``paths`` seen at ``short_side`` px at most, with a bar."""
         extractor, cache = self.tools(short_side)
-        with progress_bar(len(paths), "features", quiet=self.quiet) as bar:
+        with progress_bar(len(paths), what, quiet=self.quiet) as bar:
             return extract_features(
-                paths,
-                extractor,
-                skip,
-                cache=cache,
-                workers=self.workers,
-                progress=bar.update,
-                mean=True,
+                paths, extractor, skip, cache, self.workers, bar.update, mean=mean
             )
 
     def protocol_for(self, short_side: int | None) -> ViewingProtocol:
@@ -145,19 +131,13 @@ class FrozenEncoder:
             return extractor, None
         return extractor, FeatureCache(self._cache, features_key(self.encoder, extractor))
 
-    def _of(self, paths: Sequence[Path], dataset: Dataset, skip: Skip) -> tuple[list[int], Tensor]:
-        extractor, cache = self.tools(dataset.info.short_side)
-        with progress_bar(len(paths), dataset.info.name, quiet=self.quiet) as bar:
-            return extract_features(
-                paths, extractor, skip, cache=cache, workers=self.workers, progress=bar.update
-            )
-
     def _compared(
         self, dataset: Dataset, kept: list[int], features: Tensor, skip: Skip
     ) -> tuple[list[int], Tensor]:
         """Distances from the references; images whose reference cannot be read are left out too."""
         photos = sorted(set(dataset.reference_photos))
-        found, references = self._of(photos, dataset, skip)
+        info = dataset.info
+        found, references = self.features(photos, skip, info.short_side, info.name)
         row = {photos[i]: k for k, i in enumerate(found)}
         both = [k for k, i in enumerate(kept) if dataset.reference_photos[i] in row]
         for at, k in enumerate(both):
@@ -186,10 +166,10 @@ def extract_features(
     paths: Sequence[Path],
     extractor: FeatureExtractor,
     skip: Skip,
-    *,
     cache: FeatureCache | None = None,
     workers: int = 2,
     progress: Callable[[int], object] = lambda done: None,
+    *,
     mean: bool = False,
 ) -> tuple[list[int], Tensor]:
     """Which m of the photos can be read, and (m, K, F) float32: K crops of each, in order.
@@ -218,16 +198,12 @@ def extract_features(
         progress(1)
     kept.sort()
     for at, i in enumerate(kept):
-        if at != i:
-            result[at] = result[i]  # in place: a copy would take the memory twice
+        result[at] = result[i]  # in place: a copy would take the memory twice
     return kept, result[: len(kept)]
 
 
 def _each(
-    paths: Sequence[Path],
-    extractor: FeatureExtractor,
-    cache: FeatureCache | None,
-    workers: int,
+    paths: Sequence[Path], extractor: FeatureExtractor, cache: FeatureCache | None, workers: int
 ) -> Iterator[tuple[int, Tensor | PhotoError]]:
     """(index, features) of every photo, or why there are none; first of those in the cache.
 

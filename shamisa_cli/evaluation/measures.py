@@ -4,32 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A measure by name, with what its values mean.
-
-    Attributes
-    ----------
-    name : as in tables and files.
-    compute : (predictions (n,), scores (n,)) → float; NaN where it is undefined.
-    low, high : range of its values.
-    higher_is_better : direction.
-    """
-
-    name: str
-    compute: Callable[[Array, Array], float]
-    low: float
-    high: float
-    higher_is_better: bool
 
 
 def srcc(predictions: Array, scores: Array) -> float:
@@ -61,19 +41,15 @@ def rmse(predictions: Array, scores: Array) -> float:
     return float(np.sqrt(np.mean((predictions - scores) ** 2)))
 
 
-MEASURES = (
-    Measure("srcc", srcc, -1, 1, True),
-    Measure("plcc", plcc, -1, 1, True),
-    Measure("plcc_logistic", plcc_logistic, -1, 1, True),
-    Measure("krcc", krcc, -1, 1, True),
-    Measure("rmse", rmse, 0, math.inf, False),
-)
-"""In the order of the tables."""
+MEASURES: dict[str, Callable[[Array, Array], float]] = {
+    measure.__name__: measure for measure in (srcc, plcc, plcc_logistic, krcc, rmse)
+}
+"""Of predictions (n,) and scores (n,), in the order of the tables; NaN where undefined."""
 
 
 def measure_all(predictions: Array, scores: Array) -> dict[str, float]:
     """Every measure of ``predictions`` (n,) against ``scores`` (n,), by name."""
-    return {measure.name: measure.compute(predictions, scores) for measure in MEASURES}
+    return {name: measure(predictions, scores) for name, measure in MEASURES.items()}
 
 
 def logistic(x: Array, top: float, bottom: float, middle: float, width: float) -> Array:

@@ -65,14 +65,13 @@ class ReportRow:
 
 def row_cells(rows: Sequence[ReportRow]) -> Cells:
     """Medians, and the standard deviation over the splits."""
-    names = [measure.name for measure in MEASURES]
     notes = any(row.full_note for row in rows)
-    titles = ["PLCC logistic" if name == "plcc_logistic" else name.upper() for name in names]
+    titles = ["PLCC logistic" if name == "plcc_logistic" else name.upper() for name in MEASURES]
     header = ["model", "tested on", "fitted on", "images", "splits", *titles, "strength"]
     lines = [header + ["note"] * notes]
     for row in rows:
         facts = [row.model, row.tested_on, row.fitted_on, str(row.images), str(row.splits)]
-        values = [_value(row.measures.get(name), row.splits) for name in names]
+        values = [_value(row.measures.get(name), row.splits) for name in MEASURES]
         strength = "" if math.isnan(row.strength) else f"{row.strength:.3g}"
         lines.append([*facts, *values, strength] + [row.full_note] * notes)
     return lines

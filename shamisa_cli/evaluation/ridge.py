@@ -12,7 +12,6 @@ harm for s ≥ 1e-3 and features of unit length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -61,8 +60,7 @@ class RidgePath:
 
     def coefficients(self, strengths: Tensor) -> Tensor:
         """(F, S) float64: w for each of ``strengths`` (S,)."""
-        damped = self.spectrum[:, None] + strengths.double()
-        return self.basis @ (self.projection[:, None] / damped)
+        return self.basis @ (self.projection[:, None] / (self.spectrum[:, None] + strengths))
 
     def solution(self, strength: float) -> tuple[Tensor, float]:
         """(w, b) for one strength: (F,) float64 and a float."""
@@ -81,15 +79,8 @@ class RidgePath:
 def ridge_path(features: Tensor, targets: Tensor) -> RidgePath:
     """Decompose one training set.
 
-    Parameters
-    ----------
-    features : (n, F) float32 or float64, one row an observation (here: a crop).
-    targets : (n,) float.
-
-    Notes
-    -----
-    Costs O(n·F·r + r³) time with r = min(n, F), and a few matrices of r² or ``BLOCK_ROWS``·F
-    float64 beside the features.
+    ``features`` (n, F) has a row an observation (here: a crop), ``targets`` is (n,). Costs
+    O(n·F·r + r³) time with r = min(n, F), and a few matrices of r² or ``BLOCK_ROWS``·F float64.
     """
     if len(features) >= features.shape[1]:
         equations = normal_equations(features, targets)
@@ -105,14 +96,7 @@ def ridge_path(features: Tensor, targets: Tensor) -> RidgePath:
 
 
 def fit_ridge(features: Tensor, scores: Tensor, strength: float) -> tuple[Tensor, float]:
-    """Weights (F,) float64 and bias, fitted on all images.
-
-    Parameters
-    ----------
-    features : (n, K, F), K crops an image; every crop is a row with its image's score.
-    scores : (n,).
-    strength : of the ridge, > 0.
-    """
+    """Weights (F,) float64 and bias, fitted on all images (n, K, F) with ``scores`` (n,)."""
     return ridge_path(*crop_rows(features, scores)).solution(strength)
 
 
@@ -132,20 +116,17 @@ def normal_equations(features: Tensor, targets: Tensor) -> NormalEquations:
     size = features.shape[1]
     gram = torch.zeros(size, size, dtype=torch.float64)
     correlation = torch.zeros(size, dtype=torch.float64)
-    for here in _blocks(len(features)):
-        rows = features[here].double() - mean
+    blocks = zip(features.split(BLOCK_ROWS), targets.split(BLOCK_ROWS), strict=True)
+    for block, wanted in blocks:
+        rows = block.double() - mean
         gram.addmm_(rows.T, rows)
-        correlation.addmv_(rows.T, targets[here].double() - target_mean)
+        correlation.addmv_(rows.T, wanted.double() - target_mean)
     return NormalEquations(gram, correlation, mean, target_mean)
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK_ROWS) for start in range(0, n, BLOCK_ROWS))
 
 
 def _column_mean(features: Tensor) -> Tensor:
     """(F,) float64."""
     total = torch.zeros(features.shape[1], dtype=torch.float64)
-    for here in _blocks(len(features)):
-        total += features[here].sum(0, dtype=torch.float64)
+    for block in features.split(BLOCK_ROWS):
+        total += block.sum(0, dtype=torch.float64)
     return total / len(features)

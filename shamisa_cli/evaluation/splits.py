@@ -15,7 +15,8 @@ from shamisa_cli.errors import UsageError
 SplitKind = Literal["auto", "random", "official"]
 """``auto``: the official split where the field uses it."""
 
-FRACTIONS = (0.7, 0.1, 0.2)
+VAL, TEST = 0.1, 0.2
+"""Shares of the reference photos in the validation and test parts, rounded, at least 1 each."""
 MIN_PART = 3
 """Images that validation and test parts need at least: fewer have no meaningful correlation."""
 
@@ -29,13 +30,7 @@ class Split:
     test: Tensor
 
     def select(self, kept: Sequence[int]) -> Split:
-        """The same split of the images ``kept`` (rising) alone, numbered from 0.
-
-        Raises
-        ------
-        UsageError
-            if a part becomes too small.
-        """
+        """The same split of the images ``kept`` (rising) alone, numbered from 0."""
         at = {image: i for i, image in enumerate(kept)}
         parts = (
             torch.tensor([at[i] for i in part.tolist() if i in at], dtype=torch.int64)
@@ -45,14 +40,7 @@ class Split:
 
 
 def choose_splits(dataset: Dataset, n_splits: int, seed: int, kind: SplitKind) -> list[Split]:
-    """The official split where the field uses it, or where it is asked for; else random splits.
-
-    Raises
-    ------
-    UsageError
-        if the dataset has no official split but one is asked for, or has too few images; the
-        message names the dataset.
-    """
+    """The official split where the field uses it, or where it is asked for; else random splits."""
     if kind == "official" and not dataset.parts:
         raise UsageError(f"{dataset.info.name}: no official split among its files")
     try:
@@ -63,12 +51,7 @@ def choose_splits(dataset: Dataset, n_splits: int, seed: int, kind: SplitKind) -
         raise UsageError(f"{dataset.info.name}: {error}") from error
 
 
-def random_splits(
-    references: Sequence[str],
-    n_splits: int = 10,
-    seed: int = 0,
-    fractions: tuple[float, float, float] = FRACTIONS,
-) -> list[Split]:
+def random_splits(references: Sequence[str], n_splits: int = 10, seed: int = 0) -> list[Split]:
     """Draw splits by reference photo.
 
     Parameters
@@ -77,16 +60,10 @@ def random_splits(
         fall into the same part. Where there are no references, each image is its own.
     n_splits : how many. The first k splits are the same for every ``n_splits`` ≥ k.
     seed : of a generator that is used for nothing else.
-    fractions : of the reference photos, for train, validation and test; rounded, at least 1 each.
-
-    Raises
-    ------
-    UsageError
-        if there are too few images or references for three parts.
     """
     group_of = _group_numbers(references)
     n_groups = int(group_of.max()) + 1 if len(references) else 0
-    n_val, n_test = (max(1, round(n_groups * fraction)) for fraction in fractions[1:])
+    n_val, n_test = (max(1, round(n_groups * share)) for share in (VAL, TEST))
     if n_groups - n_val - n_test < 1:
         raise UsageError(
             f"{len(references)} images of {n_groups} reference photos cannot be split into train, "
@@ -109,11 +86,6 @@ def official_split(parts: Sequence[str], references: Sequence[str], seed: int = 
     parts : (n,) of ``train``, ``val``, ``test``. If none is ``val``, an eighth of the training part
         (by reference) is drawn for validation with ``seed``, as 10 of 80 percent.
     references : (n,), as for :func:`random_splits`.
-
-    Raises
-    ------
-    UsageError
-        if images of one reference are in two parts, or a part is too small.
     """
     _check_apart(parts, references)
     of = {part: [i for i, p in enumerate(parts) if p == part] for part in ("train", "val", "test")}
@@ -149,10 +121,10 @@ def _members(group_of: Tensor, groups: Tensor) -> Tensor:
 
 
 def _checked(split: Split) -> Split:
-    for name in ("train", "val", "test"):
-        if len(getattr(split, name)) < MIN_PART:
+    for name, part in vars(split).items():
+        if len(part) < MIN_PART:
             raise UsageError(
-                f"the {name} part of a split has {len(getattr(split, name))} images, at least "
+                f"the {name} part of a split has {len(part)} images, at least "
                 f"{MIN_PART} are needed: the dataset is too small for 70/10/20"
             )
     return split

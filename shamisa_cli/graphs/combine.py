@@ -74,9 +74,7 @@ class GraphCombination(nn.Module):
     """
 
     def __init__(
-        self,
-        sources: Mapping[str, tuple[GraphSource, float]],
-        alpha: AlphaMode = "learned",
+        self, sources: Mapping[str, tuple[GraphSource, float]], alpha: AlphaMode = "learned"
     ) -> None:
         super().__init__()
         if alpha not in ("learned", "fixed"):
@@ -112,7 +110,10 @@ class GraphCombination(nn.Module):
         with torch.autocast(inputs.h.device.type, enabled=False):
             with torch.no_grad():
                 graphs = [self._build(g, inputs) for g in range(len(self.names))]
-            statistics = torch.stack([_statistics(graph) for graph in graphs])
+            rows = [
+                [graph.weight.new_tensor(graph.n_edges), graph.weight.sum()] for graph in graphs
+            ]
+            statistics = torch.stack([torch.stack(row) for row in rows]).float()
             alpha = self._alpha(statistics)
             weights = [
                 share * coeff * graph.weight
@@ -202,8 +203,3 @@ def _named(name: str) -> Iterator[None]:
             f"graph source {name!r} failed: {type(error).__name__}: {error}. "
             f"Fix it, or name it in graphs.remove"
         ) from error
-
-
-def _statistics(graph: Graph) -> Tensor:
-    """(2,) float32: undirected edges, and the sum of their weights."""
-    return torch.stack([graph.weight.new_tensor(graph.n_edges), graph.weight.sum()]).float()

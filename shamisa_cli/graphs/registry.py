@@ -53,9 +53,8 @@ def available_sources() -> dict[str, SourceEntry]:
     Where several packages register one name, ours comes first, then the alphabet decides; the
     others are listed under ``name (package)`` with an error.
     """
-    points = [
-        p for p in entry_points(group=GROUP) if _distribution(p) == OURS or _plugins_allowed()
-    ]
+    only_ours = os.environ.get("SHAMISA_NO_PLUGINS", "") not in ("", "0")
+    points = [p for p in entry_points(group=GROUP) if not only_ours or _distribution(p) == OURS]
     points.sort(key=lambda p: (p.name, _distribution(p) != OURS, _distribution(p)))
     sources: dict[str, SourceEntry] = {}
     for point in points:
@@ -162,7 +161,3 @@ def _options_type(parameters: Iterable[inspect.Parameter]) -> type:
 def _distribution(point: EntryPoint) -> str:
     """The name of the package that registers an entry point."""
     return point.dist.name if point.dist else "unknown package"
-
-
-def _plugins_allowed() -> bool:
-    return os.environ.get("SHAMISA_NO_PLUGINS", "") in ("", "0")

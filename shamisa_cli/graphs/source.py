@@ -16,8 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.graphs.graph import Graph
 

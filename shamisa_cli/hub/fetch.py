@@ -37,13 +37,7 @@ class Listing:
 
 
 def list_repository(name: HubName) -> Listing:
-    """The files of a repository, by one question to the Hub.
-
-    Raises
-    ------
-    HubError
-        if it cannot be had; the message says what to do.
-    """
+    """The files of a repository, by one question to the Hub."""
     from huggingface_hub import HfApi, constants
 
     with explained(name):
@@ -65,11 +59,8 @@ def fetch_model(name: HubName, check_config: Callable[[Path], object]) -> Path:
     Only :data:`FILES` and config.json are fetched, and only what the cache lacks. config.json comes
     last, once the others are checked: a folder that has one is whole.
 
-    Parameters
-    ----------
-    name : the repository.
-    check_config : called before anything large is fetched; raises if the config.json that it is
-        given is not that of a usable model.
+    ``check_config`` is called before anything large is fetched; it raises if the config.json that
+    it is given is not that of a usable model.
 
     Raises
     ------
@@ -95,14 +86,7 @@ def fetch_model(name: HubName, check_config: Callable[[Path], object]) -> Path:
 def fetch_file(name: HubName, file: str, listing: Listing, folder: Path, place: str) -> Path:
     """Fetch ``file`` of the listed commit into ``folder``, unless it is there; returns its path.
 
-    Parameters
-    ----------
-    place : the setting that says where files go, for messages.
-
-    Raises
-    ------
-    HubError
-        if it cannot be had.
+    ``place`` is the setting that says where files go, for messages.
     """
     from huggingface_hub import hf_hub_download
 

@@ -54,10 +54,7 @@ class HubName:
 def parse_hub_name(text: str) -> HubName | None:
     """The repository that ``text`` names; None if ``text`` has another form.
 
-    Raises
-    ------
-    UsageError
-        for a text that begins with ``hf://`` and has another form.
+    A UsageError for a text that begins with ``hf://`` and has another form.
     """
     match = _NAME.fullmatch(text.removeprefix(SCHEME))
     if match:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from shamisa_cli.errors import HubError, UsageError
+from shamisa_cli.errors import HubError
 from shamisa_cli.hub.client import LOG_IN, explained
 from shamisa_cli.hub.fetch import FILES, Listing, list_repository
 from shamisa_cli.hub.names import HubName
@@ -35,13 +35,9 @@ def prepare_repository(name: HubName, *, private: bool) -> Listing:
     HubError
         if there is no token, or it may not do this, or ``private`` is asked for and the
         repository exists and is public.
-    UsageError
-        for the name of another kind of repository.
     """
     from huggingface_hub import HfApi, get_token
 
-    if name.kind != "model":
-        raise UsageError(f"{name}: models go to repositories of models")
     if get_token() is None:
         raise HubError(f"{name}: to push, {LOG_IN} (a token with write access)")
     with explained(name, "write"):
@@ -54,37 +50,8 @@ def prepare_repository(name: HubName, *, private: bool) -> Listing:
     return listing
 
 
-def read_text(name: HubName, file: str, listing: Listing) -> str | None:
-    """A text file of the repository; None if it has none of that name.
-
-    Raises
-    ------
-    HubError
-        if it cannot be had, or is not UTF-8.
-    """
-    from huggingface_hub import hf_hub_download
-
-    if file not in listing.digests:
-        return None
-    with explained(name):
-        path = Path(hf_hub_download(name.repo, file, revision=listing.commit))
-        try:
-            return path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise HubError(
-                f"{name}: its {file} cannot be read as UTF-8 ({error}); put one of your own into "
-                "the folder"
-            ) from error
-
-
 def upload_model(folder: Path, name: HubName, message: str, *, create_pr: bool) -> Uploaded:
-    """Upload the model in ``folder``; heads that it lacks are removed from the repository.
-
-    Raises
-    ------
-    HubError
-        if it cannot be done; nothing has changed then, for it is one commit.
-    """
+    """Upload the model in ``folder`` as one commit; heads that it lacks go from the repository."""
     from huggingface_hub import HfApi, constants
 
     with explained(name, "write"):

@@ -12,10 +12,7 @@ R = TypeVar("R")
 
 
 def map_ahead(
-    function: Callable[[T], R],
-    items: Iterable[T],
-    workers: int,
-    ahead: int | None = None,
+    function: Callable[[T], R], items: Iterable[T], workers: int, ahead: int | None = None
 ) -> Iterator[tuple[T, R | Exception]]:
     """Yield (item, function(item)) in the order of ``items``, computed ahead in threads.
 

@@ -24,15 +24,12 @@ LARGE_PIXELS = 64_000_000
 """Photos that take more than 256 MB are decoded one at a time, whatever the number of threads."""
 
 _ONE_AT_A_TIME = threading.Lock()
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (FileNotFoundError, "no such file"),
-    (PermissionError, "may not be read; check its permissions"),
-    (MemoryError, "too large for this machine's memory"),
-    (
-        Image.DecompressionBombError,
-        "too large for Pillow's reader of this format; convert it to JPEG or PNG",
-    ),
-)
+_REASONS: dict[type[Exception], str] = {
+    FileNotFoundError: "no such file",
+    PermissionError: "may not be read; check its permissions",
+    MemoryError: "too large for this machine's memory",
+    Image.DecompressionBombError: "too large for Pillow's reader; convert it to JPEG or PNG",
+}
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,9 @@ def unreadable(name: str, error: Exception) -> PhotoError:
     """The error for the photo or folder ``name``, which could not be read because of ``error``."""
     if isinstance(error, (IsADirectoryError, PermissionError)) and os.path.isdir(name):  # noqa: PTH112
         return folder_error(name)
-    return PhotoError(f"{name}: {_reason(error)}")
+    reasons = (reason for kind, reason in _REASONS.items() if isinstance(error, kind))
+    damaged = f"damaged or truncated ({first_line(error)}); copy or download it again"
+    return PhotoError(f"{name}: {next(reasons, damaged)}")
 
 
 def upright_srgb(image: Image.Image) -> Image.Image:
@@ -128,11 +127,3 @@ def _draft(image: Image.Image, short_side: int | None, max_side: int | None) -> 
     if factor > 1 and image.format in ("JPEG", "MPO"):
         image.draft(None, (size[0] // factor, size[1] // factor))
     return size[0] // image.width
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong and what to do, for a person who does not know Pillow's classes."""
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
-            return reason
-    return f"damaged or truncated ({first_line(error)}); copy or download it again"

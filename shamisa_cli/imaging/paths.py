@@ -6,7 +6,6 @@ import functools
 import glob
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,12 +33,14 @@ def list_photos(
         if a folder cannot be listed.
     """
     root = Path(folder)
-    _check_folder(root)
     found = []
     seen = set()
 
     def not_listed(error: OSError) -> None:
         where = Path(error.filename or root)
+        if where == root and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            problem = "is a file, not a folder" if root.exists() else "no such folder"
+            raise ShamisaError(f"{root}: {problem}; point it at a folder of photos") from error
         if not keep_unlisted:
             raise _unlisted_error(where, error) from error
         found.append(where)
@@ -100,23 +101,6 @@ def natural_key(path: str | Path) -> tuple[tuple[tuple[int, int, str], ...], str
 
 def _has_photo_ending(path: str | Path) -> bool:
     return Path(path).suffix.lower() in EXTENSIONS
-
-
-def _check_folder(path: Path) -> None:
-    """ShamisaError unless ``path`` is a folder; PhotoError if a folder above cannot be entered."""
-    problem = None
-    try:
-        if not stat.S_ISDIR(path.stat().st_mode):
-            problem = "is a file, not a folder"
-    except (FileNotFoundError, NotADirectoryError):
-        problem = "no such folder"
-    except OSError as error:
-        raise PhotoError(
-            f"{path}: cannot be reached ({system_reason(error)}); "
-            "check the permissions of the folders above"
-        ) from error
-    if problem:
-        raise ShamisaError(f"{path}: {problem}; point it at a folder of photos")
 
 
 def _unlisted_error(folder: str | Path, error: OSError) -> PhotoError:

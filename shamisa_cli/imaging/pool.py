@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from shamisa_cli.errors import PhotoError, ShamisaError
+from shamisa_cli.imaging.crops import reflect_pad
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.paths import list_photos
 from shamisa_cli.imaging.resample import rescale, resize
@@ -49,15 +49,8 @@ class Box(NamedTuple):
     shrink: float = 1.0
 
 
-@dataclass(frozen=True)
-class _Photo:
-    """A decoded photo, (H, W, 3) uint8 at each of the two scales."""
-
-    scales: tuple[np.ndarray, np.ndarray]
-
-    @property
-    def n_bytes(self) -> int:
-        return sum(pixels.nbytes for pixels in self.scales)
+_Photo = tuple[np.ndarray, np.ndarray]
+"""A decoded photo, (H, W, 3) uint8 at each of the two scales."""
 
 
 class PhotoPool:
@@ -70,11 +63,6 @@ class PhotoPool:
     cache_bytes : room for decoded photos, in this process; once it is full, further photos are
         decoded each time they are asked for.
     recursive : whether photos in folders below count too.
-
-    Raises
-    ------
-    ShamisaError
-        if there is no such folder, or no photo in it.
     """
 
     def __init__(
@@ -109,7 +97,8 @@ class PhotoPool:
 
     def prefetch(self, photos: Iterable[int]) -> None:
         """Start decoding ``photos`` (numbers) in threads, for a later call that takes crops."""
-        self._own_process()
+        if self._process != os.getpid():  # threads do not survive a fork
+            self._start_threads()
         for number in photos:
             self._decoding(number)
 
@@ -165,7 +154,7 @@ class PhotoPool:
         -------
         (len(boxes), 3, size, size) uint8.
         """
-        pixels = self._good(photo).scales
+        pixels = self._good(photo)
         crops = torch.empty((len(boxes), 3, size, size), dtype=torch.uint8)
         for k, (box, scale) in enumerate(zip(boxes, scales, strict=True)):
             crops[k].numpy()[:] = _crop(pixels[scale], size, box).transpose(2, 0, 1)
@@ -182,38 +171,27 @@ class PhotoPool:
 
     def _decoding(self, number: int) -> Future[_Photo | None]:
         """The photo ``number`` under way, or done if it is in memory; None for a damaged one."""
-        kept = self._kept.get(number)
-        if kept is None:
-            kept = self._pending.get(number)
-        if kept is None:
-            kept = self._threads.submit(self._decode, number)
-            self._pending[number] = kept
-        return kept
+        under_way = self._kept.get(number) or self._pending.get(number)
+        if under_way is None:
+            under_way = self._pending[number] = self._threads.submit(self._decode, number)
+        return under_way
 
     def _decode(self, number: int) -> _Photo | None:
-        photo = None
+        """Remember a photo if there is room, and a damaged one always, so that it warns once."""
+        photo, n_bytes = None, 0
         try:
             image = decode(self.paths[number])
-            photo = _Photo((np.asarray(image), np.asarray(rescale(image, 0.5))))
+            photo = np.asarray(image), np.asarray(rescale(image, 0.5))
+            n_bytes = sum(pixels.nbytes for pixels in photo)
         except PhotoError as error:
             _log.warning("skipped %s", error)
-        self._keep(number, photo)
-        return photo
-
-    def _keep(self, number: int, photo: _Photo | None) -> None:
-        """Remember a photo if there is room, and a damaged one always, so that it warns once."""
-        n_bytes = 0 if photo is None else photo.n_bytes
         done: Future[_Photo | None] = Future()
         done.set_result(photo)
         with self._lock:
             if photo is None or self._used + n_bytes <= self.cache_bytes:
                 self._used += n_bytes
                 self._kept[number] = done
-
-    def _own_process(self) -> None:
-        """Threads do not survive a fork: a data worker keeps what is decoded and starts its own."""
-        if self._process != os.getpid():
-            self._start_threads()
+        return photo
 
     def _forget(self) -> None:
         self._kept: dict[int, Future[_Photo | None]] = {}
@@ -239,13 +217,4 @@ def _crop(pixels: np.ndarray, size: int, box: Box) -> np.ndarray:
     if window != size:
         shrunk = [min(size, max(1, round(extent * size / window))) for extent in (width, height)]
         inside = np.asarray(resize(Image.fromarray(inside), (shrunk[0], shrunk[1])))
-    return _filled(inside, size)
-
-
-def _filled(pixels: np.ndarray, size: int) -> np.ndarray:
-    """``pixels`` in the middle of (size, size, 3), the rest filled by reflection."""
-    missing = [size - extent for extent in pixels.shape[:2]]
-    if not any(missing):
-        return pixels
-    pads = [(m // 2, m - m // 2) for m in missing]
-    return np.pad(pixels, (*pads, (0, 0)), mode="reflect")
+    return reflect_pad(inside, (size, size))

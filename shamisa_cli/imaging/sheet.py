@@ -33,16 +33,7 @@ def contact_sheet(
     Returns
     -------
     8-bit RGB image.
-
-    Raises
-    ------
-    ValueError
-        if ``captions`` or ``row_titles`` do not match ``rows``.
     """
-    if [len(row) for row in rows] != [len(row) for row in captions]:
-        raise ValueError("captions must have the shape of rows")
-    if row_titles is not None and len(row_titles) != len(rows):
-        raise ValueError(f"{len(rows)} rows, but {len(row_titles)} row titles")
     left = _MARGIN + (_TITLE_WIDTH if row_titles is not None else 0)
     step_x, step_y = cell + _MARGIN, cell + _LINE + _MARGIN
     columns = max((len(row) for row in rows), default=0)

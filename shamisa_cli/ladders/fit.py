@@ -65,18 +65,16 @@ class ShortDifferences:
 
     def __init__(self, term: LadderTerm) -> None:
         self.term = term
-        self.rows, self.gaps = ladder_differences(term)
+        levels = term.ladders.features.double()
+        steps, falls = (levels[:, :-1] - levels[:, 1:]).flatten(0, 1), levels[:, 0] - levels[:, -1]
+        falls = falls[: len(falls) if term.drop else 0]
+        self.rows = torch.cat([steps, falls])
+        self.gaps = torch.tensor(
+            [term.gap] * len(steps) + [term.drop] * len(falls), dtype=torch.float64
+        )
         self.short = torch.zeros(len(self.rows), dtype=torch.bool)
         self._summed = self.short
         self._towards = self.rows.new_zeros(self.rows.shape[1])
-
-    def __len__(self) -> int:
-        """All differences, short or not."""
-        return len(self.rows)
-
-    def clear(self) -> None:
-        """None are short."""
-        self.short = torch.zeros_like(self.short)
 
     def update(self, w: Tensor) -> bool:
         """Find those that are short with weights ``w`` (F,); True if others than before."""
@@ -100,8 +98,7 @@ class ShortDifferences:
     @cached_property
     def _gram(self) -> Tensor:
         """(F, F) float64, made when first asked for: fits by rows need none."""
-        size = self.rows.shape[1]
-        return self.rows.new_zeros(size, size)
+        return self.rows.new_zeros(self.rows.shape[1], self.rows.shape[1])
 
     @cached_property
     def kernel(self) -> Tensor:
@@ -109,51 +106,24 @@ class ShortDifferences:
         return self.rows @ self.rows.T
 
 
-def ladder_differences(term: LadderTerm) -> tuple[Tensor, Tensor]:
-    """Rows and gaps of :class:`ShortDifferences`: adjacent levels, then first and last."""
-    features = term.ladders.features.double()
-    steps = (features[:, :-1] - features[:, 1:]).flatten(0, 1)
-    gaps = torch.full((len(steps),), term.gap, dtype=torch.float64)
-    if term.drop == 0:
-        return steps, gaps
-    falls = features[:, 0] - features[:, -1]
-    drops = torch.full((len(falls),), term.drop, dtype=torch.float64)
-    return torch.cat([steps, falls]), torch.cat([gaps, drops])
-
-
 class HeadFit:
-    """Fits to one set of scored images (state: what every fit to them shares).
+    """Fits to scored images, features (n, K, F) and scores (n,), and to differences of ladders.
 
-    Parameters
-    ----------
-    features : (n, K, F) float32.
-    scores : (n,), higher is better.
-    ladders : differences of severity ladders, to put in order as well.
-
-    Notes
-    -----
-    Solved by the Gram matrix of the features (F×F), or by that of the rows where these are fewer;
-    both are exact.
+    State: what every fit to them shares. Solved by the Gram matrix of the features (F×F), or by
+    that of the rows where these are fewer; both are exact.
     """
 
     def __init__(self, features: Tensor, scores: Tensor, ladders: ShortDifferences) -> None:
         rows, targets = crop_rows(features, scores)
-        solver = ByFeatures if rows.shape[1] <= len(rows) + len(ladders) else ByRows
+        solver = ByFeatures if rows.shape[1] <= len(rows) + len(ladders.rows) else ByRows
         self._solver = solver(rows, targets, ladders)
-        self._omega = ladders.term.weight * len(rows) / len(ladders)
+        self._omega = ladders.term.weight * len(rows) / len(ladders.rows)
         self._ladders = ladders
 
     def solve(self, strength: float, start: Tensor | None = None) -> tuple[Tensor, float]:
         """Weights (F,) float64 and bias for ridge strength ``strength``.
 
-        Parameters
-        ----------
-        start : (F,) weights of a similar fit; saves rounds and changes nothing else.
-
-        Raises
-        ------
-        ShamisaError
-            if no minimum is found, which takes extreme weights and strengths.
+        ``start``, the weights (F,) of a similar fit, saves rounds and changes nothing else.
         """
         w = self._minimum(strength, start)
         return w, self._solver.target_mean - float(self._solver.feature_mean @ w)
@@ -162,7 +132,7 @@ class HeadFit:
         """Newton's method for the squared hinge, with a line search."""
         ladders = self._ladders
         if start is None:
-            ladders.clear()
+            ladders.short = torch.zeros_like(ladders.short)
             start = self._solver.solve(strength, self._omega)
         w = start
         for _ in range(MAX_ROUNDS):
@@ -200,12 +170,9 @@ class HeadFit:
 
 
 class ByFeatures:
-    """(XᵀX + ω DᵀD + sI)⁻¹ (Xᵀt + ω Dᵀg) over the short differences D; F×F.
+    """(XᵀX + ω DᵀD + sI)⁻¹ (Xᵀt + ω Dᵀg) over the short differences D with gaps g; F×F.
 
-    Parameters
-    ----------
-    rows, targets : (n, F) and (n,); X and t are these, centered.
-    differences : D and g.
+    X and t are ``rows`` (n, F) and ``targets`` (n,), centered.
     """
 
     def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences) -> None:
@@ -226,12 +193,7 @@ class ByFeatures:
 
 
 class ByRows:
-    """Rᵀ (RRᵀ + sI)⁻¹ r with the rows R = [X; √ω D] and r = [t; √ω g]; the same weights.
-
-    Parameters
-    ----------
-    rows, targets, differences : see :class:`ByFeatures`.
-    """
+    """Rᵀ (RRᵀ + sI)⁻¹ r with the rows R = [X; √ω D] and r = [t; √ω g]; the same weights."""
 
     def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences) -> None:
         rows, targets = rows.double(), targets.double()

@@ -20,15 +20,13 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.datasets import DatasetResult
+from shamisa_cli.evaluation.datasets import DatasetResult, make_head
 from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, overall_strength
-from shamisa_cli.evaluation.heads import FittedHead, make_head
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
 from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.evaluation.splits import Split
-from shamisa_cli.ladders.figures import LadderResult, score_ladders
 from shamisa_cli.ladders.fit import HeadFit, LadderTerm, ShortDifferences, fit_with_ladders
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.ladders.ladder import LadderResult, Ladders, score_ladders
 from shamisa_cli.models.head import Head
 
 STRENGTHS = torch.logspace(-2, 2, 5, dtype=torch.float64)
@@ -46,13 +44,7 @@ BEYOND = 0.005
 
 @dataclass(frozen=True)
 class LadderOptions:
-    """How ladders take part in a head.
-
-    Attributes
-    ----------
-    weight : see :class:`shamisa_cli.ladders.fit.LadderTerm`.
-    gap, drop : likewise, in percent of the dataset's score range.
-    """
+    """A :class:`LadderTerm` without its ladders; gap and drop in percent of the score range."""
 
     weight: float = 20.0
     gap: float = 2.0
@@ -64,29 +56,6 @@ class LadderOptions:
         return LadderTerm(ladders, self.weight, self.gap * unit, self.drop * unit)
 
 
-@dataclass(frozen=True, eq=False)
-class LadderParts:
-    """Ladders of three disjoint sets of photos, and the first two of these together."""
-
-    fit: Ladders
-    choose: Ladders
-    test: Ladders
-    fit_and_choose: Ladders
-
-
-@dataclass(frozen=True, eq=False)
-class FittedLadderHead(FittedHead):
-    """A head fitted on all images and all ladders.
-
-    Attributes
-    ----------
-    ladders : figures of a head fitted in the same way without a fifth of the ladders' photos, on
-        the ladders of these.
-    """
-
-    ladders: dict[str, LadderResult]
-
-
 def fit_head_with_ladders(
     name: str,
     result: DatasetResult,
@@ -94,14 +63,17 @@ def fit_head_with_ladders(
     ladders: Ladders,
     options: LadderOptions,
     pristine: Tensor | None = None,
-) -> FittedLadderHead:
+) -> tuple[Head, DatasetResult, dict[str, LadderResult]]:
     """Fit on all images (n, K, F) of a dataset and on all ladders.
 
     With ``pristine``, mean features (p, F) of good photos, scores are calibrated on the images, on
     these, and on the ladders' strongest levels.
+
+    Beside the head are figures of heads that are fitted in the same way: over the splits, and, of
+    one without a fifth of the ladders' photos, on the ladders of these.
     """
     dataset = result.dataset
-    parts = divide_ladders(ladders)
+    to_fit, to_choose, to_test = divide_ladders(ladders)
 
     def term(some: Ladders) -> LadderTerm:
         return options.term(some, dataset.info.score_range)
@@ -110,10 +82,11 @@ def fit_head_with_ladders(
         return fit_with_ladders(features, dataset.scores, strength, term(some))
 
     results = evaluate_with_ladders(
-        features, dataset.scores, result.splits, term(parts.fit), parts.choose
+        features, dataset.scores, result.splits, term(to_fit), to_choose
     )
     strength = overall_strength(results, STRENGTHS)
-    on_ladders = score_ladders(parts.test, fit(parts.fit_and_choose)[0])
+    others = ladders.select([photo not in to_test.photos for photo in ladders.photos])
+    on_ladders = score_ladders(to_test, fit(others)[0])
     figures = {f"ladder_{key}": getattr(on_ladders["all"], key) for key in ("in_order", "tau")}
     n_ladders, n_photos = len(ladders.distortions), len(set(ladders.photos))
     note = (
@@ -124,20 +97,15 @@ def fit_head_with_ladders(
     head = make_head(name, with_ladders, fit(ladders), figures, note)
     if pristine is not None:
         head = _calibrated(head, ladders, features, pristine)
-    return FittedLadderHead(head, with_ladders, on_ladders)
+    return head, with_ladders, on_ladders
 
 
-def divide_ladders(ladders: Ladders) -> LadderParts:
-    """Three parts by photo: a fifth to measure, a fifth to choose the strength, the rest to fit."""
+def divide_ladders(ladders: Ladders) -> list[Ladders]:
+    """Three parts by photo: to fit, a fifth to choose the strength, a fifth to measure."""
     photos = list(dict.fromkeys(ladders.photos))
     count = max(1, round(HELD_OUT * len(photos)))
-    test, choose = set(photos[:count]), set(photos[count : 2 * count])
-    return LadderParts(
-        ladders.select([p not in test and p not in choose for p in ladders.photos]),
-        ladders.select([p in choose for p in ladders.photos]),
-        ladders.select([p in test for p in ladders.photos]),
-        ladders.select([p not in test for p in ladders.photos]),
-    )
+    test, choose, fit = photos[:count], photos[count : 2 * count], photos[2 * count :]
+    return [ladders.select([p in part for p in ladders.photos]) for part in (fit, choose, test)]
 
 
 def evaluate_with_ladders(
@@ -150,13 +118,9 @@ def evaluate_with_ladders(
 ) -> list[SplitResult]:
     """:func:`shamisa_cli.evaluation.evaluate.evaluate` with ladders in every fit.
 
-    Parameters
-    ----------
-    features, scores, splits : as there.
-    term : ladders of photos that have nothing to do with the dataset's.
-    choose : ladders of yet other photos; the strength is chosen by the sum of their share of levels
-        in order and the validation SRCC (0 where the validation images all have one score).
-    strengths : (S,) rising.
+    ``term`` has ladders of photos that have nothing to do with the dataset's, ``choose`` of yet
+    others: the strength is chosen by the sum of their share of levels in order and the validation
+    SRCC (0 where the validation images all have one score).
     """
     wanted = scores.double().numpy()
     ladders = ShortDifferences(term)
@@ -165,15 +129,13 @@ def evaluate_with_ladders(
     for split in splits:
         fit = HeadFit(features[split.train], scores[split.train], ladders)
         validation = np.empty(len(strengths))
-        solutions = []
+        solutions = {}
         for i, strength in enumerate(strengths.tolist()):
-            start, b = fit.solve(strength, start)
-            solutions.append((start, b))
+            start, b = solutions[strength] = fit.solve(strength, start)
             agreement = srcc(_predictions(features[split.val], start, b), wanted[split.val.numpy()])
             validation[i] = np.nan_to_num(agreement) + score_ladders(choose, start)["all"].in_order
         strength = best_strength(validation, strengths)
-        chosen = solutions[strengths.tolist().index(strength)]
-        predictions = _predictions(features[split.test], *chosen)
+        predictions = _predictions(features[split.test], *solutions[strength])
         measures = measure_all(predictions, wanted[split.test.numpy()])
         made.append(SplitResult(strength, validation, measures, split.test, predictions))
     return made
@@ -185,16 +147,10 @@ def _predictions(features: Tensor, w: Tensor, b: float) -> Array:
 
 def _calibrated(head: Head, ladders: Ladders, features: Tensor, pristine: Tensor) -> Head:
     """``head`` with knots; see :func:`calibration_knots`."""
-
-    def raw(means: Tensor) -> Array:
-        return (means.double() @ head.weight.double() + head.bias).numpy()
-
-    knots = calibration_knots(
-        raw(ladders.features[:, -1]),
-        raw(image_features(features)),
-        raw(pristine),
-        head.info.higher_is_better,
-    )
+    means = ladders.features[:, -1], image_features(features), pristine
+    raws = ((each.double() @ head.weight.double() + head.bias).numpy() for each in means)
+    strongest, everyday, as_they_are = raws
+    knots = calibration_knots(strongest, everyday, as_they_are, head.info.higher_is_better)
     return replace(head, info=replace(head.info, calibration=knots))
 
 
@@ -211,11 +167,6 @@ def calibration_knots(
         scores above 0, of these and the pristine below 100.
     pristine : of good photos as they are; their median has score :data:`PRISTINE`.
     higher_is_better : direction of the raw values.
-
-    Raises
-    ------
-    UsageError
-        if the strongest distortions have no lower median than good photos.
     """
     sign = 1.0 if higher_is_better else -1.0
     low, high = (float(np.median(sign * each)) for each in (strongest, pristine))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
+from scipy import stats
 from torch import Tensor
 
 from shamisa_cli.distortions.pictures import LEVELS, ladder_images
@@ -22,6 +24,8 @@ from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.evaluation.feature_cache import FeatureCache, file_digest
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, named_error
+from shamisa_cli.evaluation.measures import Array
+from shamisa_cli.evaluation.report import Cells, csv_text
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.paths import list_photos
@@ -150,3 +154,59 @@ def _photo_ladders(
             if cache:
                 cache.put(digest, features)
         yield features
+
+
+@dataclass(frozen=True)
+class LadderResult:
+    """How well scores follow severity, over the ladders of one distortion (or of all).
+
+    Attributes
+    ----------
+    ladders : their number.
+    in_order : share of adjacent levels of which the milder has the higher score; 0-1.
+    tau : mean over the ladders of Kendall's τ between −λ and the score; -1 to 1.
+    """
+
+    ladders: int
+    in_order: float
+    tau: float
+
+
+def score_ladders(ladders: Ladders, w: Tensor) -> dict[str, LadderResult]:
+    """The figures of a linear regressor (F,), higher being better; see :func:`evaluate_ladders`."""
+    return evaluate_ladders((ladders.features.double() @ w.double()).numpy(), ladders.distortions)
+
+
+def evaluate_ladders(scores: Array, distortions: Sequence[str]) -> dict[str, LadderResult]:
+    """Per distortion, and under ``all`` over every ladder.
+
+    Parameters
+    ----------
+    scores : (n, 5), higher is better; a tie counts as out of order.
+    distortions : n names.
+    """
+    names = np.array(distortions)
+    groups = {"all": np.full(len(names), True)}
+    groups |= {name: names == name for name in dict.fromkeys(distortions)}
+    return {name: _result(scores[members]) for name, members in groups.items()}
+
+
+def ladder_cells(results: dict[str, LadderResult]) -> Cells:
+    """A line for each distortion."""
+    header = ["distortion", "ladders", "in order", "Kendall τ"]
+    return [header] + [
+        [name, str(result.ladders), f"{result.in_order:.3f}", f"{result.tau:+.3f}"]
+        for name, result in results.items()
+    ]
+
+
+def ladder_csv(results: dict[str, LadderResult]) -> str:
+    """The same as CSV, with all decimals."""
+    header = ["distortion", *(each.name for each in fields(LadderResult))]
+    return csv_text([header, *([name, *astuple(result)] for name, result in results.items())])
+
+
+def _result(scores: Array) -> LadderResult:
+    taus = [stats.kendalltau(np.negative(LEVELS), row).statistic for row in scores]
+    in_order = float(np.mean(np.diff(scores, axis=1) < 0))
+    return LadderResult(len(scores), in_order, float(np.mean(np.nan_to_num(taus))))

@@ -52,7 +52,7 @@ def photo_points(
     for folder in filter(Path.is_dir, photos):
         raise folder_error(folder)
     drawn = draw(photos, sample, seed)
-    kept, features = frozen.means(drawn, skip)
+    kept, features = frozen.features(drawn, skip, mean=True)
     return Points(features, tuple(drawn[i] for i in kept))
 
 
@@ -61,7 +61,7 @@ def dataset_points(
 ) -> Points:
     """Photos with human scores; ``sample`` of them if that is given."""
     some = select_images(dataset, draw(range(len(dataset.images)), sample, seed))
-    kept, features = frozen.means(some.images, skip, some.info.short_side)
+    kept, features = frozen.features(some.images, skip, some.info.short_side, mean=True)
     mos = tuple(some.scores[kept].tolist())
     return Points(features, tuple(some.images[i] for i in kept), values={"mos": mos})
 

@@ -54,10 +54,6 @@ def updated_card(
     name : the repository that the model goes to.
     license : identifier such as ``mit``; None keeps the card's, else :data:`DEFAULT_LICENSE`.
 
-    Raises
-    ------
-    ShamisaError
-        if the metadata of ``card`` cannot be read.
     """
     from huggingface_hub import ModelCard
 
@@ -74,21 +70,20 @@ def updated_card(
 
 def pictures(card: str, folder: Path) -> list[str]:
     """Relative paths of the pictures in ``folder`` that a card shows or links to."""
-    links = dict.fromkeys(posixpath.normpath(unquote(link)) for link in _LINK.findall(card))
-    return [
-        link
-        for link in links
-        if not link.startswith("..")
-        and link.casefold().endswith(_PICTURES)
-        and (folder / link).is_file()
-    ]
+    links = (link for link in _links(card).values() if link.casefold().endswith(_PICTURES))
+    inside = (link for link in dict.fromkeys(links) if not link.startswith(".."))
+    return [link for link in inside if (folder / link).is_file()]
 
 
 def dead_links(card: str, files: Iterable[str]) -> list[str]:
-    """Relative links of a card that lead to none of ``files``."""
-    known = {posixpath.normpath(file) for file in files}
-    links = dict.fromkeys(_LINK.findall(card))
-    return [link for link in links if posixpath.normpath(unquote(link)) not in known]
+    """Relative links of a card that lead to none of ``files``, whose paths are plain."""
+    known = set(files)
+    return [link for link, path in _links(card).items() if path not in known]
+
+
+def _links(card: str) -> dict[str, str]:
+    """The relative links of a card as they are written, and the paths that they mean."""
+    return {link: posixpath.normpath(unquote(link)) for link in _LINK.findall(card)}
 
 
 def _update(
@@ -135,11 +130,9 @@ def _results(head: HeadInfo) -> list[EvalResult]:
 def _text(config: ModelConfig, heads: Sequence[HeadInfo], name: HubName) -> str:
     """The text of a new card."""
     protocol = config.protocol
-    side = (
-        f"a short side of {protocol.short_side} px at most" if protocol.short_side else "any size"
-    )
+    short_side = protocol.short_side
+    side = f"a short side of {short_side} px at most" if short_side else "any size"
     scales = ", ".join(f"{scale:g}" for scale in protocol.scales)
-    method = config.training.get("method")
     text = f"""
 # {config.name}
 
@@ -152,8 +145,8 @@ Scores how good photos look, from 0 to 100, with no reference picture
 A {config.backbone} with {config.feature_size} features. Photos are scored at {side},
 in {protocol.crops} crops of {protocol.crop} px, at scales {scales}.
 """
-    if method:
-        text += f"\nEncoder: {method}.\n"
+    if "method" in config.training:
+        text += f"\nEncoder: {config.training['method']}.\n"
     if heads:
         lines = "\n".join(_table_line(head, config) for head in heads)
         text += f"""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from shamisa_cli.encoders.config import ViewingProtocol
-from shamisa_cli.errors import ShamisaError, UsageError, first_line, system_reason
+from shamisa_cli.errors import ShamisaError, UsageError, first_line
+from shamisa_cli.files import writing
 from shamisa_cli.models.export_graph import INPUT, OUTPUTS, ScoreGraph
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.settings import to_mapping
@@ -43,18 +45,23 @@ def trace(graph: ScoreGraph, example: Tensor) -> ExportedProgram:
     ----------
     example : crops of at least two photos at two places (one of either would be taken for fixed).
 
-    Raises
-    ------
-    ShamisaError
-        for a model that torch.export cannot follow.
     """
     dynamic = {0: Dim("photos"), 1: Dim("places")}
-    try:
+    with _explained("torch.export cannot follow this model"):
         with torch.no_grad():
             graph(example)  # what is computed once and kept becomes a constant of the graph
         return torch.export.export(graph, (example,), dynamic_shapes=(dynamic,))
-    except Exception as error:  # the compiler raises dozens of kinds
-        raise _not_possible("torch.export cannot follow this model", error) from error
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Raise as one ShamisaError what compilers and writers raise: dozens of kinds."""
+    try:
+        yield
+    except (OSError, ShamisaError):
+        raise
+    except Exception as error:
+        raise ShamisaError(f"{what}: {first_line(error)}") from error
 
 
 def describe(model: str, head: HeadInfo, protocol: ViewingProtocol) -> dict[str, Any]:
@@ -83,28 +90,15 @@ def save_onnx(program: ExportedProgram, facts: Mapping[str, Any], path: Path) ->
     """Write an ONNX file, weights inside unless they are too large, and open it in onnxruntime."""
     import onnxruntime
 
-    made = _to_onnx(program)
+    names: dict[str, Any] = {"input_names": [INPUT], "output_names": list(OUTPUTS)}
+    with _explained("this model cannot be converted to ONNX"):
+        made = torch.onnx.export(program, dynamo=True, verbose=False, **names)
+    assert made is not None  # with dynamo it is a program
     made.model.metadata_props[FACTS] = json.dumps(facts)
     size = sum(value.numel() * value.element_size() for value in program.state_dict.values())
     made.save(str(path), external_data=size > EXTERNAL_BYTES)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda crops: session.run(list(OUTPUTS), {INPUT: crops.numpy()})
-
-
-def _to_onnx(program: ExportedProgram) -> torch.onnx.ONNXProgram:
-    try:
-        made = torch.onnx.export(
-            program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
-        )
-    except Exception as error:  # so does the converter
-        raise _not_possible("this model cannot be converted to ONNX", error) from error
-    if made is None:
-        raise ShamisaError("torch.onnx made no program of this model")
-    return made
-
-
-def _not_possible(what: str, error: Exception) -> ShamisaError:
-    return ShamisaError(f"{what}: {first_line(error)}")
 
 
 def save_torch_export(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:
@@ -134,29 +128,18 @@ def place_verified(
     ShamisaError
         if it differs by more, or cannot be written; then no file is there, nor half of one.
     """
-    try:
-        with tempfile.TemporaryDirectory(prefix=".shamisa-", dir=path.parent) as folder:
-            run = _saved(save, Path(folder) / path.name)
-            difference = _difference(run, graph, (crops, crops[:1, :1]))
-            if not difference <= TOLERANCE:
-                raise ShamisaError(
-                    f"{path}: not written, since it differs from torch by {difference:.2g}, more "
-                    f"than {TOLERANCE:g}"
-                )
-            for file in Path(folder).iterdir():
-                file.replace(path.parent / file.name)
-    except OSError as error:
-        raise ShamisaError(f"{path}: cannot be written: {system_reason(error)}") from error
+    with writing(path), TemporaryDirectory(prefix=".shamisa-", dir=path.parent) as folder:
+        with _explained(f"{path.name} cannot be written and read back"):
+            run = save(Path(folder) / path.name)
+        difference = _difference(run, graph, (crops, crops[:1, :1]))
+        if not difference <= TOLERANCE:
+            raise ShamisaError(
+                f"{path}: not written, since it differs from torch by {difference:.2g}, more "
+                f"than {TOLERANCE:g}"
+            )
+        for file in Path(folder).iterdir():
+            file.replace(path.parent / file.name)
     return difference
-
-
-def _saved(save: Callable[[Path], Run], path: Path) -> Run:
-    try:
-        return save(path)
-    except (OSError, ShamisaError):
-        raise
-    except Exception as error:  # torch's writer and onnxruntime have kinds of their own
-        raise _not_possible(f"{path.name} cannot be written and read back", error) from error
 
 
 @torch.inference_mode()

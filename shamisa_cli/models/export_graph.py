@@ -56,13 +56,7 @@ class ScoreGraph(nn.Module):
 
 
 def make_graph(extractor: FeatureExtractor, head: Head) -> ScoreGraph:
-    """The graph of an extractor (float32, on the CPU) and a head that fits it.
-
-    Raises
-    ------
-    UsageError
-        for a protocol whose crops have no fixed size.
-    """
+    """The graph of an extractor (float32, on the CPU) and a head that fits it."""
     if extractor.plan.kind == "whole":
         raise UsageError("this model looks at photos whole; a graph takes crops of one fixed size")
     return ScoreGraph(extractor.encoder, head).eval()

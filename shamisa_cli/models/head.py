@@ -101,17 +101,9 @@ class Head:
             raise ValueError("weight and bias must be finite")
 
     def raw(self, features: Tensor) -> float:
-        """Mean over the crops of the linear prediction.
+        """Mean over the crops of the linear prediction from ``features`` (K, F), a row a crop.
 
-        Parameters
-        ----------
-        features : (K, F), one row a crop. Summed in float64, so that the order and the number of
-            images in a batch leave no trace.
-
-        Raises
-        ------
-        ValueError
-            for another shape.
+        Summed in float64, so that the order and the number of images in a batch leave no trace.
         """
         if features.ndim != 2 or features.shape[0] < 1 or features.shape[1] != len(self.weight):
             raise ValueError(
@@ -133,9 +125,7 @@ def to_score(raw: float, knots: tuple[tuple[float, float], ...]) -> HeadScore:
 
 
 def _check_calibration(knots: tuple[tuple[float, float], ...], higher_is_better: bool) -> None:
-    if not knots:
-        return
-    if len(knots) < 2:
+    if len(knots) == 1:
         raise ValueError("calibration needs at least two knots")
     sign = 1.0 if higher_is_better else -1.0
     for (raw, score), (next_raw, next_score) in pairwise(knots):

@@ -28,18 +28,10 @@ def list_heads(model_folder: Path) -> list[str]:
 
 
 def save_head(model_folder: Path, head: Head) -> Path:
-    """Write ``head`` under its own name; an older head of that name is replaced.
+    """Write ``head`` under its own name (weights float32, bias float64); returns the json's path.
 
-    Returns
-    -------
-    The path of the json; weights are float32, the bias float64.
-
-    Raises
-    ------
-    UsageError
-        for a name that cannot be a file name.
-    WeightsError
-        if it cannot be written; an older head of that name is then as it was.
+    An older head of that name is replaced, or stays as it was if a WeightsError says that the new
+    one cannot be written.
     """
     check_own_folder(model_folder)
     tensors_path, info_path = _paths(model_folder, check_head_name(head.info.name))
@@ -55,11 +47,8 @@ def save_head(model_folder: Path, head: Head) -> Path:
 def check_own_folder(model_folder: Path) -> None:
     """Refuse a folder where no head can be kept.
 
-    Raises
-    ------
-    WeightsError
-        for one that cannot be written to, and for one of the Hub's cache: its files are links to
-        content that others share.
+    That is one that cannot be written to, and one of the Hub's cache: its files are links to
+    content that others share.
     """
     if cache_folder().resolve() in model_folder.resolve().parents:
         raise WeightsError(
@@ -100,19 +89,10 @@ def load_head(model_folder: Path, name: str) -> Head:
 
 
 def choose_head(folder: Path, name: str | None, config: ModelConfig) -> Head:
-    """The head ``name`` of a model folder, or its default, if it was fitted on its encoder.
+    """The head ``name`` of a model that was loaded, or its default; see :func:`load_head`.
 
-    Parameters
-    ----------
-    folder, config : of a model that was loaded.
-
-    Raises
-    ------
-    UnknownNameError
-        if there is no head of that name, with near matches.
-    WeightsError
-        if its files are damaged; or if it is a head of another encoder: the model was trained on
-        since, or its pooling or statistics are others now.
+    A WeightsError too if it is a head of another encoder: the model was trained on since, or its
+    pooling or statistics are others now.
     """
     head = load_head(folder, name or _default_head(folder, config.default_head))
     which = f"head {head.info.name!r} of {folder}"

@@ -35,14 +35,10 @@ def bundled_models() -> list[str]:
 
 
 def locate_model(name: str) -> Path:
-    """The folder of a model, by the one kind of name that every command takes.
+    """The folder of a model, by the one kind of name that every command takes (docs/hub.md).
 
-    Parameters
-    ----------
-    name : ``default``; a bundled name; the path of a local folder; ``hf://owner/name[@revision]``
-        or ``owner/name[@revision]``, a repository of the Hub. A folder ``owner/name`` goes before
-        a repository of that name. Repositories are looked for in the Hub's cache; only
-        ``shamisa pull`` fetches them.
+    A folder ``owner/name`` goes before a repository of that name. Repositories are looked for in
+    the Hub's cache; only ``shamisa pull`` fetches them.
 
     Raises
     ------
@@ -80,22 +76,18 @@ def _local_model(name: str) -> Path | None:
 
 def _not_found(name: str, on_hub: HubName | None) -> WeightsError:
     """What was tried, the nearest names, and how to fetch what is not here."""
-    tried = [f"no bundled model ({', '.join(['default', *bundled_models()])})"]
-    known = ["default", *bundled_models(), *_neighbors(name)]
-    if not name.startswith(SCHEME):
-        tried.append("no folder")
+    bundled = ["default", *bundled_models()]
+    tried = f"no bundled model ({', '.join(bundled)}), no folder"
+    known, hint = [*bundled, *_neighbors(name)], ""
     if on_hub is not None:
-        cached = [name for name in cached_names() if name != f"{SCHEME}{on_hub.repo}"]
-        part = " at this revision, or not all of it," if len(cached) < len(cached_names()) else ""
-        tried.append(f"not{part} in the Hub's cache ({cache_folder()})")
-        known += cached if name.startswith(SCHEME) else [c.removeprefix(SCHEME) for c in cached]
-    message = f"unknown model {name!r}: {', '.join(tried)}."
+        tried += f", not, or not all of it, in the Hub's cache ({cache_folder()})"
+        start = SCHEME if name.startswith(SCHEME) else ""
+        cached = (start + other.removeprefix(SCHEME) for other in cached_names())
+        known += [other for other in cached if other != f"{start}{on_hub.repo}"]
+        hint = f" Where there is a network, run: shamisa pull {on_hub}"
     near = near_matches(name, known)
-    if near:
-        message += f" Did you mean {' or '.join(near)}?"
-    if on_hub is not None:
-        message += f" Where there is a network, run: shamisa pull {on_hub}"
-    return WeightsError(message)
+    guess = f" Did you mean {' or '.join(near)}?" if near else ""
+    return WeightsError(f"unknown model {name!r}: {tried}.{guess}{hint}")
 
 
 def _neighbors(name: str) -> list[str]:

@@ -25,17 +25,8 @@ from shamisa_cli.settings import read_json_object
 def imagenet_folder(backbone: str, *, fetch: bool) -> Path:
     """The folder of timm's default weights for ``backbone``, in the Hub's cache.
 
-    Parameters
-    ----------
-    backbone : timm name.
-    fetch : whether the network may be asked for what the cache has not.
-
-    Raises
-    ------
-    UnknownNameError
-        for a name that timm does not know.
-    WeightsError
-        if they are not to be had; the message says what to do.
+    ``fetch`` says whether the network may be asked for what the cache has not. A WeightsError says
+    what to do if they are not to be had.
     """
     name = imagenet_name(backbone)
     found = cached_file(name, WEIGHTS_FILE)  # timm itself fetches nothing else
@@ -96,9 +87,12 @@ def load_pretrained(folder: Path, backbone: str) -> Encoder:
             f"{folder}: a variant of {backbone} with other model_args; not supported"
         )
     facts = config.get("pretrained_cfg", {})
+    where = f"{folder / CONFIG_FILE}: pretrained_cfg"
     if not isinstance(facts, dict):
-        raise WeightsError(f"{folder}: {CONFIG_FILE}: pretrained_cfg: expected a JSON object")
-    preprocessing = _preprocessing(folder, facts)
+        raise WeightsError(f"{where}: expected a JSON object")
+    # the normalization that the weights were trained with; ImageNet's if they do not say
+    known = {key: facts[key] for key in ("mean", "std") if key in facts}
+    preprocessing = load_stored(Preprocessing, known, where)
     classes = {"num_classes": 1000, **facts, **config}["num_classes"]
     try:
         with torch.random.fork_rng(devices=[]):  # timm draws weights, which are then replaced
@@ -133,9 +127,3 @@ def _facts(folder: Path, backbone: str) -> dict[str, Any]:
     if not path.is_file() and known is not None:
         return {"architecture": backbone, "pretrained_cfg": known.to_dict()}
     return read_json_object(path, CONFIG_FILE)
-
-
-def _preprocessing(folder: Path, facts: dict[str, Any]) -> Preprocessing:
-    """The normalization that the weights were trained with; ImageNet's if they do not say."""
-    known: dict[str, Any] = {key: facts[key] for key in ("mean", "std") if key in facts}
-    return load_stored(Preprocessing, known, f"{folder / CONFIG_FILE}: pretrained_cfg")

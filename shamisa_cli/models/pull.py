@@ -34,16 +34,8 @@ class Pulled:
 
 
 def pull_model(name: HubName) -> Pulled:
-    """Fetch a model, and load it and its heads once: what is wrong with it shows here.
-
-    Raises
-    ------
-    HubError
-        if it cannot be had.
-    WeightsError
-        if its files are damaged, or do not fit each other.
-    """
-    folder = fetch_model(name, check_config)
+    """Fetch a model, and load it and its heads once: what is wrong with it shows here."""
+    folder = fetch_model(name, _check_config)
     architecture = timm_architecture(folder / CONFIG_FILE)
     if architecture is not None:
         load_pretrained(folder, architecture)
@@ -55,6 +47,6 @@ def pull_model(name: HubName) -> Pulled:
     return Pulled(folder, config.backbone, heads)
 
 
-def check_config(path: Path) -> None:
+def _check_config(path: Path) -> None:
     """Refuse a config.json that is not ours or timm's, or whose backbone timm does not know."""
     check_backbone(timm_architecture(path) or ModelConfig.load(path).backbone)

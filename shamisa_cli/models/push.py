@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from shamisa_cli.errors import ShamisaError, WeightsError
 from shamisa_cli.hub.client import explained
+from shamisa_cli.hub.fetch import fetch_file
 from shamisa_cli.hub.names import HubName
-from shamisa_cli.hub.upload import Uploaded, prepare_repository, read_text, upload_model
+from shamisa_cli.hub.upload import Uploaded, prepare_repository, upload_model
 from shamisa_cli.models.card import CARD_FILE, dead_links, pictures, updated_card
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import HeadInfo
@@ -51,44 +53,34 @@ def push_model(
     HubError
         if the Hub refuses, or cannot be reached.
     """
-    config, heads = check_model(folder)
-    card = read_card(folder)
-    if card is not None:
-        card = updated_card(card, config, heads, name, license)  # refused before anything is made
+    config, heads = _check_model(folder)
+    made = partial(updated_card, config=config, heads=heads, name=name, license=license)
+    here = _read_card(folder, folder)
+    card = made(here) if here is not None else None  # refused before anything is sent
     listing = prepare_repository(name, private=private)
-    if card is None:
-        card = updated_card(read_text(name, CARD_FILE, listing), config, heads, name, license)
     with explained(name, place="TMPDIR"), TemporaryDirectory() as staging:
-        files = stage(folder, Path(staging), card)
+        if card is None:
+            if CARD_FILE in listing.digests:
+                fetch_file(name, CARD_FILE, listing, Path(staging), place="TMPDIR")
+            card = made(_read_card(Path(staging), name))
+        files = _stage(folder, Path(staging), card)
         dead = dead_links(card, {*files, *listing.digests})
         if dead:
             say(f"{CARD_FILE}: these links lead nowhere on the Hub: {', '.join(dead)}")
         return upload_model(Path(staging), name, message, create_pr=create_pr)
 
 
-def read_card(folder: Path) -> str | None:
-    """The card of a model folder, if it has one.
-
-    Raises
-    ------
-    ShamisaError
-        if it cannot be read as UTF-8.
-    """
+def _read_card(folder: Path, whose: object) -> str | None:
+    """The card in ``folder``, if there is one."""
     path = folder / CARD_FILE
     try:
         return path.read_text(encoding="utf-8-sig") if path.is_file() else None
     except (OSError, UnicodeDecodeError) as error:
-        raise ShamisaError(f"{path}: cannot be read as UTF-8: {error}") from error
+        raise ShamisaError(f"{whose}: its {CARD_FILE} cannot be read as UTF-8: {error}") from error
 
 
-def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
-    """Config and heads of a model, the default head first.
-
-    Raises
-    ------
-    WeightsError
-        if a file is missing or damaged, or does not fit the others.
-    """
+def _check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
+    """Config and heads of a model that is whole, the default head first."""
     _, config = load_encoder(folder)
     heads = [choose_head(folder, name, config).info for name in list_heads(folder)]
     if config.default_head and config.default_head not in list_heads(folder):
@@ -96,7 +88,7 @@ def check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
     return config, sorted(heads, key=lambda head: head.name != config.default_head)
 
 
-def stage(folder: Path, staging: Path, card: str) -> list[str]:
+def _stage(folder: Path, staging: Path, card: str) -> list[str]:
     """Copy what is pushed into ``staging``; returns the paths there."""
     files = [folder / CONFIG_FILE, folder / WEIGHTS_FILE]
     for name in list_heads(folder):

@@ -52,12 +52,8 @@ def encode_weights(tensors: Mapping[str, Tensor]) -> bytes:
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """All tensors of a model folder, by name, as they were stored.
 
-    Weights without a digest are taken as they are: other tools write none.
-
-    Raises
-    ------
-    WeightsError
-        if the file is missing or damaged, or the tensors are not those that the digest is of.
+    Weights without a digest are taken as they are: other tools write none. A WeightsError if the
+    file is missing or damaged, or the tensors are not those that the digest is of.
     """
     path = folder / WEIGHTS_FILE
     tensors = read_tensors(path)
@@ -91,10 +87,7 @@ def weights_digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """:func:`weights_digest` of a model folder, by the stored one where there is one.
-
-    So this is cheap, and right for a folder that :func:`read_weights` has accepted.
-    """
+    """:func:`weights_digest`, the stored one if there is one; :func:`read_weights` checks that."""
     return _stored_digest(folder / WEIGHTS_FILE) or weights_digest(read_weights(folder))
 
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from shamisa_cli.distortions.engine import distort_batch, sample_metadata
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchMetadata
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.seeds import generator
@@ -116,12 +115,3 @@ def distorted(batch: MiniBatch, config: PretrainConfig) -> MiniBatch:
         references.append(made[:n])
         crops.append(made[n:])
     return replace(batch, crops=torch.cat([*references, *crops]))
-
-
-def global_order(layout: BatchLayout, shares: list[range]) -> Tensor:
-    """(N,) int64: where the crops of the ranks' shares, one after another, stand in ``layout``."""
-    nodes = [
-        torch.nonzero((layout.tiny_batch >= share.start) & (layout.tiny_batch < share.stop))[:, 0]
-        for share in shares
-    ]
-    return torch.cat(nodes)

@@ -98,13 +98,7 @@ class PretrainConfig(TrainingConfig):
 
 
 def parse_crop(text: str) -> tuple[tuple[int, float], ...]:
-    """((side px, share of the run at which it ends), …) of ``224`` or ``112:0.6,224``.
-
-    Raises
-    ------
-    ValueError
-        if a side is under 32 px, the shares do not rise, or any but the last has no share.
-    """
+    """((side px, share of the run at which it ends), …) of ``224`` or ``112:0.6,224``."""
     stages: list[tuple[int, float]] = []
     parts = text.split(",")
     for k, part in enumerate(parts):

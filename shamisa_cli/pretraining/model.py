@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.encoders.encoder import Encoder, Projector
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
 from shamisa_cli.graphs.source import engine_inputs
-from shamisa_cli.pretraining.batches import global_order
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
 from shamisa_cli.pretraining.objective import objective
 from shamisa_cli.seeds import generator
@@ -102,5 +100,11 @@ def all_crops(own: Tensor, layout: BatchLayout, ranks: Ranks) -> Tensor:
     if ranks.world == 1:
         return own
     rows = gather_rows(own, ranks)
-    order = global_order(layout, ranks.shares(layout.tiny_batches)).to(rows.device)
+    order = global_order(layout, ranks.world).to(rows.device)
     return torch.zeros_like(rows).index_copy(0, order, rows)
+
+
+def global_order(layout: BatchLayout, world: int) -> Tensor:
+    """(N,) int64: where the crops of the ranks' shares, one after another, stand in ``layout``."""
+    rank = layout.coordinates[:, 0] * world // layout.tiny_batches
+    return rank.argsort(stable=True)

@@ -42,9 +42,8 @@ def objective(
     ----------
     z : (N, D) embeddings, with gradients.
     graph : A over the N nodes; its weights may carry gradients.
-    views : (N,) int, the scale view of each node (``BatchLayout.view``).
+    views : (N,) int, the scale view of each node.
     auxiliary : the graph sources' auxiliary losses by name.
-    weights : of the terms.
     """
     with torch.autocast(z.device.type, enabled=False):
         if z.dtype != torch.float64:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import Tensor
 
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.imaging.arrays import to_image
 from shamisa_cli.imaging.sheet import contact_sheet

@@ -30,17 +30,8 @@ from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkp
 PUBLISHED, FROM_RANDOM = "shamisa", "scratch"
 """The preset of a run for which none was asked for, from ImageNet's weights and from random."""
 
-CHANGEABLE = (
-    "steps",
-    "epochs",
-    "budget",
-    "workers",
-    "device",
-    "precision",
-    "compile",
-    "pooling",
-    "statistics",
-)
+RUNNING = ("steps", "epochs", "budget", "workers", "device", "precision", "compile")
+CHANGEABLE = (*RUNNING, "pooling", "statistics")
 """Keys that a resumed run may change, beside the optimizer's ``lr`` and ``clip_norm``."""
 
 
@@ -171,12 +162,7 @@ def initial_encoder(config: PretrainConfig) -> Encoder:
     however the model itself reads its features. Only ``imagenet`` asks the network, and only for
     what the Hub's cache has not.
 
-    Raises
-    ------
-    WeightsError
-        if there is no such model, or its weights cannot be had.
-    UsageError
-        if it has another backbone.
+    A WeightsError says that they cannot be had, a UsageError that the model has another backbone.
     """
     if config.init == "random":
         return Encoder.from_name(config.backbone)

@@ -84,19 +84,13 @@ def adapt_protocol(
     native: bool = False,
     crops: Literal["five", "whole"] | None = None,
 ) -> ViewingProtocol:
-    """``protocol`` with another viewing size, or other crops.
+    """``protocol`` with another viewing size, or other crops; invalid combinations are refused.
 
     Parameters
     ----------
     short_side, max_side : px, the photo is shrunk until that side is at most as long.
     native : score at native size, in tiles that cover the photo.
     crops : ``five`` or ``whole``.
-
-    Raises
-    ------
-    UsageError
-        for more than one of ``short_side``, ``max_side`` and ``native``, for ``native`` together
-        with ``crops``, and for invalid sizes or crops.
     """
     asked = {"short_side": short_side, "max_side": max_side, "native": native or None}
     given = {name: value for name, value in asked.items() if value is not None}

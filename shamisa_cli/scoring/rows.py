@@ -12,13 +12,14 @@ import errno
 import io
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.scoring.score import COLUMNS, AddedFieldError, Score, best_first
+from shamisa_cli.errors import ShamisaError, UsageError, system_reason
+from shamisa_cli.scoring.score import COLUMNS, Score, best_first
 
 Kind = Literal["csv", "json", "jsonl"]
 
@@ -43,23 +44,16 @@ class RowFile:
     """
 
     def __init__(self, path: Path, kind: Kind, rows: Iterable[Score] = ()) -> None:
-        _check_ordinary(path)
         self.path = path
         self.kind: Kind = kind
         try:
             self._empty = self._replace(rows)
             self._file: BinaryIO = path.open("r+b", buffering=0)
         except OSError as error:
-            raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise UsageError(f"{path}: cannot be written: {system_reason(error)}") from error
 
     def write(self, row: Score) -> None:
-        """Add one row; when this returns, it is in the file.
-
-        Raises
-        ------
-        ShamisaError
-            if the disk is full or gone; the rows before stay.
-        """
+        """Add one row; it is in the file then, or a ShamisaError says why. The rows before stay."""
         end = _END[self.kind].encode()
         between = "" if self._empty else _BETWEEN[self.kind]
         content = between.encode() + _encode(row, self.kind) + end
@@ -75,13 +69,7 @@ class RowFile:
         self._empty = False
 
     def close(self, rows: Iterable[Score] | None = None) -> None:
-        """Close the file; with ``rows``, these take the place of what is in it, all at once.
-
-        Raises
-        ------
-        ShamisaError
-            if the disk is full or gone; what was in the file stays in it.
-        """
+        """Close the file; with ``rows``, these take the place of what is in it, all at once."""
         try:
             self._file.close()
             if rows is not None:
@@ -142,35 +130,79 @@ class RowFiles:
 def read_rows(path: Path, kind: Kind, *, to_replace: bool = False) -> list[Score]:
     """The whole rows of a file that :class:`RowFile` made; none if there is no such file.
 
-    Parameters
-    ----------
-    path, kind : of the file.
-    to_replace : the file will be made anew, so fields that somebody added may go.
+    ``to_replace`` says that the file will be made anew: of JSON, fields that somebody added may go.
 
     Raises
     ------
     UsageError
         if the file is there and holds something else, or fields that somebody added.
     """
-    _check_ordinary(path)
+    if path.exists() and not path.is_file():  # a device or a folder must not be replaced
+        raise UsageError(f"{path}: is no ordinary file; rows need one, so that a run can go on")
     try:
         content = path.read_bytes() if path.exists() else b""
         records = _records(content.decode("utf-8", "surrogateescape"), kind)
-        if to_replace:
-            records = [{column: record[column] for column in COLUMNS} for record in records]
-        return [Score.from_row(record) for record in records]
-    except AddedFieldError as error:
-        raise UsageError(
-            f"{path}: has a field that shamisa score did not write, {str(error)!r}, and it would "
-            "be lost; write to another file, or remove that file"
-        ) from error
+        rows = [Score.from_row(record) for record in records]
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"{path}: cannot be read: {system_reason(error)}") from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
             f"{path}: exists, and is no {kind.upper()} file of shamisa score; "
             "choose another name, or remove it"
         ) from error
+    added = {key for record in records for key in record if key not in COLUMNS}
+    if added and (kind == "csv" or not to_replace):
+        raise UsageError(
+            f"{path}: has a field that shamisa score did not write, {min(added)!r}, and it would "
+            "be lost; write to another file, or remove that file"
+        )
+    return rows
+
+
+def earlier_rows(
+    files: Sequence[tuple[Path, Kind]], model: str, head: str, asked: Iterable[str]
+) -> list[Score]:
+    """The rows that need not be made again: scored ones, and failed ones nobody asks for now.
+
+    All files of a run hold the same rows, except that a killed run may have left the last ones out
+    of some; the fullest file counts.
+
+    Raises
+    ------
+    UsageError
+        if a file was made with another model, head or protocol, or is no file of rows, or holds
+        rows that the fullest does not.
+    """
+    found = {path: read_rows(path, kind) for path, kind in files}
+    fullest = max(found, key=lambda path: len(found[path]))
+    for path, rows in found.items():
+        for row in rows:
+            if (row.model, row.head) != (model, head):
+                raise UsageError(
+                    f"{path}: was made with model {row.model}, head {row.head}; now it is {model}, "
+                    f"{head} (weights, head and options all count). Choose another file to write"
+                )
+        only_here = Counter(rows) - Counter(found[fullest])
+        if only_here:
+            raise UsageError(
+                f"{path}: holds rows that {fullest} does not ({only_here.total()}, such as that of "
+                f"{next(iter(only_here)).path}), and resuming would delete them, because all files "
+                "get the same rows. Resume one of the two, and name another file for the other"
+            )
+    wanted = set(asked)
+    return [row for row in found[fullest] if not row.failed or row.path not in wanted]
+
+
+def remaining(paths: Iterable[str], rows: Iterable[Score]) -> list[str]:
+    """``paths`` without those that have a row, each as often as it has one; order is kept."""
+    done = Counter(row.path for row in rows)
+    left = []
+    for path in paths:
+        if done[path] > 0:
+            done[path] -= 1
+        else:
+            left.append(path)
+    return left
 
 
 def _records(text: str, kind: Kind) -> list[dict[str, Any]]:
@@ -187,9 +219,7 @@ def _records(text: str, kind: Kind) -> list[dict[str, Any]]:
     header, *rows = csv.reader(io.StringIO(text[:end], newline=""))
     if tuple(header[: len(COLUMNS)]) != COLUMNS:
         raise ValueError("another header")
-    if len(header) > len(COLUMNS):
-        raise AddedFieldError(header[len(COLUMNS)])
-    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 def _encode(row: Score, kind: Kind) -> bytes:
@@ -201,13 +231,6 @@ def _encode(row: Score, kind: Kind) -> bytes:
     return text.getvalue().removesuffix("\r\n").encode("utf-8", "surrogateescape") + b"\n"
 
 
-def _check_ordinary(path: Path) -> None:
-    """A device must not be replaced by a file, nor a folder."""
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: is no ordinary file; rows need one, so that a run can go on")
-
-
 def _unwritable(path: Path, error: OSError) -> ShamisaError:
-    return ShamisaError(
-        f"{path}: cannot be written any more: {error.strerror or error}. Finished rows are kept"
-    )
+    reason = system_reason(error)
+    return ShamisaError(f"{path}: cannot be written any more: {reason}. Finished rows are kept")

@@ -1,4 +1,4 @@
-"""The result for one photo, scored or failed."""
+"""The result for one photo, scored or failed, and how it is printed."""
 
 from __future__ import annotations
 
@@ -8,26 +8,11 @@ from typing import Any
 
 from shamisa_cli.models.head import HeadInfo
 
-COLUMNS = (
-    "path",
-    "score",
-    "width",
-    "height",
-    "scored_width",
-    "scored_height",
-    "model",
-    "head",
-    "status",
-    "error",
-)
+SIZES = ("width", "height", "scored_width", "scored_height")
+COLUMNS = ("path", "score", *SIZES, "model", "head", "status", "error")
 """The columns of a row, in the order in which they are written."""
 
 FAILED = "failed"
-_DECIMALS = 4
-
-
-class AddedFieldError(ValueError):
-    """A row has a field that is none of ours; the message is the field's name."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +78,7 @@ class Score:
         """The columns, ready for a file; the score is rounded to four decimals."""
         row = {column: getattr(self, column) for column in COLUMNS}
         if self.score is not None:
-            row["score"] = round(self.score, _DECIMALS)
+            row["score"] = round(self.score, 4)
         return row
 
     @classmethod
@@ -103,11 +88,9 @@ class Score:
         Raises
         ------
         ValueError, KeyError
-            if it is no such row.
-        AddedFieldError
-            if it is one, to which somebody added a field.
+            if it is no such row; fields beside :data:`COLUMNS` are passed over.
         """
-        kinds = {"score": float} | dict.fromkeys(COLUMNS[2:6], int)
+        kinds = {"score": float} | dict.fromkeys(SIZES, int)
         values: dict[str, Any] = {}
         for column in COLUMNS:
             value = row[column]
@@ -115,12 +98,50 @@ class Score:
                 values[column] = None if value in (None, "") else kinds[column](value)
             else:
                 values[column] = str(value or "")
-        for key in row:
-            if key not in COLUMNS:
-                raise AddedFieldError(key)
         return cls(**values)
 
 
 def best_first(rows: Iterable[Score]) -> list[Score]:
     """``rows`` by falling score, equal ones by path, failed ones last."""
     return sorted(rows, key=lambda row: (row.failed, -(row.score or 0.0), row.path))
+
+
+TABLE_HEADER = f"{'score':>6}  {'photo':>11}  {'looked at':>11}  path"
+
+
+def table_line(row: Score) -> str:
+    """One line of the table under :data:`TABLE_HEADER`; the path is last, for it has no width."""
+    if row.failed:
+        return f"{'-':>6}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
+    photo = f"{row.width}×{row.height}"
+    looked_at = f"{row.scored_width}×{row.scored_height}"
+    note = "" if row.status == "ok" else f"  ({row.status.replace('+', ', ')})"
+    return f"{row.score:6.2f}  {photo:>11}  {looked_at:>11}  {printable(row.path)}{note}"
+
+
+def plain_line(row: Score) -> str:
+    """Score, status, path and error between tabs; ``-`` for the score of a failed photo."""
+    score = "-" if row.score is None else f"{row.score:.4f}"
+    fields = [score, row.status, printable(row.path)] + ([row.error] if row.failed else [])
+    return "\t".join(fields)
+
+
+def describe_head(head: HeadInfo) -> str:
+    """What a score of this head means, in one line."""
+    low, high = head.score_range
+    direction = "higher is better" if head.higher_is_better else "lower is better"
+    srcc = (
+        f", SRCC {head.metrics['srcc']:.2f} on photos it had not seen"
+        if "srcc" in head.metrics
+        else ""
+    )
+    return (
+        f"head {head.name}: fitted on {head.dataset} ({head.n_images} images, its scores "
+        f"{low:g} to {high:g}, {direction}{srcc}), mapped to 0-100, higher is better"
+    )
+
+
+def printable(path: str) -> str:
+    """``path`` on one line, in characters that any terminal takes."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -118,8 +118,12 @@ class Scorer:
         no such file
         80 padded
         """
-        prepared = self._prepared(photos)
-        while group := list(islice(prepared, self._photos_at_once)):
+        at_once, workers = self.batch_size, self.workers
+        ahead = 2 * workers + at_once
+        if self.extractor.plan.kind == "tiles":  # decoded photos wait whole, not only their crops
+            at_once, workers, ahead = 1, min(workers, 1), 1
+        prepared = map_ahead(self._prepare, photos, workers, ahead)
+        while group := list(islice(prepared, at_once)):
             ready = [result for _, result in group if isinstance(result, _Prepared)]
             features = iter(self.extractor.features_of([photo.crops for photo in ready]))
             for photo, result in group:
@@ -128,21 +132,6 @@ class Scorer:
                 else:
                     yield self._failed(photo, result)
             del group, ready, result  # a photo at native size should not outlive its row
-
-    @property
-    def _photos_at_once(self) -> int:
-        return 1 if self._keeps_photos else self.batch_size
-
-    @property
-    def _keeps_photos(self) -> bool:
-        """Whether decoded photos wait whole, and not only their crops."""
-        return self.extractor.plan.kind == "tiles"
-
-    def _prepared(self, photos: Iterable[Photo]) -> Iterator[tuple[Photo, _Prepared | Exception]]:
-        if self._keeps_photos:
-            return map_ahead(self._prepare, photos, min(self.workers, 1), ahead=1)
-        ahead = 2 * self.workers + self.batch_size
-        return map_ahead(self._prepare, photos, self.workers, ahead)
 
     def _prepare(self, photo: Photo) -> _Prepared:
         decoded = self._decode(photo)
@@ -190,19 +179,9 @@ class Scorer:
         reason = str(error).removeprefix(f"{path}: ")
         if not isinstance(error, PhotoError):
             reason = f"{type(error).__name__}: {reason}"
-        return Score(
-            path=path,
-            score=None,
-            width=None,
-            height=None,
-            scored_width=None,
-            scored_height=None,
-            model=self.model,
-            head=self.head.info.name,
-            status=FAILED,
-            error=reason,
-            head_info=self.head.info,
-        )
+        none = (None,) * 5
+        facts = (self.model, self.head.info.name, FAILED, reason)
+        return Score(path, *none, *facts, head_info=self.head.info)
 
 
 def _upright(photo: Image.Image) -> Image.Image:

@@ -23,9 +23,8 @@ from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.checkpoint import Checkpoint, save_checkpoint
 from shamisa_cli.training.config import TrainingConfig, parse_duration
 from shamisa_cli.training.log import RunLog
-from shamisa_cli.training.optimizer import make_optimizer
+from shamisa_cli.training.optimizer import Position, learning_rate, make_optimizer
 from shamisa_cli.training.parallel import Ranks, agree, distributed
-from shamisa_cli.training.schedule import Position, learning_rate
 from shamisa_cli.training.task import Task
 
 

@@ -36,20 +36,15 @@ class Ranks:
         """Whether this process writes the files and the progress."""
         return self.rank == 0
 
-    def share(self, tiny_batches: int, rank: int | None = None) -> range:
-        """The tiny-batches that a rank encodes."""
+    def share(self, tiny_batches: int) -> range:
+        """The tiny-batches that this rank encodes."""
         if tiny_batches % self.world:
             raise UsageError(
                 f"{tiny_batches} tiny-batches cannot be shared evenly by {self.world} processes; "
                 f"set batch.tiny_batches to a multiple of {self.world}"
             )
         each = tiny_batches // self.world
-        start = (self.rank if rank is None else rank) * each
-        return range(start, start + each)
-
-    def shares(self, tiny_batches: int) -> list[range]:
-        """The shares of all ranks, in order."""
-        return [self.share(tiny_batches, rank) for rank in range(self.world)]
+        return range(self.rank * each, (self.rank + 1) * each)
 
 
 def join_ranks(device: str) -> Ranks:

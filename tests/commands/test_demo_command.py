@@ -20,7 +20,7 @@ def table(output: str) -> dict[str, list[float]]:
 
 
 def test_ladders_start_with_the_photo_itself(sample_photos: list[Image.Image]) -> None:
-    rungs = make_ladder("china.jpg", "gaussian_blur").rungs
+    rungs = make_ladder("china.jpg", "gaussian_blur")
     assert rungs[0] == sample_photos[0]
     assert len({rung.tobytes() for rung in rungs}) == len(rungs) == 1 + len(SEVERITIES)
 

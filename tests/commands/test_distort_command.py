@@ -55,7 +55,7 @@ def test_every_entry_at_five_severities(photo: Path, tmp_path: Path) -> None:
     assert Image.open(sheet).size[1] > 26 * 200
 
 
-def test_one_distortion_at_one_severity(photo: Path, tmp_path: Path) -> None:
+def test_one_distortion_at_one_severity_and_one_sign_at_levels(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(photo, "--out", out, "--distortion", "jpeg", "--severity", 0.6).exit_code == 0
     (line,) = records(out)
@@ -65,9 +65,7 @@ def test_one_distortion_at_one_severity(photo: Path, tmp_path: Path) -> None:
     Image.open(photo).save(jpeg, quality=int(quality))
     assert np.array_equal(pixels(out / line["file"]), pixels(jpeg))
 
-
-def test_levels_and_one_sign(photo: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "signed"
     result = run(photo, "--out", out, "--distortion", "mean_shift-", "--levels", 3)
     assert result.exit_code == 0
     natives = [line["functions"][0]["native"] for line in records(out)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -14,8 +16,7 @@ import torch
 from click.testing import Result
 from PIL import Image
 
-from shamisa_cli.datasets.dataset import Dataset
-from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
+from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
 from shamisa_cli.models.store import load_encoder, random_encoder
 
 Run = Callable[..., Result]
@@ -54,11 +55,10 @@ def test_random_weights_are_a_row_of_their_own(probe: Run, headless: Path, score
         "tiny",
         "tiny (random weights)",
     ]
-    config = load_encoder(headless)[1]
-    state = torch.get_rng_state()
-    weights = [next(random_encoder(config, seed).parameters()) for seed in (0, 0, 1)]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    config, state = load_encoder(headless)[1], torch.get_rng_state()
+    one, same, other = (next(random_encoder(config, seed).parameters()) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -109,29 +109,13 @@ def test_features_are_extracted_once_for_all_pairs(
 ) -> None:
     other = tmp_path / "other.csv"
     other.write_text(scores.read_text())
-    seen: list[str] = []
-    extract = FrozenEncoder.dataset
-
-    def counted(
-        self: FrozenEncoder, dataset: Dataset, skip: Skip, full_reference: bool = False
-    ) -> DatasetFeatures:
-        seen.append(dataset.info.name)
-        return extract(self, dataset, skip, full_reference)
-
-    monkeypatch.setattr(FrozenEncoder, "dataset", counted)
+    extract = MagicMock(side_effect=FrozenEncoder.dataset, autospec=True)
+    monkeypatch.setattr(FrozenEncoder, "dataset", lambda *arguments: extract(*arguments))
     both = f"{scores},{other}"
     arguments = ["--dataset", both, "--test-on", both, "--splits", 2, "--root", scores.parent]
     result = probe(*arguments)
     assert result.exit_code == 0, result.output
-    assert seen == ["mine", "other"]
-
-
-def test_two_tables_of_one_name_are_refused(probe: Run, scores: Path, tmp_path: Path) -> None:
-    same = tmp_path / "mine.csv"
-    same.write_text(scores.read_text())
-    result = probe("--dataset", scores, "--test-on", same, "--root", scores.parent)
-    assert result.exit_code == 2
-    assert f"{scores} and {same} are both called mine" in result.output
+    assert [call.args[1].info.name for call in extract.call_args_list] == ["mine", "other"]
 
 
 def test_whole_photos(probe: Run, scores: Path, tmp_path: Path) -> None:
@@ -148,21 +132,6 @@ def test_full_reference(probe: Run, scores: Path) -> None:
     result = probe("--dataset", scores, "--splits", 2, "--fr")
     assert result.exit_code == 0, result.output
     assert "full reference" in result.stdout
-    bare = scores.parent / "bare.csv"
-    lines = [line.rsplit(",", 1)[0] for line in scores.read_text().splitlines()]
-    bare.write_text("\n".join(lines) + "\n")
-    refused = probe("--dataset", bare, "--fr")
-    assert refused.exit_code == 2
-    assert "no reference photos" in refused.output
-
-
-def test_too_few_images_for_splits(probe: Run, scores: Path) -> None:
-    few = scores.parent / "few.csv"
-    few.write_text("\n".join(scores.read_text().splitlines()[:6]) + "\n")
-    result = probe("--dataset", few)
-    assert result.exit_code == 2
-    assert "Error: few: " in result.output
-    assert "needed" in result.output
 
 
 @pytest.mark.parametrize(
@@ -174,10 +143,22 @@ def test_too_few_images_for_splits(probe: Run, scores: Path) -> None:
         (["--dataset", "{csv}", "--split", "official"], "no official split"),
         (["--dataset", "{csv}", "--json", "/no/such/out.json"], "there is no folder /no/such"),
         (["--dataset", "{csv}", "--plot", "x.xyz"], "x.xyz: its ending names no picture format"),
+        (["--dataset", "{bare}", "--fr"], "no reference photos"),
+        (["--dataset", "{few}"], "Error: few: 5 images"),
+        (["--dataset", "{csv}", "--test-on", "{mine}"], "mine.csv are both called mine; rename"),
     ],
 )
-def test_usage_errors(probe: Run, scores: Path, arguments: list[str], message: str) -> None:
-    result = probe(*(each.format(csv=scores) for each in arguments))
+def test_usage_errors(
+    probe: Run, scores: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    lines = scores.read_text().splitlines()
+    tables = {"bare": [line.rsplit(",", 1)[0] for line in lines], "few": lines[:6], "mine": lines}
+    names = {name: tmp_path / f"{name}.csv" for name in tables}
+    for name, rows in tables.items():
+        names[name].write_text("\n".join(rows) + "\n")
+    for photo in scores.parent.glob("*.png"):
+        shutil.copy(photo, tmp_path)
+    result = probe(*(each.format(csv=scores, **names) for each in arguments))
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output

@@ -44,10 +44,8 @@ def make_live(folder: Path) -> None:
     total = sum(LIVE_FOLDERS.values())
     originals = np.zeros((1, total))
     originals[0, [0, total - 1]] = 1
-    savemat(
-        folder / "dmos_realigned.mat",
-        {"dmos_new": np.linspace(-2.6, 111, total)[None], "orgs": originals},
-    )
+    scores = np.linspace(-2.6, 111, total)[None]
+    savemat(folder / "dmos_realigned.mat", {"dmos_new": scores, "orgs": originals})
     savemat(folder / "dmos.mat", {"dmos": np.zeros((1, total)), "orgs": originals})
     references = [f"ref{i % 29}.bmp" for i in range(total)]
     savemat(folder / "refnames_all.mat", {"refnames_all": cells(*references)})
@@ -65,13 +63,9 @@ def make_csiq(folder: Path) -> None:
     rows.append([None] * 9)
     write_xlsx(folder / "csiq.DMOS.xlsx", rows, "all_by_image")
     for image in ("1600", "aerial_city"):
-        touch(
-            folder,
-            f"src_imgs/{image}.png",
-            f"dst_imgs/awgn/{image}.AWGN.1.png",
-            f"dst_imgs/jpeg2000/{image}.jpeg2000.3.png",
-            f"dst_imgs/fnoise/{image}.fnoise.5.png",
-        )
+        touch(folder, f"src_imgs/{image}.png", f"dst_imgs/awgn/{image}.AWGN.1.png")
+        for name in ("jpeg2000/{}.jpeg2000.3.png", "fnoise/{}.fnoise.5.png"):
+            touch(folder, f"dst_imgs/{name.format(image)}")
 
 
 def make_tid2013(folder: Path) -> None:
@@ -126,26 +120,9 @@ def make_flive(folder: Path) -> None:
 def make_spaq(folder: Path) -> None:
     write_xlsx(
         folder / "Annotations/MOS and Image attribute scores.xlsx",
-        [
-            ["Image name", "MOS", "Brightness"],
-            ["00001.jpg", 35, 4],
-            ["00002.jpg", 61.5, 4],
-            ["00003.jpg", 70.25, 9],
-        ],
+        [["Image name", "MOS"], ["00001.jpg", 35], ["00002.jpg", 61.5], ["00003.jpg", 70.25]],
     )
     touch(folder, *(f"TestImage/0000{i}.jpg" for i in (1, 2, 3)))
-
-
-MAKERS: dict[str, Callable[[Path], None]] = {
-    "live": make_live,
-    "csiq": make_csiq,
-    "tid2013": make_tid2013,
-    "kadid10k": make_kadid10k,
-    "koniq": make_koniq,
-    "clive": make_clive,
-    "flive": make_flive,
-    "spaq": make_spaq,
-}
 
 
 @pytest.fixture
@@ -155,7 +132,7 @@ def replica(tmp_path: Path) -> Callable[[str], Path]:
     def make(name: str) -> Path:
         folder = tmp_path / DATASETS[name].folders[-1].upper()
         folder.mkdir()
-        MAKERS[name](folder)
+        globals()[f"make_{name}"](folder)
         return tmp_path
 
     return make
@@ -172,10 +149,6 @@ def _opened(name: str, root: Path) -> dict[str, tuple[float, str]]:
             dataset.images, dataset.scores, dataset.references, strict=True
         )
     }
-
-
-def test_every_dataset_has_a_replica() -> None:
-    assert MAKERS.keys() == DATASETS.keys()
 
 
 def test_live(replica: Callable[[str], Path]) -> None:
@@ -264,7 +237,7 @@ def test_spaq(replica: Callable[[str], Path]) -> None:
     assert DATASETS["spaq"].short_side == 512
 
 
-@pytest.mark.parametrize("name", sorted(set(MAKERS) - {"clive"}))
+@pytest.mark.parametrize("name", sorted(DATASETS.keys() - {"clive"}))
 def test_a_missing_picture_is_named(replica: Callable[[str], Path], name: str) -> None:
     root = replica(name)
     lost = open_dataset(name, root).images[1]

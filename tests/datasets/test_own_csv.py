@@ -40,15 +40,10 @@ def test_scores_with_byte_order_mark_and_spaces(photos: Path) -> None:
     assert len(set(dataset.references)) == 3
 
 
-def test_of_dmos_lower_is_better(photos: Path) -> None:
-    dataset = _open(photos, "image,dmos\na.png,1\nb.png,2\nc.png,5\n")
+def test_dmos_lower_is_better_and_own_split(photos: Path) -> None:
+    dataset = _open(photos, "image,dmos,split\na.png,1,train\nb.png,2,val\nc.png,5,test\n")
     assert not dataset.info.higher_is_better
     assert dataset.scores.tolist() == [5, 4, 1]
-
-
-def test_own_split(photos: Path) -> None:
-    text = "image,mos,split\na.png,1,train\nb.png,2,val\nc.png,3,test\n"
-    dataset = _open(photos, text)
     assert dataset.parts == ("train", "val", "test")
     assert dataset.info.official_split
 

@@ -77,11 +77,7 @@ def line_kernel(length: float, angle: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("part", [0.0, 0.21, 0.5, 0.83])
-def test_motion_blur(
-    part: float,
-    rungs: Rungs,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_motion_blur(part: float, rungs: Rungs, monkeypatch: pytest.MonkeyPatch) -> None:
     """The angle is counter-clockwise on the screen; tolerance of the brute-force distance."""
     monkeypatch.setattr(blur, "host_uniform", lambda shape, generator: torch.full(shape, part))
     for length, image, original in rungs("motion_blur"):
@@ -95,10 +91,7 @@ def test_motion_blur_draws_an_angle_for_each_image(at_levels: AtLevels) -> None:
     assert np.abs(images - other).max() > 0.05
 
 
-def test_high_sharpen(
-    rungs: Rungs,
-    textbook_rgb: Callable[[np.ndarray], np.ndarray],
-) -> None:
+def test_high_sharpen(rungs: Rungs, textbook_rgb: Callable[[np.ndarray], np.ndarray]) -> None:
     """Tolerance: float32 CIELab times an amount of up to 12."""
     window = gaussian_kernel(6.0, radius=6)
     assert window.shape == (13, 13)

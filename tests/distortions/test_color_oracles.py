@@ -66,11 +66,7 @@ def test_color_saturation_1(rungs: Rungs) -> None:
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.1, 0.4, 0.77])
-def test_color_shift(
-    turn: float,
-    rungs: Rungs,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_color_shift(turn: float, rungs: Rungs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(color, "host_uniform", lambda shape, generator: torch.full(shape, turn))
     for amount, image, original in rungs("color_shift"):
         down = round(amount * math.sin(2 * math.pi * turn))

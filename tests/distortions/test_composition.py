@@ -34,8 +34,8 @@ def drawn() -> list[CompositionGroup]:
     return [sample_group(5, generator) for _ in range(N)]
 
 
-def categories(group: CompositionGroup | Composition) -> list[str]:
-    return [ENTRIES[f].distortion.category for f in group.functions]
+def categories(group: CompositionGroup) -> list[str]:
+    return [ENTRIES[f].distortion.category for f in group.base.functions]
 
 
 def assert_uniform(counts: list[int]) -> None:
@@ -49,21 +49,21 @@ def assert_half_normal_below_1(values: np.ndarray) -> None:
 
 
 def test_the_number_of_functions_is_uniform(drawn: list[CompositionGroup]) -> None:
-    lengths = Counter(len(g.functions) for g in drawn)
+    lengths = Counter(len(g.base.functions) for g in drawn)
     assert sorted(lengths) == [1, 2, 3, 4, 5, 6, 7]
     assert_uniform(list(lengths.values()))
 
 
 def test_categories_never_repeat_and_are_equally_likely(drawn: list[CompositionGroup]) -> None:
-    assert all(len(set(categories(g))) == len(g.functions) for g in drawn)
+    assert all(len(set(categories(g))) == len(g.base.functions) for g in drawn)
     for m in range(1, 7):
-        counts = Counter(c for g in drawn if len(g.functions) == m for c in categories(g))
+        counts = Counter(c for g in drawn if len(g.base.functions) == m for c in categories(g))
         assert_uniform([counts[c] for c in CATEGORIES])
 
 
 def test_every_order_is_equally_likely(drawn: list[CompositionGroup]) -> None:
     """Where each category stands among all seven, and which of any two comes first."""
-    full = [categories(g) for g in drawn if len(g.functions) == 7]
+    full = [categories(g) for g in drawn if len(g.base.functions) == 7]
     for category in CATEGORIES:
         places = Counter(order.index(category) for order in full)
         assert_uniform([places[k] for k in range(7)])
@@ -76,7 +76,7 @@ def test_every_order_is_equally_likely(drawn: list[CompositionGroup]) -> None:
 def test_a_function_is_drawn_uniformly_in_its_category(
     category: str, drawn: list[CompositionGroup]
 ) -> None:
-    counts = Counter(f for g in drawn for f in g.functions)
+    counts = Counter(f for g in drawn for f in g.base.functions)
     assert_uniform([counts[f] for f in ENTRIES_OF_CATEGORY[category]])
 
 
@@ -91,8 +91,7 @@ def test_severities_are_half_normal_clipped_at_1() -> None:
 def test_base_and_varying_severities_have_that_distribution(drawn: list[CompositionGroup]) -> None:
     base, varied = [], []
     for group in drawn:
-        base_steps = Composition(group.functions, group.severities).steps
-        for k, (function, severity) in enumerate(base_steps):
+        for k, (function, severity) in enumerate(group.base.steps):
             if not ENTRIES[function].distortion.integer:
                 base.append(severity)
                 varied += group.varying_severities if k == group.varying else ()
@@ -103,37 +102,25 @@ def test_base_and_varying_severities_have_that_distribution(drawn: list[Composit
 
 def test_the_varying_position_is_uniform(drawn: list[CompositionGroup]) -> None:
     for m in range(2, 8):
-        counts = Counter(g.varying for g in drawn if len(g.functions) == m)
+        counts = Counter(g.varying for g in drawn if len(g.base.functions) == m)
         assert_uniform([counts[k] for k in range(m)])
 
 
 def test_severities_tell_what_is_applied(drawn: list[CompositionGroup]) -> None:
     for group in drawn[:300]:
-        for level in range(5):
-            for function, severity in group.at(level).steps:
-                wanted = torch.tensor(severity, dtype=torch.float64)
-                truth = quantize_severity(ENTRIES[function].distortion, wanted)
-                assert float(truth) == pytest.approx(severity, abs=1e-9)
+        varying = group.base.functions[group.varying]
+        varied = [(varying, severity) for severity in group.varying_severities]
+        for function, severity in [*group.base.steps, *varied]:
+            wanted = torch.tensor(severity, dtype=torch.float64)
+            truth = quantize_severity(ENTRIES[function].distortion, wanted)
+            assert float(truth) == pytest.approx(severity, abs=1e-9)
 
 
 @given(st.integers(0, 2**31))
 @settings(max_examples=30)
-def test_a_seed_gives_one_group_in_which_one_coordinate_varies(seed: int) -> None:
+def test_a_seed_gives_one_group(seed: int) -> None:
     group = sample_group(5, torch.Generator().manual_seed(seed))
     assert group == sample_group(5, torch.Generator().manual_seed(seed))
-    levels = [group.at(level) for level in range(5)]
-    assert {composition.functions for composition in levels} == {group.functions}
-    for position in range(len(group.functions)):
-        values = [composition.severities[position] for composition in levels]
-        if position == group.varying:
-            assert tuple(values) == group.varying_severities
-        else:
-            assert set(values) == {group.severities[position]}
-
-
-def test_a_composition_needs_a_severity_for_each_function() -> None:
-    with pytest.raises(ValueError, match="2 functions, but 1 severities"):
-        Composition((0, 1), (0.5,))
 
 
 def test_composing_is_applying_in_order(crops: Tensor) -> None:

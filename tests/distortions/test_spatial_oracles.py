@@ -28,23 +28,13 @@ def test_jitter(crops: Tensor, originals: np.ndarray) -> None:
         rows, columns = np.mgrid[: crops.shape[2], : crops.shape[3]].astype(float)
         for _ in range(5):
             moves = sigma * torch.randn((2, *crops.shape[2:], 2), generator=redrawn).double()
-            expected = np.stack(
-                [
-                    np.stack(
-                        [
-                            ndimage.map_coordinates(
-                                image[..., c],
-                                (rows + move[..., 1], columns + move[..., 0]),
-                                order=1,
-                                mode="nearest",
-                            )
-                            for c in range(3)
-                        ],
-                        axis=-1,
+            before, expected = expected, np.empty_like(expected)
+            for n, move in enumerate(moves.numpy()):
+                places = (rows + move[..., 1], columns + move[..., 0])
+                for c in range(3):
+                    expected[n, ..., c] = ndimage.map_coordinates(
+                        before[n, ..., c], places, order=1, mode="nearest"
                     )
-                    for image, move in zip(expected, moves.numpy(), strict=True)
-                ]
-            )
         np.testing.assert_allclose(done.permute(0, 2, 3, 1).numpy(), expected, atol=1e-4)
 
 
@@ -89,10 +79,7 @@ def test_non_eccentricity_patch(
 
 
 def test_color_block(
-    crops: Tensor,
-    originals: np.ndarray,
-    drawn: list[np.ndarray],
-    monkeypatch: pytest.MonkeyPatch,
+    crops: Tensor, originals: np.ndarray, drawn: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     colors = np.random.default_rng(0).random((2, 3, 10)).astype(np.float32)
     monkeypatch.setattr(

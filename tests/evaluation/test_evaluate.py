@@ -26,9 +26,7 @@ def _data(n: int = 60, crops: int = 5, size: int = 8) -> tuple[torch.Tensor, tor
 def test_equals_a_plain_loop_with_scikit_learn() -> None:
     features, scores = _data()
     splits = random_splits([str(i) for i in range(60)], n_splits=2, seed=1)
-    for split, result in zip(
-        splits, evaluate(features, scores, splits, strengths=STRENGTHS), strict=True
-    ):
+    for split, result in zip(splits, evaluate(features, scores, splits, STRENGTHS), strict=True):
         x, y = features.double().numpy(), scores.double().numpy()
         best: tuple[float, float, np.ndarray] = (-2.0, 0.0, np.empty(0))
         for strength in STRENGTHS.tolist():

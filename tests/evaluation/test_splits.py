@@ -43,11 +43,6 @@ def test_no_image_or_reference_in_two_parts(
         assert test == max(1, round(0.2 * n_references))
 
 
-def test_sizes_of_a_set_without_references() -> None:
-    names = [f"{i}.bmp" for i in range(650)]
-    assert [len(part) for part in _parts(random_splits(names)[0])] == [455, 65, 130]
-
-
 def test_same_seed_same_splits_whatever_their_number_and_the_global_generator() -> None:
     names = [str(i) for i in range(50)]
     torch.manual_seed(1)

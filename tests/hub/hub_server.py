@@ -24,14 +24,12 @@ def run(*args: object, code: int = 0) -> Result:
 
 @dataclass
 class Faults:
-    """What goes wrong: ``cuts`` large downloads break off after ``cut_after`` bytes each, and with
-    ``cut_for_good`` all that follow get nothing; ``spoil`` turns a bit of each; answers after
-    the first ``delay_after``, to paths with ``delay_in`` in them, wait ``delay`` seconds; answers
-    have ``status``."""
+    """What goes wrong: ``cuts`` large downloads break off after ``cut_after`` bytes each; ``spoil``
+    turns a bit of each; answers after the first ``delay_after``, to paths with ``delay_in`` in
+    them, wait ``delay`` seconds; answers have ``status``."""
 
     cuts: int = 0
     cut_after: int = 0
-    cut_for_good: bool = False
     spoil: bool = False
     delay: float = 0.0
     delay_after: int = 0
@@ -122,8 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
                 rest = rest[:-1] + bytes([rest[-1] ^ 1])
             if faults.cuts > 0:
                 self.wfile.write(rest[: faults.cut_after])
-                faults.cuts -= 0 if faults.cut_for_good else 1
-                faults.cut_after = 0 if faults.cut_for_good else faults.cut_after
+                faults.cuts -= 1
                 self.close_connection = True
                 return
         self.wfile.write(rest)

@@ -62,6 +62,8 @@ def test_a_bundled_model_or_a_folder_goes_before_a_repository(
     assert locate_model("me/tiny") == Path("me/tiny")
     with pytest.raises(WeightsError, match="shamisa pull hf://me/tiny"):
         locate_model("hf://me/tiny")
+    with pytest.raises(WeightsError, match=r"no config\.json"):
+        locate_model(str(tmp_path))
 
 
 @pytest.mark.usefixtures("hub")

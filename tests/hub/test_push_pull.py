@@ -144,17 +144,16 @@ def test_a_pull_request_leaves_the_branch_alone(hub: HubServer, folder: Path) ->
 def test_a_model_that_is_not_whole_is_not_sent(
     hub: HubServer, folder: Path, damage: str, words: str, code: int
 ) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    if damage == "weights":
-        (folder / MODEL).write_bytes((folder / MODEL).read_bytes()[:-1] + b"\x01")
-    elif damage == "head":
-        (folder / "heads" / "toy.safetensors").unlink()
-    elif damage == "default":
-        (folder / "config.json").write_text(json.dumps({**config, "default_head": "gone"}))
-    elif damage == "latin":
-        (folder / "README.md").write_bytes(b"Caf\xe9")
-    else:
-        (folder / "README.md").write_text("---\nlicense: [\n---\n# Mine\n")
+    config = json.loads((folder / "config.json").read_text()) | {"default_head": "gone"}
+    damaged = {
+        "weights": (MODEL, (folder / MODEL).read_bytes()[:-1] + b"\x01"),
+        "head": ("heads/toy.safetensors", b""),
+        "default": ("config.json", json.dumps(config).encode()),
+        "card": ("README.md", b"---\nlicense: [\n---\n# Mine\n"),
+        "latin": ("README.md", b"Caf\xe9"),
+    }
+    file, content = damaged[damage]
+    (folder / file).write_bytes(content)
     assert words in run("push", folder, "me/tiny", code=code).output
     assert hub.requests == []
 
@@ -192,7 +191,7 @@ def test_revisions(hub: HubServer, folder: Path) -> None:
     run("pull", "me/tiny")
     assert locate_model("me/tiny").name == repository.refs["main"] != first
     wrong = run("pull", "me/tiny@v1.1", code=1)
-    assert "no revision 'v1.1'. Did you mean v1.0?" in wrong.output
+    assert "unknown revision 'v1.1'. Did you mean v1.0?" in wrong.output
 
 
 def test_pickles_are_refused_before_anything_is_fetched(hub: HubServer) -> None:

@@ -151,17 +151,9 @@ def test_backbones_with_any_number_of_classes(classes: int, tmp_path: Path) -> N
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in loaded.items())
 
 
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"pretrained_cfg": 5},
-        {"pretrained_cfg": {"mean": 5}},
-        {"pretrained_cfg": {"std": [1, 2]}},
-        {"num_classes": "many"},
-    ],
-)
-def test_facts_that_make_no_sense(
-    classifier: torch.nn.Module, tmp_path: Path, facts: dict[str, object]
-) -> None:
-    with pytest.raises(WeightsError, match=str(tmp_path)):
-        load_pretrained(timm_folder(tmp_path, classifier.state_dict(), **facts), BACKBONE)
+def test_facts_that_make_no_sense(classifier: torch.nn.Module, tmp_path: Path) -> None:
+    wrong = [{"pretrained_cfg": value} for value in (5, {"mean": 5}, {"std": [1, 2]})]
+    for facts in (*wrong, {"num_classes": "many"}):
+        folder = timm_folder(tmp_path, classifier.state_dict(), **facts)
+        with pytest.raises(WeightsError, match=str(tmp_path)):
+            load_pretrained(folder, BACKBONE)

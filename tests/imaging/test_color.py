@@ -69,20 +69,16 @@ def test_cmyk_without_profile() -> None:
     assert pixels(image).tolist() == [[[255, 0, 0]]]
 
 
-@pytest.mark.parametrize("dtype", ["<u2", ">u2", "int32"])
-def test_16_bits_are_scaled_not_clipped(ramp: np.ndarray, dtype: str) -> None:
-    image = Image.fromarray((ramp.astype(np.uint32) * 257).astype(dtype))
-    assert np.array_equal(np.asarray(scale_to_8_bit(image)), ramp)
-
-
-def test_32_bits_are_scaled_by_their_own_range(ramp: np.ndarray) -> None:
-    wide = (ramp.astype(np.uint32) * 0x01010101).view(np.int32)
-    assert np.array_equal(np.asarray(scale_to_8_bit(Image.fromarray(wide))), ramp)
-
-
-@pytest.mark.parametrize("full", [1.0, 255.0, 65535.0])
-def test_floats_are_scaled_by_the_range_they_show(ramp: np.ndarray, full: float) -> None:
-    image = Image.fromarray((ramp / 255 * full).astype(np.float32))
+@pytest.mark.parametrize(
+    ("full", "dtype"),
+    [(65535, "<u2"), (65535, ">u2"), (65535, "int32"), (2**32 - 1, "uint32")]
+    + [(full, "float32") for full in (1.0, 255.0, 65535.0)],
+)
+def test_depths_are_scaled_by_their_range_not_clipped(
+    ramp: np.ndarray, full: float, dtype: str
+) -> None:
+    values = (ramp * (full / 255)).astype(dtype)
+    image = Image.fromarray(values.view(np.int32) if dtype == "uint32" else values)
     assert np.array_equal(np.asarray(scale_to_8_bit(image)), ramp)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -87,27 +88,16 @@ def test_a_recursive_pattern_is_as_its_folder_with_every_photo_once(
     here: Path, pattern: str
 ) -> None:
     (here / "pics" / "again").symlink_to(here / "pics", target_is_directory=True)
-    assert sorted(map(os.path.basename, expanded(pattern))) == [
-        "IMG3.webp",
-        "b.png",
-        "img10.jpg",
-        "img2.JPG",
-    ]
+    found = sorted(map(os.path.basename, expanded(pattern)))
+    assert found == ["IMG3.webp", "b.png", "img10.jpg", "img2.JPG"]
     assert expanded("pics") == [f"pics/{name}" for name in IN_PICS]
 
 
-def test_refuses_what_is_no_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_what_is_no_folder(here: Path) -> None:
     with pytest.raises(ShamisaError, match="no such folder"):
         list_photos(here / "absent")
     with pytest.raises(ShamisaError, match="is a file, not a folder"):
         list_photos(here / "weird[1].jpg")
-
-    def refuse(path: Path, **_: Any) -> os.stat_result:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "stat", refuse)
-    with pytest.raises(PhotoError, match=r"below: cannot be reached \(Permission denied\)"):
-        list_photos(here / "below")
 
 
 SAYS = r"b: this folder cannot be listed \(Permission denied\); check its permissions"
@@ -162,10 +152,7 @@ def test_scoring_goes_on(tree: Path, tiny_model: Path) -> None:
     scorer = shamisa_cli.load(str(tiny_model), device="cpu")
     rows = list(scorer.score_many(expand_paths([str(tree)])))
     assert [row.failed for row in rows] == [False, True, False]
-    assert rows[1].path == str(tree / "b")
-    assert rows[1].error == (
-        "this folder cannot be listed (Permission denied); check its permissions"
-    )
+    assert re.match(SAYS, f"{Path(rows[1].path).name}: {rows[1].error}")
 
 
 def test_sets_and_maps_stop_before_they_start(tree: Path) -> None:

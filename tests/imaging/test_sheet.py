@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from shamisa_cli.imaging.sheet import contact_sheet
@@ -42,10 +41,3 @@ def test_captions_and_titles_are_written() -> None:
     assert changed.min(0)[0] > area_of(bare, RED).max(0)[0]
     changed = np.argwhere(np.asarray(bare) != np.asarray(titled))
     assert changed.max(0)[1] < area_of(bare, RED).min(0)[1]
-
-
-def test_refuses_captions_of_another_shape() -> None:
-    with pytest.raises(ValueError, match="shape of rows"):
-        contact_sheet([[patch(RED)]], [["a", "b"]])
-    with pytest.raises(ValueError, match="1 rows, but 2 row titles"):
-        contact_sheet([[patch(RED)]], [["a"]], row_titles=["x", "y"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,7 @@ from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
-from shamisa_cli.evaluation.report import text_table
-from shamisa_cli.ladders.figures import LadderResult, evaluate_ladders, ladder_cells
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.ladders.ladder import LadderResult, Ladders, evaluate_ladders, ladder_cells
 from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
 
 
@@ -138,28 +137,16 @@ def test_a_damaged_photo_is_named_and_left_out(
     assert "absent.png" in str(errors[1])
 
 
-def test_figures_of_perfect_reversed_flat_and_half_ladders() -> None:
-    falling = np.array([[90.0, 70, 50, 30, 10]])
-    half = np.array([[50.0, 60, 40, 45, 20]])
-    for scores, in_order, tau in (
-        (falling, 1.0, 1.0),
-        (falling[:, ::-1], 0.0, -1.0),
-        (np.full((1, 5), 3.0), 0.0, 0.0),
-        (half, 0.5, 0.6),
-    ):
-        result = evaluate_ladders(scores, ["jpeg"])["jpeg"]
-        assert (result.in_order, result.tau) == (pytest.approx(in_order), pytest.approx(tau))
-
-
 def test_figures_by_distortion_and_of_all() -> None:
-    scores = np.array([[5.0, 4, 3, 2, 1], [1, 2, 3, 4, 5], [5, 4, 3, 2, 1]])
-    results = evaluate_ladders(scores, ["jpeg", "darken", "darken"])
-    assert results["jpeg"].in_order == 1
-    assert results["darken"].in_order == 0.5
-    assert results["darken"].ladders == 2
-    assert results["all"].in_order == pytest.approx(2 / 3)
-
-
-def test_table() -> None:
-    table = text_table(ladder_cells({"all": LadderResult(2, 0.75, -0.5)}))
-    assert table.splitlines()[1].split() == ["all", "2", "0.750", "-0.500"]
+    falling, half = [90.0, 70, 50, 30, 10], [50.0, 60, 40, 45, 20]
+    scores = np.array([falling, falling[::-1], [3.0] * 5, half, falling])
+    results = evaluate_ladders(scores, ["jpeg", "darken", "pixelate", "lens_blur", "darken"])
+    assert {name: pytest.approx(astuple(result)) for name, result in results.items()} == {
+        "all": (5, (1 + 0 + 0 + 0.5 + 1) / 5, (1 - 1 + 0 + 0.6 + 1) / 5),
+        "jpeg": (1, 1.0, 1.0),
+        "darken": (2, 0.5, 0.0),
+        "pixelate": (1, 0.0, 0.0),
+        "lens_blur": (1, 0.5, 0.6),
+    }
+    table = ladder_cells({"all": LadderResult(2, 0.75, -0.5)})
+    assert table[1] == ["all", "2", "0.750", "-0.500"]

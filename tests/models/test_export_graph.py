@@ -28,11 +28,8 @@ def scorer(tiny_model: Path) -> Scorer:
 
 def test_scores_are_those_of_the_scorer(scorer: Scorer, sample_photos: list[Image.Image]) -> None:
     graph = make_graph(scorer.extractor, scorer.head)
-    photos = [
-        *sample_photos,
-        sample_photos[0].resize((300, 200)),
-        sample_photos[1].resize((90, 60)),
-    ]
+    first, second = sample_photos
+    photos = [first, second, first.resize((300, 200)), second.resize((90, 60))]
     crops = torch.cat([photo_crops(scorer.extractor, photo) for photo in photos])
     assert crops.shape == (4, 5, 2, 3, 224, 224)
     with torch.inference_mode():

@@ -16,7 +16,6 @@ from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import WeightsError
 from shamisa_cli.models.config import FORMAT, ModelConfig
-from shamisa_cli.models.names import bundled_models, locate_model
 from shamisa_cli.models.store import load_encoder, save_encoder
 
 
@@ -40,19 +39,14 @@ def test_round_trip_within_half_precision(tmp_path: Path) -> None:
     x = torch.rand(2, 3, 64, 64)
     torch.testing.assert_close(loaded(x), encoder(x), atol=5e-3, rtol=0)
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
+    stored = load_file(tmp_path / "model.safetensors").values()
+    assert {t.dtype for t in stored if t.is_floating_point()} == {torch.float16}
 
 
 def test_loading_leaves_the_global_generator_alone(folder: Path) -> None:
     before = torch.get_rng_state()
     load_encoder(folder)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_weights_are_half_precision_on_disk(folder: Path) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    floats = [t for t in tensors.values() if t.is_floating_point()]
-    assert floats
-    assert {t.dtype for t in floats} == {torch.float16}
 
 
 def test_a_full_disk_leaves_the_older_model(
@@ -66,17 +60,6 @@ def test_a_full_disk_leaves_the_older_model(
         with no_file_over(size), pytest.raises(WeightsError, match=refused):
             save_encoder(folder, encoder, changed)
         assert {path: path.read_bytes() for path in folder.iterdir()} == old
-
-
-def test_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert locate_model(str(folder)) == folder
-    assert locate_model("default").name in bundled_models()
-    assert locate_model("fast").name == "fast"
-    monkeypatch.chdir(folder)
-    with pytest.raises(WeightsError, match="Did you mean fast"):
-        locate_model("fats")
-    with pytest.raises(WeightsError, match=r"no config\.json"):
-        locate_model(str(folder.parent))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ EXAMPLE = Path(__file__).parents[2] / "plugins" / "example-same-level"
 
 STEP = """
 import torch
-from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.distortions.metadata import BatchMetadata
+from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.registry import available_sources, create_source
 from shamisa_cli.graphs.source import engine_inputs

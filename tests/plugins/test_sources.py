@@ -154,24 +154,6 @@ def test_published_coefficients_and_edges(source, coeff, edges, make_graph_input
     assert edges in (made.build(make_graph_inputs(BatchLayout())).n_edges, None)
 
 
-@settings(max_examples=25, deadline=None)
-@given(layout=layouts, seed=seeds, entries=st.integers(2, 300))
-def test_dist_dist_keeps_the_k_largest_entries(make_graph_inputs, layout, seed, entries):
-    inputs = make_graph_inputs(layout, seed)
-    full = dense(inputs, dist_dist)
-    kept = DistDist(entries).build(inputs).dense()
-    positive = full[full > 0].sort(descending=True).values
-    expected = positive[: entries // 2 * 2]  # an undirected edge is two entries
-    torch.testing.assert_close(kept[kept > 0].sort(descending=True).values, expected)
-    torch.testing.assert_close(kept[kept > 0], full[kept > 0])
-
-
-def test_dist_dist_breaks_ties_by_node_order(make_graph_inputs):
-    layout = BatchLayout(1, 1, 4, 1, 1)  # four crops of one level: six edges of weight 1
-    graph = DistDist(entries=6).build(make_graph_inputs(layout))
-    assert list(zip(graph.i.tolist(), graph.j.tolist(), strict=True)) == [(4, 5), (4, 6), (4, 7)]
-
-
 def test_contrique_joins_groups_of_one_class(make_graph_inputs):
     """Two groups of the same entries, at severities of the same degree."""
     inputs = make_graph_inputs(BatchLayout(1, 1, 1, 2, 1))

@@ -43,14 +43,11 @@ def test_every_term_and_every_statistic_has_its_panel(
     assert [axes.get_title() for axes in losses.axes] == list(TERMS)
     assert [axes.get_title() for axes in graphs.axes] == list(GRAPHS.values())
     assert {axes.get_xlabel() for axes in [*losses.axes, *graphs.axes]} == {"step"}
+    names = ["knn", "ref_ref", "degradation"]
     for axes in graphs.axes:
-        assert [line.get_label() for line in axes.lines] == ["knn", "ref_ref", "degradation"]
+        assert [line.get_label() for line in axes.lines] == names
         assert len({line.get_linewidth() for line in axes.lines}) == 3  # equal values stay visible
-    assert [text.get_text() for text in graphs.legends[0].texts] == [
-        "knn",
-        "ref_ref",
-        "degradation",
-    ]
+    assert [text.get_text() for text in graphs.legends[0].texts] == names
 
 
 def test_a_run_without_a_step_has_no_curves(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of rows: whole after every row, readable again, and nobody else's file is touched."""
+"""Files of rows: whole after every row, readable again, resumed, and nobody else's is touched."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,18 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.scoring.rows import Kind, RowFile, read_rows
+from shamisa_cli.scoring.rows import Kind, RowFile, earlier_rows, read_rows, remaining
 from shamisa_cli.scoring.score import COLUMNS, Score
 
 KINDS: tuple[Kind, ...] = ("csv", "json", "jsonl")
-ODD_PATHS = [
-    "a.jpg",
-    'quo"te, comma.jpg',
-    "new\nline.jpg",
-    "return\rhere.jpg",
-    "ünï 日本.png",
-    "x\udcff.jpg",
-]
+ODD_PATHS = ["a.jpg", 'quo"te, comma.jpg', "new\nline.jpg", "return\rhere.jpg", "ünï 日本.png"]
+ODD_PATHS += ["x\udcff.jpg"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -185,3 +180,58 @@ def test_any_text_comes_back(
     ]
     path = written(tmp_path_factory.mktemp("any") / "rows", kind, scores)
     assert read_rows(path, kind) == scores
+
+
+A, B, C = (Score(f"{name}.jpg", 50.0, 9, 9, 9, 9, "m@1", "h") for name in "abc")
+FAILED = replace(B, score=None, status="failed", error="truncated")
+
+
+def stored(path: Path, kind: Kind, *rows: Score) -> tuple[Path, Kind]:
+    RowFile(path, kind, rows).close()
+    return path, kind
+
+
+def test_scored_rows_stay_and_failed_ones_are_tried_again(tmp_path: Path) -> None:
+    file = stored(tmp_path / "r.csv", "csv", A, FAILED, C)
+    assert earlier_rows([file], "m@1", "h", ["a.jpg", "b.jpg", "d.jpg"]) == [A, C]
+    assert earlier_rows([file], "m@1", "h", ["a.jpg"]) == [A, FAILED, C]
+
+
+def test_the_fullest_of_several_files_counts_in_any_order(tmp_path: Path) -> None:
+    files = [
+        stored(tmp_path / "r.csv", "csv", C, A, A, FAILED),
+        stored(tmp_path / "r.json", "json", A, FAILED, A, C),
+        stored(tmp_path / "some.jsonl", "jsonl", A, C),
+        (tmp_path / "new.jsonl", "jsonl"),
+    ]
+    assert earlier_rows(files, "m@1", "h", []) == [C, A, A, FAILED]
+
+
+@pytest.mark.parametrize("fewer", [(C,), (A, A), (A, replace(B, score=51.0))])
+def test_rows_that_the_fullest_file_has_not_are_not_deleted(
+    tmp_path: Path, fewer: tuple[Score, ...]
+) -> None:
+    files = [
+        stored(tmp_path / "some.jsonl", "jsonl", *fewer),
+        stored(tmp_path / "full.csv", "csv", A, B, FAILED),
+    ]
+    before = files[0][0].read_bytes()
+    with pytest.raises(
+        UsageError, match=r"some\.jsonl: .* that .*full\.csv does not .*another file"
+    ):
+        earlier_rows(files, "m@1", "h", [])
+    assert files[0][0].read_bytes() == before
+
+
+@pytest.mark.parametrize(("model", "head"), [("m@2", "h"), ("m@1", "other")])
+def test_another_model_or_head_is_refused(tmp_path: Path, model: str, head: str) -> None:
+    file = stored(tmp_path / "r.csv", "csv", A)
+    with pytest.raises(UsageError, match=r"r\.csv: was made with model m@1, head h"):
+        earlier_rows([file], model, head, [])
+
+
+def test_remaining_keeps_the_order_and_counts_repetitions() -> None:
+    asked = ["d", "a.jpg", "b.jpg", "a.jpg", "e"]
+    assert remaining(asked, [A, C]) == ["d", "b.jpg", "a.jpg", "e"]
+    assert remaining(asked, []) == asked
+    assert remaining(asked, [A, A, B]) == ["d", "e"]

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 from PIL import Image
 
 import shamisa_cli
-from shamisa_cli.errors import PhotoError, UnknownNameError, UsageError, WeightsError
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.errors import PhotoError, UsageError, WeightsError
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.heads import load_head
 from shamisa_cli.models.weights import encode_weights, read_weights
 from shamisa_cli.scoring import Score, Scorer
+from shamisa_cli.scoring.loading import adapt_protocol
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +115,8 @@ def test_paths_images_and_arrays_give_the_same(
     photo.save(path)
     pixels = np.asarray(photo)
     expected = scorer.score(path)
-    alike: list[object] = [
-        photo,
-        Image.open(path),
-        pixels,
-        pixels / 255.0,
-        pixels.astype("uint16") * 257,
-    ]
-    for score in scorer.score_many(alike):  # type: ignore[arg-type]
+    alike: list = [photo, Image.open(path), pixels, pixels / 255.0, pixels.astype("uint16") * 257]
+    for score in scorer.score_many(alike):
         assert score.score == expected.score
         assert (score.path, score.width, score.height) == ("", 700, 500)
 
@@ -207,16 +204,11 @@ def test_the_model_column_tells_what_was_scored_alike(tiny_model: Path, tmp_path
     assert load(copy).model not in names
 
 
-def test_models_and_heads_that_are_not_there(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"unknown model 'defualt'.*default"):
-        shamisa_cli.load("defualt")
-    with pytest.raises(UnknownNameError, match=r"toys.*Did you mean toy"):
-        load(tiny_model, head="toys")
+def test_a_model_without_a_head(tiny_model: Path, tmp_path: Path) -> None:
     headless = tmp_path / "headless"
     shutil.copytree(tiny_model, headless, ignore=shutil.ignore_patterns("heads"))
     config = ModelConfig.load(headless / "config.json")
-    config = ModelConfig(config.name, config.backbone, config.feature_size)
-    (headless / "config.json").write_bytes(config.encode())
+    (headless / "config.json").write_bytes(replace(config, default_head="").encode())
     with pytest.raises(WeightsError, match=r"no head yet.*shamisa fit"):
         load(headless)
 
@@ -242,3 +234,35 @@ def test_a_damaged_image_that_pillow_opened(scorer: Scorer, photos: list[str]) -
         scorer.score(Image.open(damaged))
     (row,) = scorer.score_many([Image.open(io.BytesIO(content))])
     assert row.error.startswith("this image: damaged or truncated")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ViewingProtocol()),
+        ({"short_side": 384}, ViewingProtocol(short_side=384)),
+        ({"max_side": 1024}, ViewingProtocol(short_side=None, max_side=1024)),
+        ({"native": True}, ViewingProtocol(short_side=None, crops="tiles")),
+        ({"crops": "whole"}, ViewingProtocol(crops="whole")),
+        ({"crops": "whole", "max_side": 700}, ViewingProtocol(None, 700, crops="whole")),
+    ],
+)
+def test_what_is_asked_is_changed_and_nothing_else(
+    options: dict[str, Any], expected: ViewingProtocol
+) -> None:
+    assert adapt_protocol(ViewingProtocol(), **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"short_side": 1, "max_side": 1}, "short_side and max_side exclude each other"),
+        ({"short_side": 1, "native": True}, "short_side and native exclude each other"),
+        ({"native": True, "crops": "five"}, "leave crops out"),
+        ({"crops": "ten"}, "'ten'"),
+        ({"short_side": 0}, "at least 1 px"),
+    ],
+)
+def test_invalid_viewing_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        adapt_protocol(ViewingProtocol(), **options)

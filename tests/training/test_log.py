@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -33,47 +32,22 @@ def test_a_full_disk_is_named_and_resumed_from(
     assert [p.name for p in tmp_path.iterdir()] == ["log.jsonl"]
 
 
-class Writer:
-    """What of TensorBoard's writer is used. State: what it was given, and whether it is closed."""
-
-    made: Writer
-
-    def __init__(self, folder: str, purge_step: int | None = None) -> None:
-        Writer.made = self
-        self.folder, self.purge_step, self.open = folder, purge_step, True
-        self.written: list[tuple[str, float, int]] = []
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.open = False
-
-    def add_scalar(self, tag: str, value: float, step: int) -> None:
-        self.written.append((tag, value, step))
-
-
-@pytest.fixture
-def writer(monkeypatch: pytest.MonkeyPatch) -> type[Writer]:
-    """A stand-in for TensorBoard, installed or not."""
-    module: Any = ModuleType("torch.utils.tensorboard")
-    module.SummaryWriter = Writer
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    return Writer
-
-
 def test_a_resumed_curve_has_each_step_once_and_is_closed(
-    tmp_path: Path, writer: type[Writer]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tensorboard = MagicMock()
+    opened = tensorboard.SummaryWriter.return_value
+    opened.__exit__.return_value = None
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
     with suppress(KeyboardInterrupt), tensorboard_writer(tmp_path, 5) as write:
         assert write is not None
         write({"step": 5, "total": 1.5})
-        assert writer.made.open
+        opened.__exit__.assert_not_called()
         raise KeyboardInterrupt
-    assert writer.made.folder == str(tmp_path / "tensorboard")
-    assert writer.made.purge_step == 5
-    assert writer.made.written == [("total", 1.5, 5)]
-    assert not writer.made.open
+    folder = str(tmp_path / "tensorboard")
+    tensorboard.SummaryWriter.assert_called_once_with(folder, purge_step=5)
+    opened.__enter__.return_value.add_scalar.assert_called_once_with("total", 1.5, 5)
+    opened.__exit__.assert_called_once()
 
 
 def test_without_tensorboard_nothing_is_written(
@@ -86,9 +60,4 @@ def test_without_tensorboard_nothing_is_written(
 
 def test_tables_become_tags_and_the_step_is_none() -> None:
     record = {"step": 3, "total": 1.5, "crop": 112, "alpha": {"knn": 0.25, "ref_ref": 0.75}}
-    assert scalars(record) == {
-        "total": 1.5,
-        "crop": 112,
-        "alpha/knn": 0.25,
-        "alpha/ref_ref": 0.75,
-    }
+    assert scalars(record) == {"total": 1.5, "crop": 112, "alpha/knn": 0.25, "alpha/ref_ref": 0.75}

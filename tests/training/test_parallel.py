@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,9 @@ from test_loop import Line
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.errors import UsageError
-from shamisa_cli.pretraining.batches import global_order, step_metadata
+from shamisa_cli.pretraining.batches import step_metadata
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
+from shamisa_cli.pretraining.model import global_order
 from shamisa_cli.pretraining.start import plan_start
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.config import OptimizerConfig, TrainingConfig
@@ -41,8 +41,7 @@ CONFIG = PretrainConfig(
 def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
     """One step on crops that are a pure function of the node, on this rank's share of them."""
     crops = torch.rand(LAYOUT.n, 3, 32, 32, generator=torch.Generator().manual_seed(3))
-    share = ranks.share(LAYOUT.tiny_batches)
-    own = crops[global_order(LAYOUT, [share])]
+    own = crops[global_order(LAYOUT, ranks.world).chunk(ranks.world)[ranks.rank]]
     model = plan_start(to_mapping(CONFIG), Path("nowhere"), print, preset="shamisa").model
     model.train()
     shared = distributed(model, ranks)
@@ -52,12 +51,11 @@ def loss_and_gradients(ranks: Ranks) -> dict[str, torch.Tensor]:
     return {"loss": loss.total.detach(), **seen}
 
 
-def work(rank: int, world: int, port: int, out: str) -> None:
+def work(rank: int, world: int, out: str) -> None:
     """One process of the group, as ``torchrun`` would start it."""
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
-    )
+    group = f"file://{out}/group"
+    dist.init_process_group("gloo", init_method=group, rank=rank, world_size=world)
     ranks = Ranks(rank, world)
     torch.save((loss_and_gradients(ranks), weights(ranks, Path(out))), Path(out) / f"{rank}.pt")
     leave_ranks()
@@ -71,18 +69,12 @@ def weights(ranks: Ranks, out: Path) -> torch.Tensor:
     return task.model.weight.detach()
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def test_two_processes_make_the_step_and_the_run_of_one(tmp_path: Path) -> None:
     alone = loss_and_gradients(Ranks())
     assert sum(float(g.abs().sum()) > 0 for g in alone.values()) > len(alone) / 2
     expected = weights(Ranks(), tmp_path / "alone")
     assert not torch.allclose(expected, Line().model.weight, atol=1e-2)
-    mp.spawn(work, (2, free_port(), str(tmp_path)), nprocs=2)
+    mp.spawn(work, (2, str(tmp_path)), nprocs=2)
     for rank in range(2):
         together, trained = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         torch.testing.assert_close(trained, expected, rtol=1e-4, atol=1e-6)
@@ -92,8 +84,10 @@ def test_two_processes_make_the_step_and_the_run_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
-def test_shares_cover_the_layout_once(world: int) -> None:
-    order = global_order(LAYOUT, Ranks(0, world).shares(LAYOUT.tiny_batches))
+def test_each_rank_has_the_crops_of_its_share(world: int) -> None:
+    order = global_order(LAYOUT, world)
+    for rank, own in enumerate(LAYOUT.coordinates[order, 0].chunk(world)):
+        assert set(own.tolist()) == set(Ranks(rank, world).share(LAYOUT.tiny_batches))
     assert sorted(order.tolist()) == list(range(LAYOUT.n))
 
 

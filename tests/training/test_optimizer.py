@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shamisa_cli.training.config import ScheduleConfig, parse_duration
-from shamisa_cli.training.schedule import Position, learning_rate
+from shamisa_cli.training.optimizer import Position, learning_rate
 
 
 @pytest.mark.parametrize(

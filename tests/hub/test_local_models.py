@@ -1,16 +1,22 @@
-"""``shamisa models``: bundled, cached and local models, with what is known of each."""
+"""Models on this machine: listed by ``shamisa models``, and used with all sockets blocked."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hub_server import HubServer, run
-from huggingface_hub import constants
+from PIL import Image
 
+from shamisa_cli.cli import app
 from shamisa_cli.hub.names import cache_folder
 from shamisa_cli.models.names import bundled_models, locate_model
 
@@ -53,15 +59,6 @@ def test_cached_models_by_the_names_that_find_them(published: HubServer) -> None
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_cache_that_is_no_folder_has_no_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
-    assert list(listed(str(tmp_path))) == bundled_models()
-
-
-@pytest.mark.usefixtures("hub")
 def test_local_models_below_a_folder(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,13 +70,66 @@ def test_local_models_below_a_folder(
     (tmp_path / "runs/c/model/config.json").write_text(json.dumps(newer))
     monkeypatch.chdir(tmp_path)
     rows = listed()
-    assert [row for row in rows if rows[row]["where"] == "local"] == [
-        "runs/a/model",
-        "runs/b/model",
-        "runs/c/model",
-    ]
+    local = [row for row in rows if rows[row]["where"] == "local"]
+    assert local == [f"runs/{each}/model" for each in "abc"]
     assert rows["runs/a/model"]["note"] == ""
     assert "shamisa fit" in rows["runs/b/model"]["note"]
     assert "newer than this shamisa" in rows["runs/c/model"]["note"]
     assert "elsewhere" in listed("elsewhere")
     run("models", "nowhere", code=2)
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "PHOTO", "--model", "hf://me/tiny"],
+        ["demo", "--model", "hf://me/tiny@v1"],
+        ["probe", "--dataset", "CSV", "--model", "me/tiny"],
+        ["pretrain", "--photos", "FOLDER", "--init", "hf://me/tiny"],
+        ["push", "hf://me/tiny", "hf://me/other"],
+    ],
+)
+def test_a_model_that_is_not_here_is_not_fetched(
+    command: list[str], tmp_path: Path, block_network: Callable[[], None]
+) -> None:
+    block_network()
+    for i in range(40):
+        Image.new("RGB", (32, 32), (6 * i, 90, 10)).save(tmp_path / f"{i}.png")
+    scores = "".join(f"{i}.png,{i}\n" for i in range(40))
+    (tmp_path / "scores.csv").write_text(f"image,mos\n{scores}")
+    places = {"PHOTO": tmp_path / "0.png", "CSV": tmp_path / "scores.csv", "FOLDER": tmp_path}
+    result = CliRunner().invoke(app, [str(places.get(word, word)) for word in command])
+    assert result.exit_code in (1, 2)
+    assert "run: shamisa pull hf://me/tiny" in result.output
+
+
+def test_a_model_that_is_here_needs_no_network(
+    published: HubServer,
+    sample_photos: list[Image.Image],
+    tmp_path: Path,
+    block_network: Callable[[], None],
+) -> None:
+    run("pull", "me/tiny")
+    block_network()
+    sample_photos[0].resize((64, 64)).save(tmp_path / "china.png")
+    run("score", tmp_path / "china.png", "--model", "hf://me/tiny")
+    assert "hf://me/tiny" in run("models").output
+
+
+def test_the_environment_variables_of_the_client_are_what_counts(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """A process of its own: HF_ENDPOINT, HF_TOKEN and HF_HOME are read on import."""
+    with HubServer() as server:
+        server.state.tokens = {"hf_mine": ("me", True)}
+        mine = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_XET": "1"}
+        env = {**os.environ, **mine, "HF_HOME": str(tmp_path / "home")}
+        for command in (["push", str(tiny_model), "me/tiny"], ["pull", "me/tiny"]):
+            asked = [sys.executable, "-m", "shamisa_cli", *command]
+            done = subprocess.run(asked, env=env, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+        sent = server.state.repositories["model", "me/tiny"].files()
+    folder = Path(done.stdout.strip())
+    assert tmp_path / "home" in folder.parents
+    assert {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} == set(sent)
