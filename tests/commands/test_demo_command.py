@@ -19,13 +19,12 @@ def table(output: str) -> dict[str, list[float]]:
     return {title: [float(score) for score in scores.split()] for title, scores in rows}
 
 
-def test_ladders_start_with_the_photo_itself(sample_photos: list[Image.Image]) -> None:
+def test_a_ladder_a_table_and_a_contact_sheet(
+    tiny_model: Path, tmp_path: Path, sample_photos: list[Image.Image]
+) -> None:
     rungs = make_ladder("china.jpg", "gaussian_blur")
     assert rungs[0] == sample_photos[0]
     assert len({rung.tobytes() for rung in rungs}) == len(rungs) == 1 + len(SEVERITIES)
-
-
-def test_a_table_and_a_contact_sheet(tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "made" / "here"
     result = CliRunner().invoke(app, ["demo", "--model", str(tiny_model), "--out", str(out)])
     assert result.exit_code == 0, result.output

@@ -31,9 +31,8 @@ def photos(tmp_path: Path, sample_photos: list[Image.Image]) -> Path:
 
 @pytest.fixture
 def scores(photos: Path) -> Path:
-    rows = [f"{i}.png,{60 - i}" for i in range(6)]
     path = photos / "mine.csv"
-    path.write_text("\n".join(["image,mos", *rows]) + "\n")
+    path.write_text("image,mos\n" + "".join(f"{i}.png,{60 - i}\n" for i in range(6)))
     return path
 
 
@@ -76,7 +75,7 @@ def test_a_dataset_by_human_score(embed: Run, scores: Path, tmp_path: Path) -> N
         f"{i}.png": 60.0 - i for i in range(6) if i != 3
     }
     assert (tmp_path / "m.png").is_file()
-    assert embed(*arguments, "--sample", 5).exit_code in (0, 1)
+    embed(*arguments, "--sample", 5)
     some = table(tmp_path / "m.csv")
     assert len(some) in (4, 5)
     assert all(float(row["mos"]) == 60 - int(Path(row["path"]).stem) for row in some)

@@ -48,7 +48,7 @@ def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_onnx
-def test_any_number_of_photos_and_places(
+def test_any_number_of_photos_and_places_and_the_file_says_what_it_is(
     made: Path, tiny_model: Path, sample_photos: list[Image.Image]
 ) -> None:
     import onnxruntime
@@ -65,14 +65,8 @@ def test_any_number_of_photos_and_places(
     (one_place,) = session.run(["raw"], {"crops": crops[:, :1].numpy()})
     assert one_place.shape == (2,)
 
-
-@needs_onnx
-def test_the_file_says_what_it_is(made: Path, tiny_model: Path) -> None:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(made / "fast.onnx"))
     facts = json.loads(session.get_modelmeta().custom_metadata_map["shamisa"])
-    assert facts["model"] == load(tiny_model).model
+    assert facts["model"] == scorer.model
     assert (facts["head"]["name"], facts["protocol"]["crop"]) == ("toy", 224)
     extra = {"shamisa.json": ""}
     torch.export.load(made / "fast.pt2", extra_files=extra)

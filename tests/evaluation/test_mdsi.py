@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from scipy import ndimage
-from torch import Tensor
 
 from shamisa_cli.evaluation.mdsi import mdsi
-
-
-@pytest.fixture
-def pairs() -> tuple[Tensor, Tensor]:
-    """Eight noise pictures, and each with more noise than the one before."""
-    generator = torch.Generator().manual_seed(0)
-    references = torch.rand(8, 3, 16, 20, generator=generator)
-    noise = torch.randn(references.shape, generator=generator)
-    strength = torch.linspace(0.01, 0.2, 8)[:, None, None, None]
-    return references, (references + strength * noise).clamp(0, 1)
 
 
 def slow_mdsi(r: np.ndarray, d: np.ndarray) -> float:
@@ -47,11 +35,13 @@ def slow_mdsi(r: np.ndarray, d: np.ndarray) -> float:
     return np.abs(gcs - gcs.mean()).mean() ** 0.25
 
 
-def test_mdsi_is_its_equations(pairs: tuple[Tensor, Tensor]) -> None:
-    references, others = pairs
+def test_mdsi_is_its_equations_and_nothing_for_equal_pictures() -> None:
+    """Of eight noise pictures, each with more noise than the one before."""
+    generator = torch.Generator().manual_seed(0)
+    references = torch.rand(8, 3, 16, 20, generator=generator)
+    noise = torch.randn(references.shape, generator=generator)
+    strength = torch.linspace(0.01, 0.2, 8)[:, None, None, None]
+    others = (references + strength * noise).clamp(0, 1)
     expected = [slow_mdsi(r, d) for r, d in zip(references.numpy(), others.numpy(), strict=True)]
     np.testing.assert_allclose(mdsi(references, others).numpy(), expected, atol=1e-4)
-
-
-def test_mdsi_of_equal_pictures_is_nothing(pairs: tuple[Tensor, Tensor]) -> None:
-    assert mdsi(pairs[0], pairs[0]).abs().max() < 0.02
+    assert mdsi(references, references).abs().max() < 0.02

@@ -22,12 +22,8 @@ from shamisa_cli.ladders.ladder import LadderResult, Ladders, evaluate_ladders, 
 from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
 
 
-def must_not_fail(error: PhotoError) -> None:
-    raise error
-
-
 def extract_ladders(frozen: FrozenEncoder, photos: list[Path], **options: int) -> Ladders:
-    return extract_all_ladders(frozen, photos, must_not_fail, **options)
+    return extract_all_ladders(frozen, photos, pytest.fail, **options)
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +41,6 @@ def encoder() -> Encoder:
 def frozen_with(encoder: Encoder, **options: Any) -> FrozenEncoder:
     protocol = ViewingProtocol(short_side=64, crop=64)
     return FrozenEncoder("tiny", encoder, protocol, device="cpu", precision="fp32", **options)
-
-
-@pytest.fixture
-def frozen(encoder: Encoder) -> FrozenEncoder:
-    return frozen_with(encoder)
 
 
 @pytest.fixture
@@ -86,7 +77,8 @@ def test_the_seed_decides_the_sign(small: Image.Image) -> None:
     assert _pixels(dark).mean() < _pixels(small).mean() < _pixels(light).mean()
 
 
-def test_ladders_of_photos(frozen: FrozenEncoder, photos: list[Path]) -> None:
+def test_ladders_of_photos(encoder: Encoder, photos: list[Path]) -> None:
+    frozen = frozen_with(encoder)
     ladders = extract_ladders(frozen, photos, per_photo=3)
     assert ladders.features.shape == (6, 5, 2 * frozen.encoder.feature_size)
     assert ladders.distortions == tuple(DISTORTIONS)[:6]
@@ -98,18 +90,14 @@ def test_ladders_of_photos(frozen: FrozenEncoder, photos: list[Path]) -> None:
     assert kept.distortions == ladders.distortions[3:]
 
 
-def test_distorting_ahead_changes_nothing(encoder: Encoder, photos: list[Path]) -> None:
-    ahead = extract_ladders(frozen_with(encoder, workers=3), photos[:1])
-    alone = extract_ladders(frozen_with(encoder, workers=0), photos[:1], per_photo=3)
-    assert torch.equal(ahead.features[:3], alone.features)
-    assert ahead.distortions == tuple(DISTORTIONS)
-
-
-def test_the_cache_gives_the_same_ladders(
-    frozen: FrozenEncoder, encoder: Encoder, photos: list[Path], tmp_path: Path
+def test_distorting_ahead_and_the_cache_change_nothing(
+    encoder: Encoder, photos: list[Path], tmp_path: Path
 ) -> None:
+    plain = extract_ladders(frozen_with(encoder, workers=0), photos, per_photo=2)
+    ahead = extract_ladders(frozen_with(encoder, workers=3), photos[:1])
+    assert torch.equal(ahead.features[:2], plain.features[:2])
+    assert ahead.distortions == tuple(DISTORTIONS)
     cached = frozen_with(encoder, cache=tmp_path / "cache")
-    plain = extract_ladders(frozen, photos, per_photo=2)
     first, second = (extract_ladders(cached, photos, per_photo=2) for _ in range(2))
     assert torch.equal(first.features, plain.features)
     assert torch.equal(second.features, plain.features)
@@ -119,8 +107,9 @@ def test_the_cache_gives_the_same_ladders(
 
 
 def test_a_damaged_photo_is_named_and_left_out(
-    frozen: FrozenEncoder, photos: list[Path], tmp_path: Path
+    encoder: Encoder, photos: list[Path], tmp_path: Path
 ) -> None:
+    frozen = frozen_with(encoder)
     path = tmp_path / "broken.png"
     path.write_bytes(b"no picture")
     errors: list[PhotoError] = []
