@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +15,9 @@ class Transport(GraphSource):
     """Soft assignments to learned prototypes; the pairs of largest scores stay.
 
     p_i = softmax(logits_i / temperature), the logits being the inner products of h with prototypes
-    of unit length. Scores are rescaled over all pairs i ≠ j to [0, 1] (to 0 where all are equal).
+    of unit length. The score of a pair is mean_k p_j[k]·log p_i[k], a negative cross-entropy,
+    averaged over both directions: crops that are assigned alike and firmly have the largest. Scores
+    are rescaled over all pairs i ≠ j to [0, 1] (to 0 where all are equal).
 
     Parameters
     ----------
@@ -26,11 +26,6 @@ class Transport(GraphSource):
     epsilon, rounds : > 0 and ≥ 1, of Sinkhorn–Knopp.
     edges_per_node : ≥ 1; the mean degree, so edges_per_node·N entries of the symmetric matrix stay.
     auxiliary : ≥ 0, the weight of the loss that trains the prototypes.
-    score : how the paper's s_ij = mean_k log p_i[k]·p_j[k] is read. "log_product" is
-        mean_k log(p_i[k]·p_j[k]), symmetric as written, but a sum of one term a node, so that the
-        crops with the flattest assignments are joined with each other; "cross_entropy" is
-        mean_k (log p_i[k])·p_j[k], averaged over both directions, which joins crops that are
-        assigned alike and firmly.
     """
 
     coeff = 0.3670
@@ -45,11 +40,8 @@ class Transport(GraphSource):
         rounds: int = 6,
         edges_per_node: int = 8,
         auxiliary: float = 0.4906,
-        score: Literal["log_product", "cross_entropy"] = "log_product",
     ) -> None:
         super().__init__()
-        if score not in ("log_product", "cross_entropy"):
-            raise ValueError(f"score must be log_product or cross_entropy, got {score!r}")
         if prototypes < 2 or rounds < 1 or edges_per_node < 1:
             raise ValueError("prototypes must be at least 2, rounds and edges_per_node at least 1")
         if temperature <= 0 or epsilon <= 0 or auxiliary < 0:
@@ -60,7 +52,6 @@ class Transport(GraphSource):
         self.rounds = rounds
         self.edges_per_node = edges_per_node
         self.auxiliary = auxiliary
-        self.score = score
 
     def prepare(self, feature_size: int, generator: torch.Generator) -> None:
         weight = torch.randn(self.n_prototypes, feature_size, generator=generator)
@@ -72,40 +63,36 @@ class Transport(GraphSource):
 
     def build(self, inputs: GraphInputs) -> Graph:
         n = inputs.n
-        log_p = self._log_assignments(inputs.h)
-        scores = log_product(log_p) if self.score == "log_product" else cross_entropy(log_p)
+        scores = cross_entropy(self._log_assignments(inputs.h))
         i, j = torch.triu_indices(n, n, offset=1, device=inputs.h.device)
         score = scores[i, j]
         low, high = score.aminmax()
-        weight = (score - low) / (high - low).clamp_min(torch.finfo(score.dtype).tiny)
+        rounding = 8 * torch.finfo(score.dtype).eps * low.abs()  # equal scores differ by as much
+        span = high - low
+        weight = torch.where(span > rounding, (score - low) / span, 0.0)
         return keep_largest(Graph(n, i, j, weight), self.edges_per_node * n)
 
     def auxiliary_loss(self, h: Tensor, inputs: GraphInputs) -> Tensor:
-        """−½·auxiliary·(mean_i q_i·log p_i + mean_(i,j) q_i·log p_j), q the balanced codes of h.
+        """−auxiliary·(m_i q_i·log p_i + m_(i,j) q_i·log p_j), q the balanced codes of h.
 
-        The second mean is over the `paired_view` edges in both directions, and 0 where there are
-        none (one photo only, or no composition). Gradients reach the prototypes and h, not q.
+        Both means m are over the K prototypes, too. The second is over the `paired_view` edges in
+        both directions, and 0 where there are none (one photo only, or no composition). Gradients
+        reach the prototypes and h, not q.
         """
         log_p = self._log_assignments(h)
         q = balanced_codes(self.logits(h), self.epsilon, self.rounds)
-        agreement = (q * log_p).sum(1).mean()
+        agreement = (q * log_p).mean()
         if inputs.composition is None:
-            return -self.auxiliary / 2 * agreement
+            return -self.auxiliary * agreement
         i, j = same_composition_pairs(inputs)
         if len(i):
-            swapped = (q[i] * log_p[j]).sum(1) + (q[j] * log_p[i]).sum(1)
-            agreement = agreement + swapped.mean() / 2
-        return -self.auxiliary / 2 * agreement
+            swapped = (q[i] * log_p[j]).mean() + (q[j] * log_p[i]).mean()
+            agreement = agreement + swapped / 2
+        return -self.auxiliary * agreement
 
     def _log_assignments(self, h: Tensor) -> Tensor:
         """(N, K) log p."""
         return F.log_softmax(self.logits(h) / self.temperature, dim=1)
-
-
-def log_product(log_p: Tensor) -> Tensor:
-    """(N, N) mean_k log(p_i[k]·p_j[k]) from (N, K) log p."""
-    of_node = log_p.mean(1)
-    return of_node[:, None] + of_node[None, :]
 
 
 def cross_entropy(log_p: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Pooling = Literal["last", "log_stages"]
+Pooling = Literal["last", "log_stages", "regions"]
 Statistics = Literal["none", "scene"]
 
 

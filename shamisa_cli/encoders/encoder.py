@@ -10,6 +10,14 @@ from torch.nn import functional as F
 
 from shamisa_cli.encoders.backbones import create_backbone, earlier_channels, feature_size
 from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics
+from shamisa_cli.encoders.pooling import log_scale, moments
+from shamisa_cli.encoders.regions import (
+    Regions,
+    map_channels,
+    network_maps,
+    region_features,
+    region_size,
+)
 from shamisa_cli.encoders.scene_statistics import SCENE_STATISTICS, scene_statistics
 
 
@@ -26,9 +34,11 @@ class Encoder(nn.Module):
         after those, mean and standard deviation over the picture of every channel of every earlier
         stage; each of these vectors has unit length, then each number is put on a logarithmic scale
         (:func:`log_scale`). Early stages see noise, blur and blocks, which a short training leaves
-        out of the last one. h has a length of about 3, not 1.
+        out of the last one. h has a length of about 3, not 1. ``regions``, ours: every block's maps
+        as a whole and place by place; see :mod:`~shamisa_cli.encoders.regions`.
     statistics : ``none``, as published; or ``scene``, ours: after h, natural scene statistics of
         luminance and color, which are not part of the unit length.
+    regions : how much each part counts, for ``pooling="regions"``.
     """
 
     mean: Tensor
@@ -40,13 +50,17 @@ class Encoder(nn.Module):
         preprocessing: Preprocessing | None = None,
         pooling: Pooling = "last",
         statistics: Statistics = "none",
+        regions: Regions | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pooling = pooling
         self.statistics = statistics
+        self.regions = regions or Regions()
         self.feature_size = feature_size(backbone)
-        if pooling != "last":
+        if pooling == "regions":
+            self.feature_size = region_size(map_channels(backbone))
+        elif pooling == "log_stages":
             self.feature_size += 2 * sum(earlier_channels(backbone))
         if statistics == "scene":
             self.feature_size += SCENE_STATISTICS
@@ -62,21 +76,25 @@ class Encoder(nn.Module):
         preprocessing: Preprocessing | None = None,
         pooling: Pooling = "last",
         statistics: Statistics = "none",
+        regions: Regions | None = None,
     ) -> Encoder:
         """An encoder with random weights (drawn from torch's generator)."""
-        return cls(create_backbone(backbone), preprocessing, pooling, statistics)
+        return cls(create_backbone(backbone), preprocessing, pooling, statistics, regions)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, d) float32 from crops x (N, 3, H, W), RGB in [0, 1]: h, then statistics."""
         if self.statistics == "none":
             return self.represent(x)
-        return torch.cat([self.represent(x), scene_statistics(x)], dim=1)
+        weight = self.regions.statistics if self.pooling == "regions" else 1.0
+        return torch.cat([self.represent(x), weight**0.5 * scene_statistics(x)], dim=1)
 
     def represent(self, x: Tensor) -> Tensor:
         """h (see ``pooling``), float32, from crops x (N, 3, H, W), RGB in [0, 1]."""
         x = (x - self.mean) / self.std
         if self.pooling == "last":
             return F.normalize(self.backbone(x).float(), dim=1)
+        if self.pooling == "regions":
+            return region_features(network_maps(self.backbone, x), self.regions)
         backbone = cast(Any, self.backbone)
         last, maps = backbone.forward_intermediates(x)
         parts = [backbone.forward_head(last).float()]
@@ -84,29 +102,6 @@ class Encoder(nn.Module):
             parts += moments(stage)
         scaled = [log_scale(F.normalize(part, dim=1)) for part in parts]
         return torch.cat(scaled, dim=1) / len(scaled) ** 0.5
-
-
-def log_scale(v: Tensor) -> Tensor:
-    """asinh(10·√C·v) / √C of vectors v (N, C) of unit length, whose numbers are about 1/√C.
-
-    Logarithmic for all but small numbers, and odd: what a channel answers to a picture varies by
-    its size, as natural scene statistics do, and a linear regressor sees ratios. A tenth of the
-    usual size is where it becomes linear.
-    """
-    root = v.shape[1] ** 0.5
-    return torch.asinh(10.0 * root * v) / root
-
-
-def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (over N, not N-1) of each channel: two (N, C) of (N, C, H, W).
-
-    A channel that is the same everywhere has deviation 0 and no gradient; that of √0 is infinite.
-    """
-    maps = maps.float()
-    mean = maps.mean((2, 3))
-    variance = (maps - mean[..., None, None]).square().mean((2, 3))
-    flat = variance == 0
-    return mean, variance.masked_fill(flat, 1).sqrt().masked_fill(flat, 0)
 
 
 class Projector(nn.Module):

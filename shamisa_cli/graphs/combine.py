@@ -74,7 +74,7 @@ class GraphCombination(nn.Module):
     """
 
     def __init__(
-        self, sources: Mapping[str, tuple[GraphSource, float]], alpha: AlphaMode = "learned"
+        self, sources: Mapping[str, tuple[GraphSource, float]], alpha: AlphaMode = "fixed"
     ) -> None:
         super().__init__()
         if alpha not in ("learned", "fixed"):

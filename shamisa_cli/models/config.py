@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics, ViewingProtocol
+from shamisa_cli.encoders.regions import Regions
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.settings import from_mapping, read_json_object, to_mapping
 
@@ -30,6 +31,7 @@ class ModelConfig:
     pooling : how the backbone's maps become h; see :class:`~shamisa_cli.encoders.encoder.Encoder`.
     statistics : hand-made features beside h: ``none``, or ``scene``, those of
         :mod:`~shamisa_cli.encoders.scene_statistics`.
+    regions : how much each part of the features counts, for ``pooling = "regions"``.
     default_head : the head that is used when none is asked for.
     training : facts about the pre-training, for people; nothing reads them.
     """
@@ -39,6 +41,7 @@ class ModelConfig:
     feature_size: int
     pooling: Pooling = "last"
     statistics: Statistics = "none"
+    regions: Regions = field(default_factory=Regions)
     default_head: str = ""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     protocol: ViewingProtocol = field(default_factory=ViewingProtocol)

@@ -59,7 +59,7 @@ def describe(where: Literal["bundled", "cached", "local"], name: str, folder: Pa
     row = partial(ModelRow, where, name, str(folder), size)
     architecture = _keys(folder / CONFIG_FILE).get("architecture")
     if architecture is not None:
-        return row(str(architecture), note="for pretrain --init")
+        return row(str(architecture), note="an init for pretrain")
     try:
         config = ModelConfig.load(folder / CONFIG_FILE)
         heads = tuple(load_head(folder, head).info for head in list_heads(folder))

@@ -63,7 +63,11 @@ def random_encoder(config: ModelConfig, seed: int = 0) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Encoder.from_name(
-            config.backbone, config.preprocessing, config.pooling, config.statistics
+            config.backbone,
+            config.preprocessing,
+            config.pooling,
+            config.statistics,
+            config.regions,
         ).eval()
 
 
@@ -89,6 +93,8 @@ def encoder_digest(folder: Path, config: ModelConfig) -> str:
     Cheap for a folder that was loaded, which checks its weights; see :func:`folder_digest`.
     """
     facts = [to_mapping(config.preprocessing), config.pooling, config.statistics]
+    if config.pooling == "regions":
+        facts.append(to_mapping(config.regions))
     digest = hashlib.sha256(folder_digest(folder).encode())
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()

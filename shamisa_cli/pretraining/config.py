@@ -40,7 +40,7 @@ class GraphsConfig:
             for name in ("paired_view", "ref_dist", "ref_ref", "dist_dist", "knn", "transport")
         }
     )
-    alpha: Literal["learned", "fixed"] = "learned"
+    alpha: Literal["learned", "fixed"] = "fixed"
 
 
 @dataclass(frozen=True)

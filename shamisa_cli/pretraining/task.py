@@ -52,7 +52,8 @@ class Pretraining(Task):
         wants_bf16 = config.precision == "auto" and has_fast_bf16(device)
         self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
         self.examples = len(pool)
-        self.batch_examples = config.batch.tiny_batches * config.batch.references
+        # As published: the other references of a tiny-batch are companions (docs/method.md §5).
+        self.batch_examples = config.batch.tiny_batches
         self.batch_crops = config.batch.n
 
     def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[MiniBatch, None, None]:

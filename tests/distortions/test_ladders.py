@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from shamisa_cli.distortions.apply import apply_distortion
+from shamisa_cli.distortions.pictures import ladder_images
 from shamisa_cli.distortions.registry import ENTRIES, Entry
 
 AtLevels = Callable[..., np.ndarray]
@@ -30,6 +32,18 @@ def test_psnr_falls_with_every_rung(
     error = np.mean([(ladder - originals) ** 2 for ladder in ladders], axis=(0, 2, 3, 4, 5))
     psnr = -10 * np.log10(np.maximum(error, 1e-20))
     assert np.all(np.diff(psnr) < 0), psnr
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", ["linear_contrast_change", "mean_shift"])
+def test_damage_rises_along_the_ladders_of_both_signs(
+    name: str, seed: int, sample_photos: list[Image.Image]
+) -> None:
+    """Lower contrast passes through the identity on its way; its ladder starts there."""
+    photo = sample_photos[0].resize((160, 107))
+    rungs = [np.asarray(rung).astype(float) for rung in ladder_images(photo, name, seed)]
+    error = [((rung - np.asarray(photo)) ** 2).mean() for rung in rungs]
+    assert np.all(np.diff(error) > 0)
 
 
 @pytest.mark.parametrize("name", ["linear_contrast_change", "nonlinear_contrast_change"])

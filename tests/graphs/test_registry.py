@@ -92,7 +92,7 @@ def test_published_defaults():
     assert options["dist_dist"] == {"entries": 4096}
     assert options["transport"] == {
         "prototypes": 32, "temperature": 0.1, "epsilon": 0.05, "rounds": 6, "edges_per_node": 8,
-        "auxiliary": 0.4906, "score": "log_product",
+        "auxiliary": 0.4906,
     }  # fmt: skip
 
 

@@ -228,7 +228,6 @@ def test_initial_values_come_from_the_generator(source):
         (Transport, {"edges_per_node": 0}),
         (Transport, {"temperature": 0.0}),
         (Transport, {"auxiliary": -1.0}),
-        (Transport, {"score": "x"}),
     ],
 )
 def test_invalid_options_are_refused(source, options):

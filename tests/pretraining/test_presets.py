@@ -20,6 +20,7 @@ def test_the_default_is_the_published_configuration() -> None:
     assert (config.optimizer.name, config.optimizer.lr) == ("sgd", 1.5e-3)
     assert (config.projector.hidden, config.projector.out) == (3072, 768)
     assert not config.projector_batch_norm
+    assert config.graphs.alpha == "fixed"
 
 
 def test_file_and_options_say_the_same(tmp_path: Path) -> None:

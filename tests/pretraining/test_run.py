@@ -143,6 +143,13 @@ def test_a_signal_to_the_group_saves_and_exits_cleanly(
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
 
 
+def test_an_epoch_counts_one_photo_a_tiny_batch(tmp_path: Path, photos: Path) -> None:
+    """As published: 140,000 photos and B = 2 are 70,000 steps, whatever R is."""
+    assert TINY.references > 1
+    train(config(steps=None, epochs=1.0), tmp_path, photos)
+    assert len(losses(tmp_path)) == len(list(photos.iterdir())) // TINY.tiny_batches
+
+
 def test_learning_lowers_the_loss(tmp_path: Path, photos: Path) -> None:
     train(config(steps=60), tmp_path, photos)
     totals = [total for _, total in losses(tmp_path)]

@@ -1,0 +1,113 @@
+"""Region pooling, ours: what a network's maps are like over a whole photo and place by place.
+
+A mean over all places tells what a photo shows; people judge it by some places more than by others:
+a bird before a blurred background is sharp. So each map is described three times: over the whole
+photo, by the mean over a grid of places, and by the liveliest place. One pass over the photo serves
+all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from timm.models.efficientnet import EfficientNet
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from shamisa_cli.encoders.pooling import log_scale
+
+GRID = 4
+"""Places along each side."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """How much each part of the features counts, as the variance that a ridge sees.
+
+    Attributes
+    ----------
+    maps : ≥ 0, one for each map of :func:`network_maps`; empty counts each as 1.
+    liveliest : of the largest deviation among the places, beside the weights of ``maps``.
+    statistics : of scene statistics, where the model has them.
+    """
+
+    maps: tuple[float, ...] = ()
+    liveliest: float = 0.05
+    statistics: float = 0.05
+
+    def __post_init__(self) -> None:
+        if min((*self.maps, self.liveliest, self.statistics)) < 0:
+            raise ValueError("regions: weights must be at least 0")
+
+
+def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
+    """The maps (N, C, H, W) of a timm backbone from first to last, for normalized crops ``x``.
+
+    Of an EfficientNet: stem, every block and the head's convolution. Of others: the stages.
+    """
+    net = cast(Any, backbone)
+    if not isinstance(backbone, EfficientNet):
+        last, maps = net.forward_intermediates(x)
+        return [*maps[:-1], last]
+    maps = [net.bn1(net.conv_stem(x))]
+    for block in net.blocks:
+        maps.append(block(maps[-1]))
+    return [*maps, net.bn2(net.conv_head(maps[-1]))]
+
+
+def map_channels(backbone: nn.Module) -> list[int]:
+    """Channels of each of :func:`network_maps`, seen by a run on a small picture."""
+    mode = backbone.training
+    with torch.no_grad():
+        maps = network_maps(backbone.eval(), torch.zeros(1, 3, 64, 64))
+    backbone.train(mode)
+    return [each.shape[1] for each in maps]
+
+
+def region_size(channels: Sequence[int]) -> int:
+    """Length of :func:`region_features`: five numbers a channel, two of the last map."""
+    return 5 * sum(channels[:-1]) + 2 * channels[-1]
+
+
+def region_features(maps: Sequence[Tensor], regions: Regions) -> Tensor:
+    """(N, F) float32 of maps (N, C, H, W): each part on a logarithmic scale, times its weight.
+
+    In this order: over the whole photo, mean and deviation of each map (of the last map, whose
+    averages are the network's own features, the mean alone); the same, as the mean over the places
+    of a grid of 4×4; the largest deviation among the places.
+    """
+    weights = regions.maps or (1.0,) * len(maps)
+    whole: list[Tensor] = []
+    by_place: list[Tensor] = []
+    liveliest: list[Tensor] = []
+    for k, (found, weight) in enumerate(zip(maps, weights, strict=True)):
+        found = found.float()
+        mean, deviation = _moments(found, 1)
+        place_mean, place_deviation = _moments(found, GRID)
+        root = weight**0.5
+        whole.append(root * _scaled(mean).mean(2))
+        by_place.append(root * _scaled(place_mean).mean(2))
+        if k < len(maps) - 1:
+            whole.append(root * _scaled(deviation).mean(2))
+            by_place.append(root * _scaled(place_deviation).mean(2))
+            liveliest.append(
+                regions.liveliest**0.5 * _scaled(place_deviation.amax(2)[..., None]).mean(2)
+            )
+    return torch.cat([*whole, *by_place, *liveliest], dim=1)
+
+
+def _moments(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel in each of grid×grid places: two (N, C, grid²)."""
+    mean = F.adaptive_avg_pool2d(maps, grid).flatten(2)
+    square = F.adaptive_avg_pool2d(maps.square(), grid).flatten(2)
+    variance = square - mean.square()
+    flat = variance <= 0
+    return mean, variance.masked_fill(flat, 1).sqrt().masked_fill(flat, 0)
+
+
+def _scaled(v: Tensor) -> Tensor:
+    """Vectors (N, C, places) of unit length along the channels, on a logarithmic scale."""
+    return log_scale(F.normalize(v, dim=1))
