@@ -141,14 +141,18 @@ def _print(line: str) -> None:
 
 def _load(options: dict[str, Any], quiet: bool) -> Scorer:
     """The scorer that ``options`` ask for; what its head means is told."""
+    from shamisa_cli.encoders.config import ViewingProtocol
     from shamisa_cli.scoring import load
+    from shamisa_cli.scoring.loading import adapt_protocol
     from shamisa_cli.scoring.score import describe_head
 
+    viewing = ("short_side", "max_side", "native", "crops")
+    with flags_for(*viewing):  # refused here, where nothing of the user's can look like an option
+        adapt_protocol(ViewingProtocol(), **{name: options[name] for name in viewing})
     # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
     warnings.filterwarnings("ignore", module="PIL")
     try:
-        with flags_for("short_side", "max_side", "native", "crops"):
-            scorer = load(**{name: value for name, value in options.items() if value is not None})
+        scorer = load(**{name: value for name, value in options.items() if value is not None})
     except WeightsError as error:
         raise UsageError(str(error)) from error  # exit code 1 would say that photos failed
     if not quiet:

@@ -119,6 +119,9 @@ def fingerprint(folder: Path, config: ModelConfig, protocol: ViewingProtocol, he
     digest = hashlib.sha256(folder_digest(folder).encode())
     digest.update(head.weight.double().numpy().tobytes())
     what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
-    facts = [to_mapping(what_counts), head.bias, head.info.knots]
+    mapping = to_mapping(what_counts)
+    if config.pooling != "regions":
+        del mapping["regions"]  # they decide nothing
+    facts = [mapping, head.bias, head.info.knots]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()[:_FINGERPRINT]

@@ -210,7 +210,10 @@ def _records(text: str, kind: Kind) -> list[dict[str, Any]]:
     if _START[kind].startswith(text):
         return []
     if kind == "json":
-        return json.loads(text)
+        records = json.loads(text)
+        if not isinstance(records, list):
+            raise ValueError("no array")
+        return records
     end = text.rfind("\n") + 1
     if kind == "jsonl":
         return [json.loads(line) for line in text[:end].split("\n") if line]

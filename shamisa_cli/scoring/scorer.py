@@ -187,7 +187,9 @@ class Scorer:
 def _upright(photo: Image.Image) -> Image.Image:
     """:func:`upright_srgb` of an image that Pillow may not have decoded yet."""
     try:
-        return upright_srgb(photo.copy())
+        copy = photo.copy()
+        copy.getexif().update(photo.getexif())  # a copy forgets what was set in memory
+        return upright_srgb(copy)
     except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
         raise unreadable(str(getattr(photo, "filename", "") or "this image"), error) from error
 

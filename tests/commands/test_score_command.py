@@ -200,6 +200,7 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
         (["photos", "--native", "--crops", "five"], "leave --crops out"),
         (["photos", "--head", "toys"], "Did you mean toy"),
         (["photos", "--device", "tpu"], "expected auto, cpu, cuda or mps"),
+        (["photos", "--device", "native"], "unknown device 'native'"),
         (["photos", "--batch-size", "0"], "0 is not in the range"),
         (["photos", "--from-file", "none.txt"], "No such file"),
         (["photos", "--cvs", "o.csv"], "--csv"),

@@ -107,7 +107,8 @@ def test_resuming_and_closing_with_other_rows(tmp_path: Path, kind: Kind) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "content", [b"name,size\n1,2\n", b'{"a": 1}\n', b"\xff\xd8\xff\xe0 photo\n", b"[1, 2]\n"]
+    "content",
+    [b"name,size\n1,2\n", b'{"a": 1}\n', b"{}\n", b"\xff\xd8\xff\xe0 photo\n", b"[1, 2]\n"],
 )
 def test_a_file_of_something_else_is_refused_and_kept(
     tmp_path: Path, kind: Kind, content: bytes

@@ -16,12 +16,13 @@ from PIL import Image
 
 import shamisa_cli
 from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.encoders.regions import Regions
 from shamisa_cli.errors import PhotoError, UsageError, WeightsError
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.heads import load_head
 from shamisa_cli.models.weights import encode_weights, read_weights
 from shamisa_cli.scoring import Score, Scorer
-from shamisa_cli.scoring.loading import adapt_protocol
+from shamisa_cli.scoring.loading import adapt_protocol, fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,20 @@ def test_an_image_with_orientation_counts_upright_and_stays_as_it_is(
     assert stored == Image.open(file)
     assert stored.getexif()[0x0112] == 6
     assert stored.info == Image.open(file).info
+    in_memory = sample_photos[0].copy()
+    in_memory.getexif()[0x0112] = 6
+    assert scorer.score(in_memory).score == scorer.score(upright).score
+
+
+def test_the_fingerprint_changes_with_what_decides_a_score(tiny_model: Path) -> None:
+    config, head = ModelConfig.load(tiny_model / "config.json"), load_head(tiny_model, "toy")
+
+    def of(**changes: Any) -> str:
+        return fingerprint(tiny_model, replace(config, **changes), config.protocol, head)
+
+    other = Regions((2.0,))
+    assert of() == of(name="other") == of(regions=other)  # weights of maps that nobody reads
+    assert len({of(), of(pooling="regions"), of(pooling="regions", regions=other)}) == 3
 
 
 @pytest.mark.parametrize(
