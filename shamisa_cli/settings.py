@@ -6,7 +6,7 @@ import json
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,8 +33,13 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         if key not in hints:
             raise unknown_name(f"key in {where}:", key, hints)
         made[key] = _named(hints[key], value, f"{where}: {key}")
-    # msgspec leaves plain defaults to the class; replace() makes them the object's own
-    return replace(_converted(cls, made, where))
+    required = (f.name for f in fields(cls) if f.default is f.default_factory is MISSING)  # type: ignore[arg-type]
+    if missing := [name for name in required if name not in made]:
+        raise UsageError(f"{where}: missing {', '.join(missing)}")
+    try:
+        return cls(**made)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _named(hint: Any, value: Any, where: str) -> Any:
@@ -44,8 +49,10 @@ def _named(hint: Any, value: Any, where: str) -> Any:
         return from_mapping(typing.cast(type, hint), value, where)
     if typing.get_origin(hint) is dict and isinstance(value, Mapping):
         value = {key: _named(inner[1], each, f"{where}.{key}") for key, each in value.items()}
-    if typing.get_origin(hint) is typing.Literal and value not in inner:
-        raise unknown_name(f"value in {where}:", str(value), map(str, inner))
+    if typing.get_origin(hint) is typing.Literal:
+        if value not in inner:
+            raise unknown_name(f"value in {where}:", str(value), map(str, inner))
+        return value
     return _converted(hint, value, where)
 
 
@@ -57,10 +64,9 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
         why, _, path = str(error).partition(" - at `$")
         if not path:
             why = re.sub(r"(?<=, got )`\w+`$", lambda _: repr(value), why)
-        why = why.replace("Object missing required field", "missing").replace(
-            "Expected", "expected"
-        )
-        raise UsageError(f"{where}{path}: {why}".replace("`", "")) from error
+        raise UsageError(
+            f"{where}{path}: {why.replace('Expected', 'expected')}".replace("`", "")
+        ) from error
 
 
 def read_json_object(path: Path, what: str) -> dict[str, Any]:

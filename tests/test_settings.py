@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
+from torch import Tensor
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.settings import from_mapping, to_mapping
@@ -52,6 +53,19 @@ def test_whole_numbers_are_floats_where_floats_are_asked_for() -> None:
     scales = from_mapping(Inner, {"scales": [1, 2]}, "x").scales
     assert scales == (1.0, 2.0)
     assert all(isinstance(scale, float) for scale in scales)
+
+
+def test_a_hint_that_cannot_be_converted_hurts_only_where_it_is_used() -> None:
+    @dataclass
+    class Foreign:
+        rate: Literal[0.5, 1.0] = 0.5  # type: ignore[valid-type]
+        weights: Tensor | float = 1.0
+
+    hints = {"Tensor": Tensor, "Literal": Literal}
+    Foreign.__annotations__ = {k: eval(v, hints) for k, v in Foreign.__annotations__.items()}
+    assert from_mapping(Foreign, {"rate": 1.0}, "x") == Foreign(1.0)
+    with pytest.raises(UsageError, match="x: rate"):
+        from_mapping(Foreign, {"rate": 2.0}, "x")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from shamisa_cli.encoders.regions import (
     region_size,
 )
 from shamisa_cli.encoders.scene_statistics import SCENE_STATISTICS, scene_statistics
+from shamisa_cli.errors import UsageError
 
 
 class Encoder(nn.Module):
@@ -59,7 +60,11 @@ class Encoder(nn.Module):
         self.regions = regions or Regions()
         self.feature_size = feature_size(backbone)
         if pooling == "regions":
-            self.feature_size = region_size(map_channels(backbone))
+            channels = map_channels(backbone)
+            if len(self.regions.maps) not in (0, len(channels)):
+                given = len(self.regions.maps)
+                raise UsageError(f"regions: {given} weights for {len(channels)} maps")
+            self.feature_size = region_size(channels)
         elif pooling == "log_stages":
             self.feature_size += 2 * sum(earlier_channels(backbone))
         if statistics == "scene":

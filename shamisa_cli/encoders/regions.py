@@ -8,6 +8,7 @@ all three.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.pooling import log_scale
+from shamisa_cli.errors import UsageError
 
 GRID = 4
 """Places along each side."""
@@ -39,8 +41,9 @@ class Regions:
     statistics: float = 0.05
 
     def __post_init__(self) -> None:
-        if min((*self.maps, self.liveliest, self.statistics)) < 0:
-            raise ValueError("regions: weights must be at least 0")
+        weights = (*self.maps, self.liveliest, self.statistics)
+        if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+            raise ValueError("weights must be finite and at least 0")
 
 
 def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
@@ -50,8 +53,7 @@ def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     """
     net = cast(Any, backbone)
     if not isinstance(backbone, EfficientNet):
-        last, maps = net.forward_intermediates(x)
-        return [*maps[:-1], last]
+        return net.forward_intermediates(x, intermediates_only=True)
     maps = [net.bn1(net.conv_stem(x))]
     for block in net.blocks:
         maps.append(block(maps[-1]))
@@ -59,11 +61,24 @@ def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
 
 
 def map_channels(backbone: nn.Module) -> list[int]:
-    """Channels of each of :func:`network_maps`, seen by a run on a small picture."""
-    mode = backbone.training
-    with torch.no_grad():
-        maps = network_maps(backbone.eval(), torch.zeros(1, 3, 64, 64))
-    backbone.train(mode)
+    """Channels of each of :func:`network_maps`, seen by a run on an empty picture.
+
+    Raises
+    ------
+    UsageError
+        for a backbone that does not give them.
+    """
+    net, mode = cast(Any, backbone), backbone.training
+    try:
+        size = net.pretrained_cfg.get("input_size", (3, 224, 224))
+        device = next(backbone.parameters()).device
+        with torch.no_grad():
+            maps = network_maps(backbone.eval(), torch.zeros(1, *size, device=device))
+    except (AssertionError, AttributeError, RuntimeError) as error:
+        name = type(backbone).__name__
+        raise UsageError(f"{name} gives no maps for pooling = regions: {error}") from error
+    finally:
+        backbone.train(mode)
     return [each.shape[1] for each in maps]
 
 

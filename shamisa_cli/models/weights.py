@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +33,8 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         for part, path in parts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(contents[path])
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         for part, path in parts.items():
             part.replace(path)
     except OSError as error:

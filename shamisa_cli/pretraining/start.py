@@ -95,6 +95,8 @@ def plan_start(
     with torch.random.fork_rng(devices=[]):  # the weights are a pure function of the seed
         torch.manual_seed(derived_seed(config.seed))
         encoder = _resumed_encoder(checkpoint) if checkpoint else initial_encoder(config)
+        # What the finished model cannot read is refused now, not after the training.
+        Encoder(encoder.backbone, encoder.preprocessing, config.pooling, config.statistics)
         return Start(config, checkpoint, PretrainModel(encoder, config))
 
 

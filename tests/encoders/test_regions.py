@@ -19,6 +19,7 @@ from shamisa_cli.encoders.regions import (
     region_size,
 )
 from shamisa_cli.encoders.scene_statistics import SCENE_STATISTICS
+from shamisa_cli.errors import UsageError
 
 
 def _maps() -> list[Tensor]:
@@ -88,13 +89,22 @@ def test_maps_of_others_are_their_stages() -> None:
     net = timm.create_model("resnet18", num_classes=0)
     assert map_channels(net) == [64, 64, 128, 256, 512]
     assert net.training
+    assert map_channels(timm.create_model("vit_tiny_patch16_224", num_classes=0)) == [192] * 12
 
 
-def test_a_wrong_number_of_weights_is_refused() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        region_features(_maps(), Regions((1.0,)))
-    with pytest.raises(ValueError, match="at least 0"):
-        Regions((1.0, -0.1))
+def test_what_cannot_be_read_is_refused_before_any_training() -> None:
+    for wrong in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="finite and at least 0"):
+            Regions((1.0, wrong))
+    with pytest.raises(UsageError, match="1 weights for 5 maps"):
+        Encoder.from_name("resnet18", pooling="regions", regions=Regions((1.0,)))
+    with pytest.raises(UsageError, match="Conv2d gives no maps for pooling = regions"):
+        map_channels(torch.nn.Conv2d(3, 4, 3))
+
+
+def test_a_network_is_read_on_its_own_device() -> None:
+    net = timm.create_model("resnet18", num_classes=0).to("meta")
+    assert map_channels(net) == [64, 64, 128, 256, 512]
 
 
 def test_a_photo_seen_whole_has_one_row_and_weighted_statistics(sample_photos) -> None:
