@@ -25,5 +25,10 @@ def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
     maps = maps.float()
     mean = maps.mean((2, 3))
     variance = (maps - mean[..., None, None]).square().mean((2, 3))
-    flat = variance == 0
-    return mean, variance.masked_fill(flat, 1).sqrt().masked_fill(flat, 0)
+    return mean, deviation_of(variance)
+
+
+def deviation_of(variance: Tensor) -> Tensor:
+    """√variance, in any shape; 0 and without gradient where the variance is 0, or rounded below."""
+    flat = variance <= 0
+    return variance.masked_fill(flat, 1).sqrt().masked_fill(flat, 0)

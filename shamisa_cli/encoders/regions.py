@@ -18,7 +18,7 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shamisa_cli.encoders.pooling import log_scale
+from shamisa_cli.encoders.pooling import deviation_of, log_scale
 from shamisa_cli.errors import UsageError
 
 GRID = 4
@@ -118,9 +118,7 @@ def _moments(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each channel in each of grid×grid places: two (N, C, grid²)."""
     mean = F.adaptive_avg_pool2d(maps, grid).flatten(2)
     square = F.adaptive_avg_pool2d(maps.square(), grid).flatten(2)
-    variance = square - mean.square()
-    flat = variance <= 0
-    return mean, variance.masked_fill(flat, 1).sqrt().masked_fill(flat, 0)
+    return mean, deviation_of(square - mean.square())
 
 
 def _scaled(v: Tensor) -> Tensor:
