@@ -74,7 +74,8 @@ class Pictures:
         """The pictures with their features."""
         from shamisa_cli.datasets.registry import open_dataset
         from shamisa_cli.imaging.paths import expand_paths, list_photos
-        from shamisa_cli.ladders.ladder import draw, extract_ladders
+        from shamisa_cli.ladders.extract import extract_ladders
+        from shamisa_cli.ladders.ladder import draw
         from shamisa_cli.maps.points import dataset_points, ladder_points, photo_points
 
         if self.dataset is None:

@@ -46,6 +46,8 @@ class LadderRequest:
     ladder_weight: float
     ladder_gap: float
     ladder_drop: float
+    proxy_weight: float
+    edit_weight: float
     calibrate: bool
 
     def __post_init__(self) -> None:
@@ -72,15 +74,25 @@ class LadderRequest:
         skip: Skip,
     ) -> tuple[Head, DatasetResult, dict[str, LadderResult]]:
         """A head on the images' features (n, K, F) and on ladders of ``photos``."""
-        from shamisa_cli.ladders.heads import LadderOptions, fit_head_with_ladders
-        from shamisa_cli.ladders.ladder import check_photos, extract_ladders
+        from shamisa_cli.ladders.extract import extract_edits, extract_ladders
+        from shamisa_cli.ladders.heads import fit_head_with_ladders
+        from shamisa_cli.ladders.ladder import check_photos
+        from shamisa_cli.ladders.lessons import LessonOptions
 
         ladders = extract_ladders(frozen, photos, skip, self.ladder_per_photo, seed)
         readable = list(dict.fromkeys(ladders.photos))
         check_photos(self.ladders or Path(), len(readable))
-        options = LadderOptions(self.ladder_weight, self.ladder_gap, self.ladder_drop)
-        pristine = frozen.features(readable, skip, mean=True)[1] if self.calibrate else None
-        return fit_head_with_ladders(name, result, features, ladders, options, pristine)
+        weights = self.ladder_weight, self.ladder_gap, self.ladder_drop
+        options = LessonOptions(*weights, self.proxy_weight, self.edit_weight)
+        edits = extract_edits(frozen, readable, seed) if self.edits else None
+        return fit_head_with_ladders(
+            name, result, features, ladders, edits, options, calibrate=self.calibrate
+        )
+
+    @property
+    def edits(self) -> bool:
+        """Whether photos are edited: for the fit itself, or as they are, for calibration."""
+        return bool(self.proxy_weight or self.edit_weight or self.calibrate)
 
 
 AT_LEAST_0 = click.FloatRange(0)
@@ -93,8 +105,8 @@ ladder_options = option_group(
     click.option(
         "--ladder-weight",
         type=AT_LEAST_0,
-        default=20.0,
-        help="What all ladders count; all human scores count 1.",
+        default=12.0,
+        help="What all pairs in order count; all human scores count 1.",
     ),
     click.option(
         "--ladder-gap",
@@ -107,6 +119,18 @@ ladder_options = option_group(
         type=AT_LEAST_0,
         default=0.0,
         help="Fall from the mildest to the strongest level, likewise.",
+    ),
+    click.option(
+        "--proxy-weight",
+        type=AT_LEAST_0,
+        default=0.2,
+        help="What scores by MDSI, made of the ladders, count.",
+    ),
+    click.option(
+        "--edit-weight",
+        type=AT_LEAST_0,
+        default=1.0,
+        help="What harmless edits of these photos count.",
     ),
     click.option(
         "--calibrate",
@@ -143,7 +167,7 @@ def fit(
 
     \b
     shamisa fit mine.csv --name mine      then: shamisa score photos/ --head mine
-    shamisa fit clive --name mixed --ladders photos/ --ladder-weight 100 --calibrate
+    shamisa fit clive --name mixed --ladders photos/ --calibrate
     """
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.datasets import evaluate_dataset, fit_head

@@ -57,10 +57,10 @@ def ladder(
     shamisa ladder photos/ --model fast --head mine --sample 20
     """
     from shamisa_cli.evaluation.report import json_text, markdown_table, text_table
+    from shamisa_cli.ladders.extract import extract_ladders
     from shamisa_cli.ladders.ladder import (
         check_photos,
         draw_photos,
-        extract_ladders,
         ladder_cells,
         ladder_csv,
         score_ladders,

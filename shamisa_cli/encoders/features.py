@@ -15,6 +15,7 @@ from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.fold import fold_batch_norm
 from shamisa_cli.encoders.precision import choose_device, has_fast_bf16, to_mixed_precision
+from shamisa_cli.encoders.same_padding import without_run_time_padding
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.crops import FIVE, CropPlan, crop_batches
 from shamisa_cli.imaging.resample import resize, viewing_size
@@ -151,7 +152,7 @@ def _for_inference(
     example = torch.rand(2, 3, protocol.crop, protocol.crop, generator=torch.Generator())
     ready = copy.deepcopy(encoder).cpu().float().requires_grad_(False)
     ready.statistics = "none"  # the checks below are about h
-    ready = fold_batch_norm(ready, example)
+    ready = without_run_time_padding(fold_batch_norm(ready, example))
     if protocol.crops == "whole":
         _check_any_size(ready, example)
     if bf16:

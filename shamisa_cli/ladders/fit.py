@@ -1,13 +1,18 @@
-"""Fit a head on human scores and on severity ladders together.
+"""Fit a head on human scores and on what our own changes teach together.
 
-Human scores say how good photos look; few datasets say that more of a distortion never looks
-better. A ladder says nothing but that. So ladders enter as differences without intercept: between
-adjacent levels, d_j = f(λ_i) − f(λ_{i+1}), where d_j·w should be at least a gap g_j; and between
-the mildest and the strongest, where it should be at least a drop. A difference that exceeds its gap
-is let go, as in a ranking support vector machine with squared hinge loss (Chapelle & Keerthi,
-"Efficient algorithms for ranking with SVMs", Information Retrieval 13, 2010). The loss
+Human scores say how good photos look. Few datasets say that more of a distortion never looks
+better, and none what a mirror image costs. So a fit has three more terms, all linear in features:
 
-    Σ_i (x_i·w + b − y_i)²  +  ω Σ_j max(0, g_j − d_j·w)²  +  s ‖w‖²
+- pairs: d_j = f(better) − f(worse), where d_j·w should be at least a gap g_j. A difference that
+  exceeds its gap is let go, as in a ranking support vector machine with squared hinge loss
+  (Chapelle & Keerthi, "Efficient algorithms for ranking with SVMs", Inf. Retrieval 13, 2010);
+- proxies: rows f_p with a score t_p that was computed, not given by people;
+- changes: c_k = f(changed) − f(photo), where c_k·w should be 0.
+
+The loss
+
+    Σ_i (x_i·w + b − y_i)²  +  ω Σ_j v_j max(0, g_j − d_j·w)²
+        +  μ Σ_p u_p (f_p·w + b − t_p)²  +  ι Σ_k r_k (c_k·w)²  +  s ‖w‖²
 
 with the ridge strength s, is convex. Its minimum is found by ridge regressions over the differences
 that are short of their gaps, until these stay the same. A step that would raise the loss is halved
@@ -17,108 +22,146 @@ solution of large scale linear SVMs", JMLR 6, 2005).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from shamisa_cli.errors import ShamisaError
-from shamisa_cli.evaluation.ridge import crop_rows, normal_equations
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.evaluation.ridge import NormalEquations, crop_rows, normal_equations
 
 MAX_ROUNDS = 100
 MAX_HALVINGS = 40
 
 
-@dataclass(frozen=True)
-class LadderTerm:
-    """The ladders' part of a fit.
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One part of a fit beside the human scores.
 
     Attributes
     ----------
-    ladders : whose levels should be in order.
-    weight : what all differences count together, where all crops of the scored images count 1
-        together; ω is this times the number of crops over the number of differences.
-    gap : by which the score should fall from a level to the next, in units of the scores.
-    drop : by which it should fall from the mildest to the strongest; 0 asks for nothing more.
+    rows : (m, F) float64; may be none.
+    wanted : (m,) float64: of pairs the gap, of proxies the score, of changes 0.
+    shares : (m,) float64 > 0, what each row counts beside the others.
+    weight : ≥ 0, what all rows count together, where all crops of the scored images count 1
+        together: ω·v_j of the formula is this times the number of crops, times the row's share of
+        the sum of shares.
     """
 
-    ladders: Ladders
+    rows: Tensor
+    wanted: Tensor
+    shares: Tensor
     weight: float
-    gap: float
-    drop: float = 0.0
+
+    def factors(self, crops: int) -> Tensor:
+        """(m,) ω·v_j, for a fit to so many crops of scored images."""
+        total = self.shares.sum()
+        return self.weight * crops * self.shares / (total if total > 0 else 1.0)
+
+    def project(self, basis: Tensor) -> Term:
+        """With rows (m, r) along the directions ``basis`` (F, r)."""
+        return Term(self.rows.double() @ basis, self.wanted, self.shares, self.weight)
 
 
-class ShortDifferences:
-    """The differences of a term, and which of them are short of their gaps.
+def no_term(features: int) -> Term:
+    """A term that asks for nothing."""
+    none = torch.zeros(0, dtype=torch.float64)
+    return Term(none.new_zeros(0, features), none, none, 0.0)
 
-    State: the latter, and the sums over them. They hardly change from one fit to a similar one, so
-    only what changed is added or taken away.
+
+def join_terms(parts: Sequence[tuple[Tensor, Tensor, Tensor]], weight: float) -> Term:
+    """One term of several (rows, wanted, shares)."""
+    rows, wanted, shares = (
+        torch.cat([p.double() for p in each]) for each in zip(*parts, strict=True)
+    )
+    return Term(rows, wanted, shares, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """All that a fit asks for beside the human scores; see the module's docstring."""
+
+    pairs: Term
+    proxies: Term
+    changes: Term
+
+    def project(self, basis: Tensor) -> Lessons:
+        """With rows along the directions ``basis`` (F, r)."""
+        parts = (each.project(basis) for each in (self.pairs, self.proxies, self.changes))
+        return Lessons(*parts)
+
+
+class LessonSums:
+    """What lessons add to the normal equations of any fit.
+
+    State: which pairs are short of their gaps, and the sums over these. They hardly change from one
+    fit to a similar one, so only what changed is added or taken away.
 
     Attributes
     ----------
-    rows : (m, F) float64, features of the milder level minus those of the stronger.
-    gaps : (m,) float64, by which their score should differ.
-    short : (m,) bool.
+    short : (m,) bool, of the pairs.
+    changes : (F, F) float64, ι Σ r c cᵀ for one crop.
+    proxies : normal equations of the proxies, whose shares sum to 1.
     """
 
-    def __init__(self, term: LadderTerm) -> None:
-        self.term = term
-        levels = term.ladders.features.double()
-        steps, falls = (levels[:, :-1] - levels[:, 1:]).flatten(0, 1), levels[:, 0] - levels[:, -1]
-        falls = falls[: len(falls) if term.drop else 0]
-        self.rows = torch.cat([steps, falls])
-        self.gaps = torch.tensor(
-            [term.gap] * len(steps) + [term.drop] * len(falls), dtype=torch.float64
-        )
-        self.short = torch.zeros(len(self.rows), dtype=torch.bool)
+    def __init__(self, lessons: Lessons) -> None:
+        self.lessons = lessons
+        pairs, changes = lessons.pairs, lessons.changes
+        self.short = torch.zeros(len(pairs.rows), dtype=torch.bool)
         self._summed = self.short
-        self._towards = self.rows.new_zeros(self.rows.shape[1])
+        size = pairs.rows.shape[1]
+        self._gram, self._towards = pairs.rows.new_zeros(size, size), pairs.rows.new_zeros(size)
+        self._factors = pairs.factors(1)
+        self.changes = changes.rows.T @ (changes.factors(1)[:, None] * changes.rows)
+        self.proxies = _weighted_equations(lessons.proxies)
 
     def update(self, w: Tensor) -> bool:
-        """Find those that are short with weights ``w`` (F,); True if others than before."""
-        before, self.short = self.short, self.rows @ w < self.gaps
+        """Find the pairs that are short with weights ``w`` (F,); True if others than before."""
+        pairs = self.lessons.pairs
+        before, self.short = self.short, pairs.rows @ w < pairs.wanted
         return not torch.equal(self.short, before)
 
-    def hinge(self, w: Tensor) -> float:
-        """Σ max(0, g − d·w)² over all differences, with weights ``w`` (F,)."""
-        return float((self.gaps - self.rows @ w).clamp_min(0).square().sum())
-
     def sums(self) -> tuple[Tensor, Tensor]:
-        """DᵀD (F, F) and Dᵀg (F,) of the short differences D with gaps g; not to be changed."""
+        """Of the pairs that are short, Σ v d dᵀ (F, F) and Σ v g d (F,); not to be changed."""
         changed = self.short != self._summed
-        rows = self.rows[changed]
-        signed = torch.where(self.short[changed], 1.0, -1.0).double()[:, None] * rows
-        self._gram.addmm_(signed.T, rows)
-        self._towards += signed.T @ self.gaps[changed]
+        rows = self.lessons.pairs.rows[changed]
+        signed = torch.where(self.short[changed], 1.0, -1.0).double() * self._factors[changed]
+        weighted = signed[:, None] * rows
+        self._gram.addmm_(weighted.T, rows)
+        self._towards += weighted.T @ self.lessons.pairs.wanted[changed]
         self._summed = self.short
         return self._gram, self._towards
 
-    @cached_property
-    def _gram(self) -> Tensor:
-        """(F, F) float64, made when first asked for: fits by rows need none."""
-        return self.rows.new_zeros(self.rows.shape[1], self.rows.shape[1])
-
-    @cached_property
-    def kernel(self) -> Tensor:
-        """(m, m) float64, the products of all differences with each other."""
-        return self.rows @ self.rows.T
+    def loss(self, w: Tensor, b: float) -> float:
+        """The three terms for one crop, at weights ``w`` (F,) and bias ``b``."""
+        pairs, proxies, changes = (
+            self.lessons.pairs,
+            self.lessons.proxies,
+            self.lessons.changes,
+        )
+        lacking = (pairs.wanted - pairs.rows @ w).clamp_min(0).square()
+        missed = (proxies.rows @ w + b - proxies.wanted).square()
+        moved = (changes.rows @ w).square()
+        terms = ((pairs, lacking), (proxies, missed), (changes, moved))
+        return sum(float(term.factors(1) @ values) for term, values in terms)
 
 
 class HeadFit:
-    """Fits to scored images, features (n, K, F) and scores (n,), and to differences of ladders.
+    """Fits to scored images, features (n, K, F) and scores (n,), and to lessons.
 
-    State: what every fit to them shares. Solved by the Gram matrix of the features (F×F), or by
-    that of the rows where these are fewer; both are exact.
+    State: what every fit to them shares.
     """
 
-    def __init__(self, features: Tensor, scores: Tensor, ladders: ShortDifferences) -> None:
+    def __init__(self, features: Tensor, scores: Tensor, lessons: LessonSums) -> None:
         rows, targets = crop_rows(features, scores)
-        solver = ByFeatures if rows.shape[1] <= len(rows) + len(ladders.rows) else ByRows
-        self._solver = solver(rows, targets, ladders)
-        self._omega = ladders.term.weight * len(rows) / len(ladders.rows)
-        self._ladders = ladders
+        self._crops = len(rows)
+        self._scored = normal_equations(rows, targets)
+        self._both = _together(
+            self._scored, self._crops, lessons.proxies, lessons.lessons.proxies.weight * self._crops
+        )
+        self._fixed = torch.add(self._both.gram, lessons.changes, alpha=self._crops)
+        self._lessons = lessons
 
     def solve(self, strength: float, start: Tensor | None = None) -> tuple[Tensor, float]:
         """Weights (F,) float64 and bias for ridge strength ``strength``.
@@ -126,19 +169,22 @@ class HeadFit:
         ``start``, the weights (F,) of a similar fit, saves rounds and changes nothing else.
         """
         w = self._minimum(strength, start)
-        return w, self._solver.target_mean - float(self._solver.feature_mean @ w)
+        return w, self._bias(w)
+
+    def _bias(self, w: Tensor) -> float:
+        return self._both.target_mean - float(self._both.feature_mean @ w)
 
     def _minimum(self, strength: float, start: Tensor | None) -> Tensor:
         """Newton's method for the squared hinge, with a line search."""
-        ladders = self._ladders
+        lessons = self._lessons
         if start is None:
-            ladders.short = torch.zeros_like(ladders.short)
-            start = self._solver.solve(strength, self._omega)
+            lessons.short = torch.zeros_like(lessons.short)
+            start = self._step(strength)
         w = start
         for _ in range(MAX_ROUNDS):
-            ladders.update(w)
-            aim = self._solver.solve(strength, self._omega)
-            if not ladders.update(aim):
+            lessons.update(w)
+            aim = self._step(strength)
+            if not lessons.update(aim):
                 return aim
             lower = self._lower(w, aim, strength)
             if lower is None:  # what is left to gain is less than rounding
@@ -148,6 +194,14 @@ class HeadFit:
             f"no minimum found for a head with ladders in {MAX_ROUNDS} rounds, at ridge strength "
             f"{strength:g}; give ladders a smaller weight"
         )
+
+    def _step(self, strength: float) -> Tensor:
+        """The minimum (F,) if the pairs that are short now were all that count."""
+        of_short, towards = self._lessons.sums()
+        gram = torch.add(self._fixed, of_short, alpha=self._crops)
+        gram.diagonal().add_(strength)
+        right = self._both.correlation + self._crops * towards
+        return torch.cholesky_solve(right[:, None], torch.linalg.cholesky(gram))[:, 0]
 
     def _lower(self, w: Tensor, aim: Tensor, strength: float) -> Tensor | None:
         """Between ``w`` and ``aim``, weights of a loss below that of ``w``; None if there are none.
@@ -164,70 +218,56 @@ class HeadFit:
         return found if lowest < self._loss(w, strength) else None
 
     def _loss(self, w: Tensor, strength: float) -> float:
-        """The loss of the module's docstring at ``w``, but for a constant."""
-        hinge = self._omega * self._ladders.hinge(w)
-        return self._solver.misfit(w) + hinge + strength * float(w @ w)
+        """The loss of the module's docstring at ``w`` and its best bias, but for a constant."""
+        of = self._scored
+        away = of.target_mean - float(of.feature_mean @ w) - self._bias(w)
+        misfit = float(w @ (of.gram @ w) - 2 * (w @ of.correlation)) + self._crops * away**2
+        lessons = self._crops * self._lessons.loss(w, self._bias(w))
+        return misfit + lessons + strength * float(w @ w)
 
 
-class ByFeatures:
-    """(XᵀX + ω DᵀD + sI)⁻¹ (Xᵀt + ω Dᵀg) over the short differences D with gaps g; F×F.
-
-    X and t are ``rows`` (n, F) and ``targets`` (n,), centered.
-    """
-
-    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences) -> None:
-        self._equations = normal_equations(rows, targets)
-        self._differences = differences
-        self.feature_mean = self._equations.feature_mean
-        self.target_mean = self._equations.target_mean
-
-    def solve(self, strength: float, omega: float) -> Tensor:
-        """Weights (F,) float64."""
-        of_short, towards = self._differences.sums()
-        gram = torch.add(self._equations.gram, of_short, alpha=omega)
-        return solve_damped(gram, self._equations.correlation + omega * towards, strength)
-
-    def misfit(self, w: Tensor) -> float:
-        """‖Xw − t‖² but for a constant."""
-        return float(w @ (self._equations.gram @ w) - 2 * (w @ self._equations.correlation))
-
-
-class ByRows:
-    """Rᵀ (RRᵀ + sI)⁻¹ r with the rows R = [X; √ω D] and r = [t; √ω g]; the same weights."""
-
-    def __init__(self, rows: Tensor, targets: Tensor, differences: ShortDifferences) -> None:
-        rows, targets = rows.double(), targets.double()
-        self.feature_mean, self.target_mean = rows.mean(0), float(targets.mean())
-        self._rows, self._targets = rows - self.feature_mean, targets - self.target_mean
-        self._own = self._rows @ self._rows.T
-        self._differences = differences
-        self._cross = self._rows @ differences.rows.T
-
-    def solve(self, strength: float, omega: float) -> Tensor:
-        """Weights (F,) float64."""
-        short, root = self._differences.short, omega**0.5
-        cross = root * self._cross[:, short]
-        within = omega * self._differences.kernel[short][:, short]
-        kernel = torch.cat([torch.cat([self._own, cross], 1), torch.cat([cross.T, within], 1)])
-        wanted = torch.cat([self._targets, root * self._differences.gaps[short]])
-        shares = solve_damped(kernel, wanted, strength)
-        own, others = shares.tensor_split([len(self._targets)])
-        return self._rows.T @ own + root * (self._differences.rows[short].T @ others)
-
-    def misfit(self, w: Tensor) -> float:
-        """‖Xw − t‖²."""
-        return float((self._rows @ w - self._targets).square().sum())
-
-
-def fit_with_ladders(
-    features: Tensor, scores: Tensor, strength: float, term: LadderTerm
+def fit_with_lessons(
+    features: Tensor, scores: Tensor, strength: float, lessons: Lessons
 ) -> tuple[Tensor, float]:
     """One fit of :class:`HeadFit`: weights (F,) float64 and bias."""
-    return HeadFit(features, scores, ShortDifferences(term)).solve(strength)
+    return HeadFit(features, scores, LessonSums(lessons)).solve(strength)
 
 
-def solve_damped(gram: Tensor, right: Tensor, strength: float) -> Tensor:
-    """(gram + sI)⁻¹ right, (k,), for a positive semidefinite ``gram`` (k, k)."""
-    damped = gram.clone()
-    damped.diagonal().add_(strength)
-    return torch.cholesky_solve(right[:, None], torch.linalg.cholesky(damped))[:, 0]
+def principal_directions(rows: Sequence[Tensor], most: int) -> Tensor:
+    """(F, r) float64, orthonormal: where ``rows``, each (m, F), vary most; r is ``most`` or F.
+
+    Where they vary in no more than r directions, a ridge regression on them within these is the
+    same as on all features: its weights are a sum of rows. Else it is one that has no weights
+    where all of them hardly differ.
+    """
+    size = rows[0].shape[1]
+    gram = torch.zeros(size, size, dtype=torch.float64)
+    for each in rows:
+        for block in each.split(4096):
+            gram.addmm_(block.double().T, block.double())
+    return torch.linalg.eigh(gram)[1].flip(1)[:, :most]
+
+
+def _weighted_equations(term: Term) -> NormalEquations:
+    """Of rows whose shares sum to 1; all zero if there are none."""
+    share = term.shares / term.shares.sum() if len(term.shares) else term.shares
+    mean, target_mean = share @ term.rows, float(share @ term.wanted)
+    rows, wanted = term.rows - mean, term.wanted - target_mean
+    weighted = share[:, None] * rows
+    return NormalEquations(weighted.T @ rows, weighted.T @ wanted, mean, target_mean)
+
+
+def _together(
+    one: NormalEquations, n_one: float, other: NormalEquations, n_other: float
+) -> NormalEquations:
+    """Of both sets of rows; ``other`` is of shares that sum to 1, and counts ``n_other`` in all."""
+    total = n_one + n_other
+    apart = other.feature_mean - one.feature_mean
+    targets_apart = other.target_mean - one.target_mean
+    between = n_one * n_other / total
+    gram = torch.add(one.gram, other.gram, alpha=n_other).addr_(apart, apart, alpha=between)
+    correlation = one.correlation + n_other * other.correlation + between * targets_apart * apart
+    mean = one.feature_mean + (n_other / total) * apart
+    return NormalEquations(
+        gram, correlation, mean, one.target_mean + n_other / total * targets_apart
+    )

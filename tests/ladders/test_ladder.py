@@ -18,8 +18,8 @@ from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+from shamisa_cli.ladders.extract import extract_ladders as extract_all_ladders
 from shamisa_cli.ladders.ladder import LadderResult, Ladders, evaluate_ladders, ladder_cells
-from shamisa_cli.ladders.ladder import extract_ladders as extract_all_ladders
 
 
 def extract_ladders(frozen: FrozenEncoder, photos: list[Path], **options: int) -> Ladders:
