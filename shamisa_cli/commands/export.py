@@ -16,10 +16,10 @@ from shamisa_cli.commands.shared import FILE, check_files
 @click.option("--torch-export", type=FILE, help="Write a torch.export file (.pt2).")
 @click.option("--head", help="Which head of the model.  [default: the model's own]")
 def export(model: str, onnx: Path | None, torch_export: Path | None, head: str | None) -> None:
-    """Write encoder and head of MODEL as one graph: crops in, scores from 0 to 100 out.
+    """Write encoder and head of MODEL as one graph: pixels in, scores from 0 to 100 out.
 
     MODEL is a name or a folder, as for --model elsewhere. The file is checked after writing: its
-    scores must equal torch's to within 0.001. docs/export.md says how to make the crops.
+    scores must equal torch's to within 0.001. docs/export.md says how to make its input.
 
     \b
     shamisa export default --onnx default.onnx
@@ -32,19 +32,23 @@ def export(model: str, onnx: Path | None, torch_export: Path | None, head: str |
         save_torch_export,
         trace,
     )
-    from shamisa_cli.models.export_graph import make_graph, sample_crops
+    from shamisa_cli.models.export_graph import make_graph, sample_inputs
     from shamisa_cli.scoring import load
 
     _check_files(onnx, torch_export)
     scorer = load(model, head, device="cpu", precision="fp32")
     graph = make_graph(scorer.extractor, scorer.head)
-    crops = sample_crops(scorer.extractor)
-    program = trace(graph, crops[:2])
+    inputs = sample_inputs(scorer.extractor)
+    program = trace(graph, inputs[0][:2])
     facts = describe(scorer.model, scorer.head.info, scorer.extractor.protocol)
     click.echo(f"model {scorer.model}, head {scorer.head.info.name}")
-    for path, save in ((onnx, save_onnx), (torch_export, save_torch_export)):
+    savers = (
+        (onnx, partial(save_onnx, program, graph.input_name, facts)),
+        (torch_export, partial(save_torch_export, program, facts)),
+    )
+    for path, save in savers:
         if path is not None:
-            difference = place_verified(path, partial(save, program, facts), graph, crops)
+            difference = place_verified(path, save, graph, inputs)
             click.echo(f"{path}: written; differs from torch by at most {difference:.1g}")
 
 

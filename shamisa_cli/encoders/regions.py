@@ -115,10 +115,39 @@ def region_features(maps: Sequence[Tensor], regions: Regions) -> Tensor:
 
 
 def _moments(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel in each of grid×grid places: two (N, C, grid²)."""
+    """Mean and deviation of each channel in each of grid×grid places: two (N, C, grid²).
+
+    Place i of a side of n px goes from ⌊i·n/grid⌋ to ⌈(i+1)·n/grid⌉.
+    """
+    if torch.compiler.is_compiling():  # exporters know no adaptive pooling of a free size
+        return moments_by_matrices(maps, grid)
     mean = F.adaptive_avg_pool2d(maps, grid).flatten(2)
     square = F.adaptive_avg_pool2d(maps.square(), grid).flatten(2)
     return mean, deviation_of(square - mean.square())
+
+
+def moments_by_matrices(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+    """The same by products with matrices: slower, and of any size in an exported graph.
+
+    Products sum less exactly than pooling does, so each channel is first moved to a mean of 0.
+    """
+    center = maps.mean((2, 3), keepdim=True)
+    rows, columns = (place_weights(side, grid).to(maps) for side in maps.shape[2:])
+
+    def means(values: Tensor) -> Tensor:
+        by_row = torch.einsum("gh,nchw->ncgw", rows, values)
+        return torch.einsum("ncgw,kw->ncgk", by_row, columns).flatten(2)
+
+    moved = maps - center
+    mean = means(moved)
+    return mean + center.flatten(2), deviation_of(means(moved.square()) - mean.square())
+
+
+def place_weights(side: int, grid: int) -> Tensor:
+    """(grid, side) float32: what each of ``side`` px counts in the mean of each place."""
+    place, at = torch.arange(grid)[:, None], torch.arange(side)
+    inside = (at >= place * side // grid) & (at < ((place + 1) * side + grid - 1) // grid)
+    return inside.float() / inside.sum(1, keepdim=True)
 
 
 def _scaled(v: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ class PaddedConv2d(nn.Conv2d):
     """A ``Conv2dSame`` of odd kernel and stride 1 or 2, whatever the size of the map."""
 
     def forward(self, input: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._with_padded_map(input)
         rows, columns = (
             int(stride == 2 and kernel > 1 and side % 2 == 0)
             for stride, kernel, side in zip(
@@ -31,6 +33,18 @@ class PaddedConv2d(nn.Conv2d):
         weight = F.pad(self.weight, (columns, 0, rows, 0)) if rows or columns else self.weight
         return F.conv2d(
             input, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+    def _with_padded_map(self, input: Tensor) -> Tensor:
+        """The same without a decision that depends on the size, for graphs of any size."""
+        pads: list[int] = []
+        for stride, kernel, side in zip(
+            self.stride[::-1], self.kernel_size[::-1], (input.shape[3], input.shape[2]), strict=True
+        ):
+            after = kernel // 2
+            pads += [after - 1 + side % 2 if stride == 2 and kernel > 1 else after, after]
+        return F.conv2d(
+            F.pad(input, pads), self.weight, self.bias, self.stride, 0, self.dilation, self.groups
         )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from shamisa_cli.distortions.pictures import LEVELS
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.measures import Array
+from shamisa_cli.evaluation.measures import Array, srcc
 from shamisa_cli.evaluation.report import Cells, csv_text
 from shamisa_cli.imaging.paths import list_photos
 
@@ -90,37 +90,50 @@ class LadderResult:
     ladders : their number.
     in_order : share of adjacent levels of which the milder has the higher score; 0-1.
     tau : mean over the ladders of Kendall's τ between −λ and the score; -1 to 1.
+    mdsi : SRCC of the score with −MDSI over all levels of all ladders together, which compares
+        photos (and, under ``all``, kinds of damage) with each other; -1 to 1, NaN if undefined.
     """
 
     ladders: int
     in_order: float
     tau: float
+    mdsi: float
 
 
 def score_ladders(ladders: Ladders, w: Tensor) -> dict[str, LadderResult]:
     """The figures of a linear regressor (F,), higher being better; see :func:`evaluate_ladders`."""
-    return evaluate_ladders((ladders.features.double() @ w.double()).numpy(), ladders.distortions)
+    scores = (ladders.features.double() @ w.double()).numpy()
+    return evaluate_ladders(scores, ladders.damage.double().numpy(), ladders.distortions)
 
 
-def evaluate_ladders(scores: Array, distortions: Sequence[str]) -> dict[str, LadderResult]:
+def evaluate_ladders(
+    scores: Array, damage: Array, distortions: Sequence[str]
+) -> dict[str, LadderResult]:
     """Per distortion, and under ``all`` over every ladder.
 
     Parameters
     ----------
     scores : (n, 5), higher is better; a tie counts as out of order.
+    damage : (n, 5), MDSI.
     distortions : n names.
     """
     names = np.array(distortions)
     groups = {"all": np.full(len(names), True)}
     groups |= {name: names == name for name in dict.fromkeys(distortions)}
-    return {name: _result(scores[members]) for name, members in groups.items()}
+    return {name: _result(scores[members], damage[members]) for name, members in groups.items()}
 
 
 def ladder_cells(results: dict[str, LadderResult]) -> Cells:
     """A line for each distortion."""
-    header = ["distortion", "ladders", "in order", "Kendall τ"]
+    header = ["distortion", "ladders", "in order", "Kendall τ", "with MDSI"]
     return [header] + [
-        [name, str(result.ladders), f"{result.in_order:.3f}", f"{result.tau:+.3f}"]
+        [
+            name,
+            str(result.ladders),
+            f"{result.in_order:.3f}",
+            f"{result.tau:+.3f}",
+            f"{result.mdsi:+.3f}",
+        ]
         for name, result in results.items()
     ]
 
@@ -131,7 +144,8 @@ def ladder_csv(results: dict[str, LadderResult]) -> str:
     return csv_text([header, *([name, *astuple(result)] for name, result in results.items())])
 
 
-def _result(scores: Array) -> LadderResult:
+def _result(scores: Array, damage: Array) -> LadderResult:
     taus = [stats.kendalltau(np.negative(LEVELS), row).statistic for row in scores]
     in_order = float(np.mean(np.diff(scores, axis=1) < 0))
-    return LadderResult(len(scores), in_order, float(np.mean(np.nan_to_num(taus))))
+    tau = float(np.mean(np.nan_to_num(taus)))
+    return LadderResult(len(scores), in_order, tau, srcc(scores.ravel(), -damage.ravel()))

@@ -21,7 +21,7 @@ from torch.export import Dim, ExportedProgram
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import ShamisaError, UsageError, first_line
 from shamisa_cli.files import writing
-from shamisa_cli.models.export_graph import INPUT, OUTPUTS, ScoreGraph
+from shamisa_cli.models.export_graph import OUTPUTS, ScoreGraph
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.settings import to_mapping
 
@@ -35,18 +35,19 @@ FACTS = "shamisa"
 """Key under which a file says what it is, as JSON."""
 
 Run = Callable[[Tensor], Sequence[Any]]
-"""Crops to (score, raw)."""
+"""The graph's input to (score, raw)."""
 
 
 def trace(graph: ScoreGraph, example: Tensor) -> ExportedProgram:
-    """The graph by torch.export, for any number of photos and places.
+    """The graph by torch.export, for any number of photos, and of places or whole photos' sizes.
 
     Parameters
     ----------
-    example : crops of at least two photos at two places (one of either would be taken for fixed).
-
+    example : of at least two photos, at two places (one of either would be taken for fixed).
     """
-    dynamic = {0: Dim("photos"), 1: Dim("places")}
+    dynamic: dict[int, Any] = {0: Dim("photos"), 1: Dim("places")}
+    if graph.whole:
+        dynamic = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}  # a backbone has a least size of its own
     with _explained("torch.export cannot follow this model"):
         with torch.no_grad():
             graph(example)  # what is computed once and kept becomes a constant of the graph
@@ -65,15 +66,17 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def describe(model: str, head: HeadInfo, protocol: ViewingProtocol) -> dict[str, Any]:
-    """What a file says of itself, so that its crops can be made without this program.
+    """What a file says of itself, so that its input can be made without this program.
 
     ``model`` is name and fingerprint, as in the rows of ``shamisa score``.
     """
+    crops = "crops: uint8 RGB (photos, places, scales, 3, crop, crop)"
+    whole = "photos: uint8 RGB (photos, 3, height, width)"
     return {
         "model": model,
         "head": to_mapping(head),
         "protocol": to_mapping(protocol),
-        "input": "crops: uint8 RGB (photos, places, scales, 3, crop, crop)",
+        "input": whole if protocol.crops == "whole" else crops,
         "output": "score: 0-100, higher is better; raw: in the units of the head's dataset",
     }
 
@@ -86,11 +89,13 @@ def check_onnx_installed() -> None:
         raise UsageError(f'an ONNX file needs {", ".join(missing)}: pip install "shamisa[export]"')
 
 
-def save_onnx(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:
+def save_onnx(
+    program: ExportedProgram, input_name: str, facts: Mapping[str, Any], path: Path
+) -> Run:
     """Write an ONNX file, weights inside unless they are too large, and open it in onnxruntime."""
     import onnxruntime
 
-    names: dict[str, Any] = {"input_names": [INPUT], "output_names": list(OUTPUTS)}
+    names: dict[str, Any] = {"input_names": [input_name], "output_names": list(OUTPUTS)}
     with _explained("this model cannot be converted to ONNX"):
         made = torch.onnx.export(program, dynamo=True, verbose=False, **names)
     assert made is not None  # with dynamo it is a program
@@ -98,7 +103,7 @@ def save_onnx(program: ExportedProgram, facts: Mapping[str, Any], path: Path) ->
     size = sum(value.numel() * value.element_size() for value in program.state_dict.values())
     made.save(str(path), external_data=size > EXTERNAL_BYTES)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda crops: session.run(list(OUTPUTS), {INPUT: crops.numpy()})
+    return lambda pixels: session.run(list(OUTPUTS), {input_name: pixels.numpy()})
 
 
 def save_torch_export(program: ExportedProgram, facts: Mapping[str, Any], path: Path) -> Run:
@@ -110,14 +115,13 @@ def save_torch_export(program: ExportedProgram, facts: Mapping[str, Any], path: 
 
 
 def place_verified(
-    path: Path, save: Callable[[Path], Run], graph: ScoreGraph, crops: Tensor
+    path: Path, save: Callable[[Path], Run], graph: ScoreGraph, inputs: Sequence[Tensor]
 ) -> float:
     """Write ``path`` by ``save``, if what was written computes what ``graph`` does.
 
     Parameters
     ----------
-    crops : (N, K, S, 3, side, side) uint8, what is compared; all of them, and the first place of
-        the first photo alone.
+    inputs : what is compared.
 
     Returns
     -------
@@ -131,7 +135,7 @@ def place_verified(
     with writing(path), TemporaryDirectory(prefix=".shamisa-", dir=path.parent) as folder:
         with _explained(f"{path.name} cannot be written and read back"):
             run = save(Path(folder) / path.name)
-        difference = _difference(run, graph, (crops, crops[:1, :1]))
+        difference = _difference(run, graph, inputs)
         if not difference <= TOLERANCE:
             raise ShamisaError(
                 f"{path}: not written, since it differs from torch by {difference:.2g}, more "
@@ -147,7 +151,7 @@ def _difference(run: Run, graph: ScoreGraph, inputs: Sequence[Tensor]) -> float:
     """The largest over the inputs, outputs and photos; nan if any is."""
     differences = [
         (torch.as_tensor(got) - wanted).abs().max()
-        for crops in inputs
-        for got, wanted in zip(run(crops), graph(crops), strict=True)
+        for pixels in inputs
+        for got, wanted in zip(run(pixels), graph(pixels), strict=True)
     ]
     return float(torch.stack(differences).max())

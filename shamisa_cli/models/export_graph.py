@@ -15,7 +15,9 @@ from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import UsageError
 from shamisa_cli.models.head import Head
 
-INPUT = "crops"
+CROPS, PHOTOS = "crops", "photos"
+"""Names of the input: crops of one size, or photos of any size, looked at whole."""
+
 OUTPUTS = ("score", "raw")
 SAMPLES = ("china.jpg", "flower.jpg")
 """scikit-learn's photos, both 640×427."""
@@ -30,52 +32,73 @@ class ScoreGraph(nn.Module):
     ----------
     encoder : ready for inference, float32 on the CPU; its preprocessing is a part of it.
     head : its features are those of all scales side by side.
+    whole : whether photos come as they are viewed, not as crops of one size.
     """
 
     weight: Tensor
     knots: Tensor
 
-    def __init__(self, encoder: Encoder, head: Head) -> None:
+    def __init__(self, encoder: Encoder, head: Head, *, whole: bool = False) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder).to(memory_format=torch.contiguous_format).eval()
+        self.whole = whole
         self.bias = head.bias
         self.register_buffer("weight", head.weight.clone())
         self.register_buffer("knots", torch.tensor(head.info.knots, dtype=torch.float32))
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N,), 0-100, higher is better, and raw predictions (N,) in the head's own units.
 
         Parameters
         ----------
-        crops : (N, K, S, 3, side, side) uint8 RGB: N photos, K places, each at S scales.
+        pixels : uint8 RGB: N photos at K places, each at S scales, (N, K, S, 3, side, side); or,
+            whole, (N, 3, H, W).
         """
-        n, k = crops.shape[:2]
-        h = self.encoder(crops.flatten(0, 2).float() / 255)
-        raw = h.reshape(n, k, -1).mean(1) @ self.weight + self.bias
+        if self.whole:
+            features = self.encoder(pixels.float() / 255)
+        else:
+            n, k = pixels.shape[:2]
+            h = self.encoder(pixels.flatten(0, 2).float() / 255)
+            features = h.reshape(n, k, -1).mean(1)
+        raw = features @ self.weight + self.bias
         return _interpolate(raw, self.knots), raw
+
+    @property
+    def input_name(self) -> str:
+        """``crops`` or ``photos``."""
+        return PHOTOS if self.whole else CROPS
 
 
 def make_graph(extractor: FeatureExtractor, head: Head) -> ScoreGraph:
     """The graph of an extractor (float32, on the CPU) and a head that fits it."""
-    if extractor.plan.kind == "whole":
-        raise UsageError("this model looks at photos whole; a graph takes crops of one fixed size")
-    return ScoreGraph(extractor.encoder, head).eval()
+    whole = extractor.plan.kind == "whole"
+    if whole and extractor.protocol.scales != (1.0,):
+        raise UsageError(
+            "this model looks at photos whole and at several scales; a graph has one scale"
+        )
+    return ScoreGraph(extractor.encoder, head, whole=whole).eval()
 
 
-def photo_crops(extractor: FeatureExtractor, image: Image.Image) -> Tensor:
-    """The graph's input for one photo (8-bit RGB): (1, K, S, 3, side, side) uint8."""
+def graph_input(extractor: FeatureExtractor, image: Image.Image) -> Tensor:
+    """The graph's input for one photo (8-bit RGB): see :meth:`ScoreGraph.forward`."""
     scales = zip(*extractor.cut(image), strict=True)
     crops = np.stack([np.concatenate(batches) for batches in scales], axis=1)
-    return torch.from_numpy(crops).permute(0, 1, 4, 2, 3).contiguous()[None]
+    pixels = torch.from_numpy(crops).permute(0, 1, 4, 2, 3).contiguous()
+    return pixels[:, 0] if extractor.plan.kind == "whole" else pixels[None]
 
 
-def sample_crops(extractor: FeatureExtractor) -> Tensor:
-    """The graph's input for two photos and noise: (3, K, S, 3, side, side) uint8."""
+def sample_inputs(extractor: FeatureExtractor) -> list[Tensor]:
+    """Inputs to trace and to compare by: two photos and noise together, then one of another shape.
+
+    The photos are of one size; the other is a part of one, at one place where there are several.
+    """
     photos = [Image.fromarray(load_sample_image(name)) for name in SAMPLES]
-    crops = torch.cat([photo_crops(extractor, photo) for photo in photos])
+    inputs = torch.cat([graph_input(extractor, photo) for photo in photos])
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randint(0, 256, crops[:1].shape, generator=generator, dtype=torch.uint8)
-    return torch.cat([crops, noise])
+    noise = torch.randint(0, 256, inputs[:1].shape, generator=generator, dtype=torch.uint8)
+    together = torch.cat([inputs, noise])
+    part = together[:1, :, :301, :400] if extractor.plan.kind == "whole" else together[:1, :1]
+    return [together, part]
 
 
 def _interpolate(raw: Tensor, knots: Tensor) -> Tensor:

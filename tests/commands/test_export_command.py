@@ -18,7 +18,7 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.models import export as files
-from shamisa_cli.models.export_graph import photo_crops
+from shamisa_cli.models.export_graph import graph_input
 from shamisa_cli.scoring import load
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"
@@ -56,7 +56,7 @@ def test_any_number_of_photos_and_places_and_the_file_says_what_it_is(
     session = onnxruntime.InferenceSession(str(made / "fast.onnx"))
     program = torch.export.load(made / "fast.pt2").module()
     scorer = load(tiny_model, precision="fp32")
-    crops = torch.cat([photo_crops(scorer.extractor, photo) for photo in sample_photos])
+    crops = torch.cat([graph_input(scorer.extractor, photo) for photo in sample_photos])
     wanted = [scorer.score(photo).score for photo in sample_photos]
     for n in (1, 2):
         (scores,) = session.run(["score"], {"crops": crops[:n].numpy()})

@@ -14,6 +14,7 @@ from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.encoders.regions import (
     Regions,
     map_channels,
+    moments_by_matrices,
     network_maps,
     region_features,
     region_size,
@@ -62,6 +63,20 @@ def test_features_are_their_rule(weights: tuple[float, ...]) -> None:
     for n in range(2):
         slow = _slow([m[n].double().numpy() for m in maps], list(weights or (1.0, 1.0)), 0.3)
         np.testing.assert_allclose(found[n].numpy(), slow, atol=2e-5)
+
+
+@pytest.mark.parametrize("grid", [1, 3, 4])
+@pytest.mark.parametrize("size", [(8, 12), (5, 7), (2, 3), (1, 9), (33, 16)])
+def test_places_are_those_of_adaptive_pooling(size: tuple[int, int], grid: int) -> None:
+    """Also with a mean far from 0, where squares lose digits."""
+    maps = 50 + torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    pool = torch.nn.functional.adaptive_avg_pool2d
+    mean, deviation = moments_by_matrices(maps, grid)
+    torch.testing.assert_close(mean, pool(maps, grid).flatten(2))
+    exact = maps.double()
+    variance = pool(exact.square(), grid) - pool(exact, grid).square()
+    expected = variance.clamp_min(0).sqrt().flatten(2).float()
+    torch.testing.assert_close(deviation, expected, rtol=0, atol=1e-3)
 
 
 def test_a_dead_channel_leaves_gradients_finite() -> None:

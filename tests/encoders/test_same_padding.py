@@ -25,6 +25,7 @@ def test_a_convolution_gives_the_same_map(
     made = without_run_time_padding(same)
     assert isinstance(made[0], PaddedConv2d)
     torch.testing.assert_close(made(x), same(x))
+    torch.testing.assert_close(made[0]._with_padded_map(x), same(x))
 
 
 @pytest.mark.parametrize("options", [{"kernel_size": 4}, {"stride": 3}, {"dilation": 2}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import spearmanr
 
 from shamisa_cli.distortions.pictures import LEVELS, ladder_images
 from shamisa_cli.distortions.registry import DISTORTIONS
@@ -129,13 +131,18 @@ def test_a_damaged_photo_is_named_and_left_out(
 def test_figures_by_distortion_and_of_all() -> None:
     falling, half = [90.0, 70, 50, 30, 10], [50.0, 60, 40, 45, 20]
     scores = np.array([falling, falling[::-1], [3.0] * 5, half, falling])
-    results = evaluate_ladders(scores, ["jpeg", "darken", "pixelate", "lens_blur", "darken"])
-    assert {name: pytest.approx(astuple(result)) for name, result in results.items()} == {
-        "all": (5, (1 + 0 + 0 + 0.5 + 1) / 5, (1 - 1 + 0 + 0.6 + 1) / 5),
-        "jpeg": (1, 1.0, 1.0),
-        "darken": (2, 0.5, 0.0),
-        "pixelate": (1, 0.0, 0.0),
-        "lens_blur": (1, 0.5, 0.6),
+    damage = np.array([[0.1, 0.2, 0.3, 0.4, 0.5]] * 5)
+    names = ["jpeg", "darken", "pixelate", "lens_blur", "darken"]
+    results = evaluate_ladders(scores, damage, names)
+    pooled = spearmanr(scores.ravel(), -damage.ravel()).statistic
+    expected = {
+        "all": (5, (1 + 0 + 0 + 0.5 + 1) / 5, (1 - 1 + 0 + 0.6 + 1) / 5, pooled),
+        "jpeg": (1, 1.0, 1.0, 1.0),
+        "darken": (2, 0.5, 0.0, 0.0),
+        "pixelate": (1, 0.0, 0.0, math.nan),
+        "lens_blur": (1, 0.5, 0.6, 0.8),
     }
-    table = ladder_cells({"all": LadderResult(2, 0.75, -0.5)})
-    assert table[1] == ["all", "2", "0.750", "-0.500"]
+    found = {name: astuple(result) for name, result in results.items()}
+    assert found == {k: pytest.approx(v, nan_ok=True) for k, v in expected.items()}
+    table = ladder_cells({"all": LadderResult(2, 0.75, -0.5, 0.25)})
+    assert table[1] == ["all", "2", "0.750", "-0.500", "+0.250"]

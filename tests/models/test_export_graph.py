@@ -16,7 +16,7 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import UsageError
 from shamisa_cli.models.export import trace
-from shamisa_cli.models.export_graph import make_graph, photo_crops, sample_crops
+from shamisa_cli.models.export_graph import graph_input, make_graph, sample_inputs
 from shamisa_cli.models.head import Head, HeadInfo, to_score
 from shamisa_cli.scoring import Scorer, load
 
@@ -30,7 +30,7 @@ def test_scores_are_those_of_the_scorer(scorer: Scorer, sample_photos: list[Imag
     graph = make_graph(scorer.extractor, scorer.head)
     first, second = sample_photos
     photos = [first, second, first.resize((300, 200)), second.resize((90, 60))]
-    crops = torch.cat([photo_crops(scorer.extractor, photo) for photo in photos])
+    crops = torch.cat([graph_input(scorer.extractor, photo) for photo in photos])
     assert crops.shape == (4, 5, 2, 3, 224, 224)
     with torch.inference_mode():
         scores, raws = graph(crops)
@@ -54,7 +54,7 @@ def test_raw_predictions_are_mapped_and_clipped_as_the_head_does(
 ) -> None:
     info = HeadInfo("x", "x", (-1.0, 2.0), higher_is_better, 9, scorer.head.info.features, 1.0)
     info = dataclasses.replace(info, calibration=calibration)
-    crops = sample_crops(scorer.extractor)[:1, :1]
+    crops = sample_inputs(scorer.extractor)[1]
     for bias in (-5.0, -1.2, -0.3, 0.2, 0.9, 1.4, 5.0):
         graph = make_graph(scorer.extractor, Head(scorer.head.weight * 0.01, bias, info))
         with torch.inference_mode():
@@ -62,10 +62,12 @@ def test_raw_predictions_are_mapped_and_clipped_as_the_head_does(
         assert float(scores) == pytest.approx(to_score(float(raws), info.knots).score, abs=1e-3)
 
 
-def make_model(protocol: ViewingProtocol, **options: Any) -> tuple[FeatureExtractor, Head]:
+def make_model(
+    protocol: ViewingProtocol, backbone: str = "test_resnet", **options: Any
+) -> tuple[FeatureExtractor, Head]:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        encoder = Encoder.from_name("test_resnet", **options).eval()
+        encoder = Encoder.from_name(backbone, **options).eval()
     extractor = FeatureExtractor(encoder, protocol, "cpu", "fp32")
     weight = torch.randn(extractor.size, generator=torch.Generator().manual_seed(1))
     info = HeadInfo("x", "x", (-50.0, 50.0), True, 9, len(weight), 1.0)
@@ -76,7 +78,7 @@ def test_stages_and_tiles(sample_photos: list[Image.Image]) -> None:
     protocol = ViewingProtocol(short_side=None, crop=64, crops="tiles", scales=(1.0, 0.5, 0.25))
     extractor, head = make_model(protocol, pooling="log_stages")
     photo = sample_photos[0].resize((200, 100))
-    crops = photo_crops(extractor, photo)
+    crops = graph_input(extractor, photo)
     assert crops.shape == (1, 8, 3, 3, 64, 64)
     with torch.inference_mode():
         scores, _ = make_graph(extractor, head)(crops)
@@ -86,15 +88,36 @@ def test_stages_and_tiles(sample_photos: list[Image.Image]) -> None:
 def test_scene_statistics_and_any_number_of_photos_can_be_traced() -> None:
     protocol = ViewingProtocol(short_side=256, crop=64)
     extractor, head = make_model(protocol, pooling="log_stages", statistics="scene")
-    graph, crops = make_graph(extractor, head), sample_crops(extractor)
-    traced = trace(graph, crops[:2]).module()
+    compare_traced(extractor, head)
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "tf_efficientnet_lite0"])
+def test_whole_photos_of_any_size_can_be_traced(backbone: str) -> None:
+    protocol = ViewingProtocol(short_side=256, crops="whole", scales=(1.0,))
+    compare_traced(*make_model(protocol, backbone, pooling="regions", statistics="scene"))
+
+
+def compare_traced(extractor: FeatureExtractor, head: Head) -> None:
+    graph, inputs = make_graph(extractor, head), sample_inputs(extractor)
+    traced = trace(graph, inputs[0][:2]).module()
     with torch.inference_mode():
-        for some in (crops, crops[:1, :1]):
-            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=0, atol=1e-4)
+        for some in inputs:
+            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=1e-4, atol=1e-4)
 
 
-def test_whole_photos_have_no_graph(scorer: Scorer) -> None:
+def test_a_whole_photo_has_the_score_of_the_scorer(sample_photos: list[Image.Image]) -> None:
+    protocol = ViewingProtocol(short_side=256, crops="whole", scales=(1.0,))
+    extractor, head = make_model(protocol, pooling="regions", statistics="scene")
+    pixels = graph_input(extractor, sample_photos[0])
+    assert pixels.shape == (1, 3, 256, 384)
+    with torch.inference_mode():
+        score, _ = make_graph(extractor, head)(pixels)
+    wanted = head.score(extractor.features(sample_photos[0])).score
+    assert float(score) == pytest.approx(wanted, abs=1e-3)
+
+
+def test_whole_photos_at_several_scales_have_no_graph(scorer: Scorer) -> None:
     protocol = dataclasses.replace(scorer.extractor.protocol, crops="whole")
     whole = FeatureExtractor(scorer.extractor.encoder, protocol, "cpu", "fp32")
-    with pytest.raises(UsageError, match="one fixed size"):
+    with pytest.raises(UsageError, match="one scale"):
         make_graph(whole, scorer.head)
