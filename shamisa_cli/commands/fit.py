@@ -105,13 +105,13 @@ ladder_options = option_group(
     click.option(
         "--ladder-weight",
         type=AT_LEAST_0,
-        default=12.0,
+        default=20.0,
         help="What all pairs in order count; all human scores count 1.",
     ),
     click.option(
         "--ladder-gap",
         type=AT_LEAST_0,
-        default=2.0,
+        default=5.0,
         help="Fall from each level to the next, in percent of the score range.",
     ),
     click.option(
@@ -129,7 +129,7 @@ ladder_options = option_group(
     click.option(
         "--edit-weight",
         type=AT_LEAST_0,
-        default=1.0,
+        default=1.5,
         help="What harmless edits of these photos count.",
     ),
     click.option(

@@ -61,10 +61,10 @@ EDITS: Mapping[str, Edit] = {
 JPEG; mirrored left to right; Gaussian blur of σ 2 px; faint grain."""
 
 HARMLESS: Mapping[str, float] = {
-    "half": 0.6,
+    "half": 2.0,
     "unsharp": 1.0,
-    "gray": 1.5,
-    "smaller": 6.0,
+    "gray": 3.0,
+    "smaller": 8.0,
     "jpeg95": 8.0,
     "mirror": 12.0,
 }
@@ -86,6 +86,7 @@ ORDERS = (
     Order(AS_IT_IS, "blur", 20.0),
     Order(AS_IT_IS, "jpeg50", 4.0),
     Order("grain", "jpeg50", 2.0),
+    Order(AS_IT_IS, "grain", 0.5),
 )
 
 
