@@ -38,11 +38,11 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
     show_default=True,
     help="auto is bf16 where the device has it.",
 )
-@click.option("--batch-size", type=click.IntRange(1), help="Photos collected before scoring.")
+@click.option("--batch-size", type=click.IntRange(1), help="Photos collected for a GPU.")
 @click.option(
     "--workers",
     type=click.IntRange(0),
-    help="Decoding threads.  [default: the cores, 8 at most]",
+    help="Threads that decode and score.  [default: the cores]",
 )
 @click.option("--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size.")
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")

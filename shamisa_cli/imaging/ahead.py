@@ -12,13 +12,18 @@ R = TypeVar("R")
 
 
 def map_ahead(
-    function: Callable[[T], R], items: Iterable[T], workers: int, ahead: int | None = None
+    function: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    ahead: int | None = None,
+    initializer: Callable[[], object] | None = None,
 ) -> Iterator[tuple[T, R | Exception]]:
     """Yield (item, function(item)) in the order of ``items``, computed ahead in threads.
 
     An exception of ``function`` is yielded in place of its result, so that one bad item never stops
     the others. At most ``ahead`` results (default 2·workers) wait to be taken, which bounds memory
     whatever the number of items; ``items`` is consumed lazily. ``workers`` = 0 works in the caller.
+    ``initializer`` is called once in every thread.
     """
     if workers < 1:
         for item in items:
@@ -26,7 +31,7 @@ def map_ahead(
         return
     limit = ahead if ahead is not None else 2 * workers
     waiting: deque[tuple[T, Future[R | Exception]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="shamisa") as pool:
+    with ThreadPoolExecutor(workers, "shamisa", initializer) as pool:
         try:
             for item in items:
                 waiting.append((item, pool.submit(_caught, function, item)))

@@ -49,8 +49,8 @@ def load(
     precision : ``auto`` (bf16 where the device has it), ``fp32`` or ``bf16``.
     short_side, max_side, native, crops : instead of the model's own; see :func:`adapt_protocol`.
     max_pixels : cap on the pixels of a photo; larger ones are refused.
-    workers : threads that decode; None is one for each core, 8 at most.
-    batch_size : photos collected before they are scored; it changes no score.
+    workers : threads that decode and, on a CPU, score; None is one for each core.
+    batch_size : photos collected for a pass of an accelerator; it changes no score.
 
     Raises
     ------

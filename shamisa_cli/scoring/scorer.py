@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from shamisa_cli.encoders.features import CropBatches, FeatureExtractor
+from shamisa_cli.encoders.threads import one_thread, one_thread_each
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import photo_from_array
@@ -31,6 +33,8 @@ Photo = str | Path | Image.Image | np.ndarray
 """A file; an open Pillow image; or pixels (see ``imaging.arrays``)."""
 
 _MOST_WORKERS = 8
+_MOST_SCORERS = 32
+"""Each holds one photo and its activations: 0.1-0.3 GB."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Scorer:
         self.head = head
         self.model = model
         self.max_pixels = max_pixels
-        self.workers = min(os.cpu_count() or 1, _MOST_WORKERS) if workers is None else workers
+        self.workers = self._default_workers() if workers is None else workers
         self.batch_size = extractor.photos_per_pass if batch_size is None else batch_size
 
     def score(self, photo: Photo) -> Score:
@@ -97,14 +101,15 @@ class Scorer:
         >>> print(f"{sharp.score:.0f} and {blurred.score:.0f}")
         88 and 4
         """
-        prepared = self._prepare(photo)
-        return self._scored(photo, prepared, self.extractor.features_of([prepared.crops])[0])
+        with one_thread() if self._alone else nullcontext():
+            return self._score(photo)
 
     def score_many(self, photos: Iterable[Photo]) -> Iterator[Score]:
-        """Score photos in their order, decoding ahead in threads; memory stays bounded.
+        """Score photos in their order, in threads; memory stays bounded.
 
-        ``photos`` is read lazily. One that cannot be read becomes a Score whose status is
-        ``failed`` and whose ``error`` says why; it never stops the others.
+        On a CPU every thread decodes and scores a photo of its own; elsewhere threads decode ahead
+        of the device. ``photos`` is read lazily. One that cannot be read becomes a Score whose
+        status is ``failed`` and whose ``error`` says why; it never stops the others.
 
         Examples
         --------
@@ -118,6 +123,30 @@ class Scorer:
         no such file
         80 padded
         """
+        if self._alone:
+            yield from self._score_apart(photos)
+        else:
+            yield from self._score_together(photos)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether each photo is scored by one thread; of tiles, one photo may be many passes."""
+        return self.extractor.photos_per_pass == 1 and self.extractor.plan.kind != "tiles"
+
+    def _default_workers(self) -> int:
+        cores = os.cpu_count() or 1
+        return min(cores, _MOST_SCORERS if self._alone else _MOST_WORKERS)
+
+    def _score_apart(self, photos: Iterable[Photo]) -> Iterator[Score]:
+        """A photo a thread."""
+        score = self._score if self.workers else one_thread()(self._score)
+        with one_thread_each() as initializer:
+            made = map_ahead(score, photos, self.workers, initializer=initializer)
+            for photo, result in made:
+                yield result if isinstance(result, Score) else self._failed(photo, result)
+
+    def _score_together(self, photos: Iterable[Photo]) -> Iterator[Score]:
+        """As many photos in a pass as the device takes, prepared ahead in threads."""
         at_once, workers = self.batch_size, self.workers
         ahead = 2 * workers + at_once
         if self.extractor.plan.kind == "tiles":  # decoded photos wait whole, not only their crops
@@ -132,6 +161,10 @@ class Scorer:
                 else:
                     yield self._failed(photo, result)
             del group, ready, result  # a photo at native size should not outlive its row
+
+    def _score(self, photo: Photo) -> Score:
+        prepared = self._prepare(photo)
+        return self._scored(photo, prepared, self.extractor.features_of([prepared.crops])[0])
 
     def _prepare(self, photo: Photo) -> _Prepared:
         decoded = self._decode(photo)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import shamisa_cli
@@ -94,6 +95,22 @@ def test_workers_batch_size_and_order_leave_no_trace(
 ) -> None:
     other = load(tiny_model, workers=workers, batch_size=batch_size)
     assert list(other.score_many(photos[::-1])) == scores[::-1]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_torch_threads_leaves_no_trace_and_stays(
+    tiny_model: Path, photos: list[str], scores: list[Score], threads: int
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for workers in (0, 2):
+            scorer = load(tiny_model, workers=workers)
+            assert list(scorer.score_many(photos)) == scores
+            assert scorer.score(photos[0]) == scores[0]
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_passes_as_on_an_accelerator_leave_no_trace(tiny_model: Path, photos: list[str]) -> None:
