@@ -123,13 +123,13 @@ ladder_options = option_group(
     click.option(
         "--proxy-weight",
         type=AT_LEAST_0,
-        default=0.2,
-        help="What scores by MDSI, made of the ladders, count.",
+        default=1.0,
+        help="What scores by MDSI of ladders, and of photos as they are, count.",
     ),
     click.option(
         "--edit-weight",
         type=AT_LEAST_0,
-        default=1.5,
+        default=2.0,
         help="What harmless edits of these photos count.",
     ),
     click.option(

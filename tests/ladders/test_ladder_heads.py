@@ -22,7 +22,14 @@ from shamisa_cli.ladders.edits import AS_IT_IS, EDITS, EditedPhotos
 from shamisa_cli.ladders.fit import fit_with_lessons
 from shamisa_cli.ladders.heads import divide_ladders, evaluate_with_lessons
 from shamisa_cli.ladders.ladder import Ladders, score_ladders
-from shamisa_cli.ladders.lessons import ALLOWED, BEST, WORST, LessonOptions, make_lessons
+from shamisa_cli.ladders.lessons import (
+    ALLOWED,
+    AS_THEY_ARE,
+    BEST,
+    WORST,
+    LessonOptions,
+    make_lessons,
+)
 from shamisa_cli.models.head import Head, HeadInfo, to_score
 
 SIZE = 7
@@ -152,7 +159,7 @@ def test_proxies_fall_with_damage_from_the_best_to_the_worst() -> None:
     assert of_levels.max() == pytest.approx(BEST)
     assert scores[6 * 4 :].tolist() == pytest.approx([BEST] * 3)
     share = proxies.shares[6 * 4 :].sum() / proxies.shares.sum()
-    assert float(share) == pytest.approx(0.2)
+    assert float(share) == pytest.approx(AS_THEY_ARE)
 
 
 raws = st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 2)), min_size=1, max_size=9)
