@@ -156,7 +156,7 @@ def _for_inference(
     if protocol.crops == "whole":
         _check_any_size(ready, example)
     if bf16:
-        ready = to_mixed_precision(ready, example)
+        ready = to_mixed_precision(ready, example, 0.25 if encoder.pooling == "regions" else 0.5)
     ready.statistics = encoder.statistics
     return ready.to(device).to(memory_format=torch.channels_last)
 

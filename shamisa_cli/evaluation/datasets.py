@@ -22,6 +22,7 @@ from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.ridge import fit_ridge, image_features
 from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.evaluation.uncertainty import estimate_uncertainty, with_uncertainty
 from shamisa_cli.models.head import Head, HeadInfo
 
 
@@ -165,8 +166,21 @@ def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
 
 
 def fit_head(name: str, result: DatasetResult, features: Tensor) -> Head:
-    """Fit on all images (n, K, F) of the dataset of ``result``, with the strength found there."""
-    return make_head(name, result, fit_ridge(features, result.dataset.scores, result.strength))
+    """Fit on all images (n, K, F) of the dataset of ``result``, with the strength found there.
+
+    For its uncertainty an image counts as the mean of its crops, and the strength as of one crop.
+    """
+    scores = result.dataset.scores
+    head = make_head(name, result, fit_ridge(features, scores, result.strength))
+    means, crops = image_features(features), features.shape[1]
+
+    def fit(images: Tensor, strength: float, start: Tensor | None) -> tuple[Tensor, float]:
+        return fit_ridge(means[images][:, None], scores[images], strength / crops)
+
+    of_splits = result.splits, result.results
+    return with_uncertainty(
+        head, estimate_uncertainty(means, scores, *of_splits, result.strength, fit)
+    )
 
 
 def make_head(

@@ -20,6 +20,11 @@ from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, overall_
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
 from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.evaluation.uncertainty import (
+    Uncertainty,
+    estimate_uncertainty,
+    with_uncertainty,
+)
 from shamisa_cli.ladders.calibration import with_calibration
 from shamisa_cli.ladders.edits import AS_IT_IS, EditedPhotos
 from shamisa_cli.ladders.fit import (
@@ -85,10 +90,27 @@ def fit_head_with_ladders(
     with_ladders = replace(result, results=results, strength=strength)
     w, b = fit(ladders)
     head = make_head(name, with_ladders, (basis @ w, b), figures, _note(ladders, edits, options))
+    head = with_uncertainty(head, _uncertainty(features, with_ladders, lessons(ladders), basis))
     if calibrate and edits:
         raws = (rows @ w + b for rows in (ladders.features[:, -1], edits.features[AS_IT_IS]))
         head = with_calibration(head, *(each.numpy() for each in raws))
     return head, with_ladders, on_ladders
+
+
+def _uncertainty(
+    features: Tensor, result: DatasetResult, lessons: Lessons, basis: Tensor
+) -> Uncertainty:
+    """Of heads that the same lessons take part in; an image counts as the mean of its crops."""
+    scores, crops, sums = result.dataset.scores, features.shape[1], LessonSums(lessons)
+    means = image_features(features)
+
+    def fit(images: Tensor, strength: float, start: Tensor | None) -> tuple[Tensor, float]:
+        one = HeadFit(means[images][:, None], scores[images], sums)
+        return one.solve(strength / crops, start)
+
+    found = estimate_uncertainty(means, scores, result.splits, result.results, result.strength, fit)
+    spread = torch.cat([found.spread[:, :-1] @ basis.T.float(), found.spread[:, -1:]], dim=1)
+    return replace(found, spread=spread)
 
 
 def _basis(features: Tensor, ladders: Ladders, edits: EditedPhotos | None) -> Tensor:

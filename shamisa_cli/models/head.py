@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -29,6 +29,9 @@ class HeadInfo:
         0-100; empty means the straight line that takes ``score_range`` to 0-100.
     note : anything a person should know, such as added synthetic data.
     encoder : digest of the encoder whose features it was fitted on; empty if that is not known.
+    uncertainty : floor, in the dataset's units, and factor, both ≥ 0: a raw prediction is off by
+        √(floor² + (factor·s)²), as one standard deviation, where s is the spread over the heads of
+        :attr:`Head.spread` and over the crops. Empty if that was not measured.
     """
 
     name: str
@@ -42,6 +45,7 @@ class HeadInfo:
     calibration: tuple[tuple[float, float], ...] = ()
     note: str = ""
     encoder: str = ""
+    uncertainty: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         low, high = self.score_range
@@ -50,6 +54,9 @@ class HeadInfo:
         if self.features < 1:
             raise ValueError(f"features must be at least 1, got {self.features}")
         _check_calibration(self.calibration, self.higher_is_better)
+        sizes = self.uncertainty
+        if len(sizes) not in (0, 2) or not all(math.isfinite(x) and x >= 0 for x in sizes):
+            raise ValueError(f"uncertainty must be a floor and a factor ≥ 0, got {sizes}")
 
     @property
     def knots(self) -> tuple[tuple[float, float], ...]:
@@ -70,11 +77,13 @@ class HeadScore:
     score : 0-100, higher is better.
     raw : the ridge prediction in the units of the dataset the head was fitted on.
     clipped : whether ``raw`` lay outside the range that maps onto 0-100.
+    uncertainty : by how many points it may be off, as one standard deviation; None if not known.
     """
 
     score: float
     raw: float
     clipped: bool
+    uncertainty: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +95,14 @@ class Head:
     weight : (F,) float32.
     bias : float.
     info : what it was fitted on.
+    spread : (B, F+1) float32, weights and bias of heads fitted to other draws of the images, minus
+        those of this one; None if there are none.
     """
 
     weight: Tensor
     bias: float
     info: HeadInfo
+    spread: Tensor | None = None
 
     def __post_init__(self) -> None:
         if tuple(self.weight.shape) != (self.info.features,):
@@ -99,6 +111,16 @@ class Head:
             )
         if not (bool(torch.isfinite(self.weight).all()) and math.isfinite(self.bias)):
             raise ValueError("weight and bias must be finite")
+        if (self.spread is None) != (not self.info.uncertainty):
+            raise ValueError("spread and uncertainty belong together")
+        if self.spread is not None:
+            size = self.info.features + 1
+            if self.spread.ndim != 2 or self.spread.shape[1] != size or not len(self.spread):
+                raise ValueError(
+                    f"spread must have shape (B, {size}), got {tuple(self.spread.shape)}"
+                )
+            if not bool(torch.isfinite(self.spread).all()):
+                raise ValueError("spread must be finite")
 
     def raw(self, features: Tensor) -> float:
         """Mean over the crops of the linear prediction from ``features`` (K, F), a row a crop.
@@ -114,7 +136,26 @@ class Head:
 
     def score(self, features: Tensor) -> HeadScore:
         """The score of one image from its features (K, F): 0-100, higher is better."""
-        return to_score(self.raw(features), self.info.knots)
+        raw = self.raw(features)
+        found = to_score(raw, self.info.knots)
+        if self.spread is None:
+            return found
+        off = self._raw_uncertainty(features, self.spread)
+        ends = [to_score(raw + side, self.info.knots).score for side in (-off, off)]
+        return replace(found, uncertainty=abs(ends[1] - ends[0]) / 2)
+
+    def _raw_uncertainty(self, features: Tensor, spread: Tensor) -> float:
+        """How far off the raw prediction may be: see :attr:`HeadInfo.uncertainty`.
+
+        The crops' part is the variance of their mean, of independent crops.
+        """
+        floor, factor = self.info.uncertainty
+        crops, others = features.detach().cpu().double(), spread.cpu().double()
+        differ = crops.mean(0) @ others[:, :-1].T + others[:, -1]
+        variance = float(differ.square().mean())
+        if len(crops) > 1:
+            variance += float((crops @ self.weight.cpu().double()).var()) / len(crops)
+        return math.hypot(floor, factor * variance**0.5)
 
 
 def to_score(raw: float, knots: tuple[tuple[float, float], ...]) -> HeadScore:

@@ -28,7 +28,9 @@ def list_heads(model_folder: Path) -> list[str]:
 
 
 def save_head(model_folder: Path, head: Head) -> Path:
-    """Write ``head`` under its own name (weights float32, bias float64); returns the json's path.
+    """Write ``head`` under its own name; returns the json's path.
+
+    Weights are float32, the bias is float64, and what only tells the uncertainty is float16.
 
     An older head of that name is replaced, or stays as it was if a WeightsError says that the new
     one cannot be written.
@@ -39,6 +41,8 @@ def save_head(model_folder: Path, head: Head) -> Path:
         "weight": head.weight.detach().cpu().to(torch.float32).contiguous(),
         "bias": torch.tensor(head.bias, dtype=torch.float64),
     }
+    if head.spread is not None:
+        tensors["spread"] = head.spread.detach().cpu().half().contiguous()
     info = json.dumps(to_mapping(head.info), indent=2, allow_nan=False) + "\n"
     write_files({tensors_path: save(tensors), info_path: info.encode()})
     return info_path
@@ -80,10 +84,12 @@ def load_head(model_folder: Path, name: str) -> Head:
     tensors_path, info_path = _paths(model_folder, name)
     info = load_stored(HeadInfo, read_json_object(info_path, "head"), str(info_path))
     tensors = read_tensors(tensors_path)
+    spread = tensors.pop("spread", None)
     if set(tensors) != {"weight", "bias"} or tensors["bias"].ndim != 0:
         raise WeightsError(f"{tensors_path}: expected the tensors weight (F,) and bias ()")
+    weight, bias = tensors["weight"].to(torch.float32), float(tensors["bias"])
     try:
-        return Head(tensors["weight"].to(torch.float32), float(tensors["bias"]), info)
+        return Head(weight, bias, info, None if spread is None else spread.to(torch.float32))
     except ValueError as error:
         raise WeightsError(f"{tensors_path}: does not fit {info_path.name}: {error}") from error
 

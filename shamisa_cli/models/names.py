@@ -17,7 +17,7 @@ from shamisa_cli.hub.names import (
     parse_hub_name,
 )
 
-DEFAULT_MODEL = "resnet50"
+DEFAULT_MODEL = "lite0"
 CONFIG_FILE = "config.json"
 """The file that tells that a folder holds a model."""
 

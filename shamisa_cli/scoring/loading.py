@@ -118,6 +118,8 @@ def fingerprint(folder: Path, config: ModelConfig, protocol: ViewingProtocol, he
     """
     digest = hashlib.sha256(folder_digest(folder).encode())
     digest.update(head.weight.double().numpy().tobytes())
+    if head.spread is not None:
+        digest.update(head.spread.double().numpy().tobytes())
     what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
     mapping = to_mapping(what_counts)
     if config.pooling != "regions":

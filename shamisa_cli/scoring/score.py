@@ -9,7 +9,7 @@ from typing import Any
 from shamisa_cli.models.head import HeadInfo
 
 SIZES = ("width", "height", "scored_width", "scored_height")
-COLUMNS = ("path", "score", *SIZES, "model", "head", "status", "error")
+COLUMNS = ("path", "score", "uncertainty", *SIZES, "model", "head", "status", "error")
 """The columns of a row, in the order in which they are written."""
 
 FAILED = "failed"
@@ -32,6 +32,8 @@ class Score:
         continued by reflection), ``clipped`` (the prediction lay beyond 0 or 100), or both, joined
         by ``+``.
     error : why the photo failed, and what to do.
+    uncertainty : by how many points the score may be off, as one standard deviation; None if the
+        photo failed, or the head does not know.
     raw : the head's prediction in the units of its dataset; None if failed or read from a file.
     head_info : what the head was fitted on, its range and direction; None if read from a file.
 
@@ -56,6 +58,7 @@ class Score:
     head: str
     status: str = "ok"
     error: str = ""
+    uncertainty: float | None = None
     raw: float | None = None
     head_info: HeadInfo | None = None
 
@@ -75,10 +78,11 @@ class Score:
         return "clipped" in self.status.split("+")
 
     def to_row(self) -> dict[str, Any]:
-        """The columns, ready for a file; the score is rounded to four decimals."""
+        """The columns, ready for a file; of the score four decimals, of its uncertainty two."""
         row = {column: getattr(self, column) for column in COLUMNS}
-        if self.score is not None:
-            row["score"] = round(self.score, 4)
+        for column, decimals in (("score", 4), ("uncertainty", 2)):
+            if row[column] is not None:
+                row[column] = round(row[column], decimals)
         return row
 
     @classmethod
@@ -90,7 +94,7 @@ class Score:
         ValueError, KeyError
             if it is no such row; fields beside :data:`COLUMNS` are passed over.
         """
-        kinds = {"score": float} | dict.fromkeys(SIZES, int)
+        kinds = {"score": float, "uncertainty": float} | dict.fromkeys(SIZES, int)
         values: dict[str, Any] = {}
         for column in COLUMNS:
             value = row[column]
@@ -106,17 +110,18 @@ def best_first(rows: Iterable[Score]) -> list[Score]:
     return sorted(rows, key=lambda row: (row.failed, -(row.score or 0.0), row.path))
 
 
-TABLE_HEADER = f"{'score':>6}  {'photo':>11}  {'looked at':>11}  path"
+TABLE_HEADER = f"{'score':>6}  {'±':>4}  {'photo':>11}  {'looked at':>11}  path"
 
 
 def table_line(row: Score) -> str:
     """One line of the table under :data:`TABLE_HEADER`; the path is last, for it has no width."""
     if row.failed:
-        return f"{'-':>6}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
+        return f"{'-':>6}  {'':>4}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
     photo = f"{row.width}×{row.height}"
     looked_at = f"{row.scored_width}×{row.scored_height}"
     note = "" if row.status == "ok" else f"  ({row.status.replace('+', ', ')})"
-    return f"{row.score:6.2f}  {photo:>11}  {looked_at:>11}  {printable(row.path)}{note}"
+    off = "" if row.uncertainty is None else f"{row.uncertainty:.0f}"
+    return f"{row.score:6.2f}  {off:>4}  {photo:>11}  {looked_at:>11}  {printable(row.path)}{note}"
 
 
 def plain_line(row: Score) -> str:

@@ -203,6 +203,7 @@ class Scorer:
             model=self.model,
             head=self.head.info.name,
             status="+".join(notes) or "ok",
+            uncertainty=result.uncertainty,
             raw=result.raw,
             head_info=self.head.info,
         )
