@@ -1,11 +1,12 @@
 """What `shamisa score` does in a second, and how much memory it takes, measured in one run.
 
-    python benchmarks/score.py [--backbone resnet50] [--photos 24] [--memory-photos 500]
+    python benchmarks/score.py [--model default] [--photos 24] [--memory-photos 100] [--beside-load]
 
-Speed: a folder of 12-MP JPEGs, and one of photos as the web has them (1024×683), against the plain
-way: one image at a time, decode then ten fp32 crops, same backbone. Memory: the peak of a `shamisa
-score` of its own over some 12-MP photos, and over five times as many. Weights are random: neither
-figure depends on them.
+Speed: photos of 500×500 px, of 1024×683 px (as the web has them), and 12-MP JPEGs, against the
+plain way: one image at a time, decode, then the bare backbone in float32 on the same pixels, with
+all of torch's threads. So the ratio says what reading the maps and the scene statistics cost, and
+what a photo a thread brings. `--beside-load` measures again beside a job that keeps every core
+busy. Memory: the peak of a `shamisa score` over some 12-MP photos, and over five times as many.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,17 +27,17 @@ import numpy as np
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
-from torchvision.transforms.functional import pil_to_tensor
 
 import shamisa_cli
-from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.models.config import ModelConfig
-from shamisa_cli.models.head import Head, HeadInfo
-from shamisa_cli.models.heads import save_head
-from shamisa_cli.models.store import load_encoder, save_encoder
+from shamisa_cli.imaging.crops import CropPlan, crop_batches
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.imaging.resample import resize, viewing_size
+from shamisa_cli.models.names import locate_model
+from shamisa_cli.models.store import load_encoder
 
-LARGE = (4000, 3000)
-WEB = (1024, 683)
+SIZES = ((500, 500), (1024, 683), (4000, 3000))
+"""px; the last is also that of the memory's photos."""
+
 DISTINCT = 6
 """Different files in a folder; the others are links to them."""
 
@@ -46,17 +48,6 @@ class Timing:
 
     name: str
     photos_per_second: float
-
-
-def make_model(folder: Path, backbone: str) -> Path:
-    """A model folder with random weights and a head."""
-    torch.manual_seed(0)
-    encoder = Encoder.from_name(backbone)
-    save_encoder(folder, encoder, ModelConfig(backbone, backbone, encoder.feature_size))
-    size = 2 * encoder.feature_size
-    info = HeadInfo("random", "nothing", (-3.0, 3.0), True, 1, size, 1.0)
-    save_head(folder, Head(torch.randn(size), 0.0, info))
-    return folder
 
 
 def make_photos(folder: Path, size: tuple[int, int], count: int) -> list[str]:
@@ -78,42 +69,34 @@ def make_photos(folder: Path, size: tuple[int, int], count: int) -> list[str]:
     return paths
 
 
-def plain_way(encoder: Encoder, head: Head) -> Callable[[str], float]:
-    """One image at a time: decode, ten crops in float32, the backbone as it is."""
-    places = ((0.5, 0.5), (0, 0), (1, 0), (0, 1), (1, 1))
+def plain_way(model: str) -> Callable[[str], object]:
+    """One image at a time: decode, then the backbone as it is, in float32."""
+    folder = locate_model(model)
+    encoder, config = load_encoder(folder)
+    protocol = config.protocol
+    plan = CropPlan(protocol.crops, protocol.crop, protocol.scales)
 
     @torch.inference_mode()
-    def score(path: str) -> float:
-        photo = Image.open(path).convert("RGB")
-        shrink = 512 / min(photo.size)
-        photo = photo.resize(
-            [round(side * shrink) for side in photo.size], Image.Resampling.BICUBIC
-        )
-        half = photo.resize([side // 2 for side in photo.size], Image.Resampling.BICUBIC)
-        crops = []
-        for view in (photo, half):
-            for x, y in places:
-                left, top = round(x * (view.width - 224)), round(y * (view.height - 224))
-                crops.append(pil_to_tensor(view.crop((left, top, left + 224, top + 224))))
-        h = encoder(torch.stack(crops).float() / 255)
-        return head.raw(torch.cat([h[:5], h[5:]], dim=1))
+    def run(path: str) -> None:
+        photo = decode(path)
+        photo = resize(photo, viewing_size(photo.size, protocol.short_side, protocol.max_side))
+        for scales in crop_batches(photo, plan, 5):
+            for crops in scales:
+                x = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+                encoder.backbone((x - encoder.mean) / encoder.std)
 
-    return score
+    return run
 
 
-def time_folder(model: Path, paths: list[str], workers: int | None) -> list[Timing]:
+def time_folder(model: str, paths: list[str], workers: int | None) -> list[Timing]:
     """The plain way, ours in fp32, and ours as it comes."""
-    encoder, _ = load_encoder(model)
-    scorers = {
-        p: shamisa_cli.load(str(model), precision=p, workers=workers) for p in ("fp32", "auto")
-    }
-    plain = plain_way(encoder, scorers["fp32"].head)
+    scorers = {p: shamisa_cli.load(model, precision=p, workers=workers) for p in ("fp32", "auto")}
+    plain = plain_way(model)
+    number = "bf16" if scorers["auto"].extractor.bf16 else "fp32"
     ways: dict[str, Callable[[], object]] = {
-        "plain: one at a time, fp32": lambda: [plain(path) for path in paths],
+        "plain: bare backbone, one at a time": lambda: [plain(path) for path in paths],
         "shamisa, fp32": lambda: list(scorers["fp32"].score_many(paths)),
-        f"shamisa, {'bf16' if scorers['auto'].extractor.bf16 else 'fp32'}": lambda: list(
-            scorers["auto"].score_many(paths)
-        ),
+        f"shamisa, as it comes ({number})": lambda: list(scorers["auto"].score_many(paths)),
     }
     timings = []
     plain(paths[0])
@@ -126,7 +109,23 @@ def time_folder(model: Path, paths: list[str], workers: int | None) -> list[Timi
     return timings
 
 
-def peak_memory(model: Path, folder: Path, count: int, out: Path) -> float:
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """A program beside ours that multiplies matrices with as many threads as there are cores."""
+    code = "import torch\nx = torch.rand(1500, 1500)\nwhile True: x @ x"
+    cores = str(os.cpu_count())
+    job = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": cores}
+    )
+    try:
+        time.sleep(3)
+        yield
+    finally:
+        job.kill()
+        job.wait()
+
+
+def peak_memory(model: str, folder: Path, count: int, out: Path) -> float:
     """Peak resident memory, in GB, of a `shamisa score` over ``count`` photos (Linux only).
 
     It tells its own high-water mark: what the system keeps of children starts with their parent's.
@@ -139,39 +138,53 @@ def peak_memory(model: Path, folder: Path, count: int, out: Path) -> float:
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
     command = [sys.executable, "-c", code, "score", "--from-file", str(listed)]
-    command += ["--model", str(model), "--csv", str(out / f"{count}.csv"), "--quiet"]
+    command += ["--model", model, "--csv", str(out / f"{count}.csv"), "--quiet"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return int(done.stdout) * 1024 / 1e9
 
 
+def print_speed(model: str, title: str, paths: list[str], workers: int | None) -> list[Timing]:
+    """A table of the ways, with ratios to the first."""
+    timings = time_folder(model, paths, workers)
+    print(f"\n{f'{len(paths)} photos, {title}':<44}photos/s  ratio")
+    for timing in timings:
+        ratio = timing.photos_per_second / timings[0].photos_per_second
+        print(f"  {timing.name:<42}{timing.photos_per_second:8.2f}  {ratio:5.2f}")
+    return timings
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--model", default="default")
     parser.add_argument("--photos", type=int, default=24, help="photos in each timed folder")
-    parser.add_argument("--memory-photos", type=int, default=500, help="0 leaves memory out")
-    parser.add_argument("--workers", type=int, help="decoding threads")
+    parser.add_argument("--memory-photos", type=int, default=100, help="0 leaves memory out")
+    parser.add_argument("--workers", type=int, help="threads")
+    parser.add_argument("--beside-load", action="store_true", help="again, beside a busy job")
     args = parser.parse_args()
     print(
-        f"{args.backbone}, torch {torch.__version__} with {torch.get_num_threads()} threads, "
+        f"{args.model}, torch {torch.__version__} with {torch.get_num_threads()} threads, "
         f"{platform.machine()} with {os.cpu_count()} cores, "
         f"load at the start {os.getloadavg()[0]:.1f}"
     )
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
-        model = make_model(out / "model", args.backbone)
-        for title, size in (("12 MP", LARGE), ("web", WEB)):
-            paths = make_photos(out / title, size, max(args.photos, args.memory_photos))
-            timings = time_folder(model, paths[: args.photos], args.workers)
-            print(f"\n{f'{args.photos} photos, {title} ({size[0]}×{size[1]})':<44}photos/s  ratio")
-            for timing in timings:
-                ratio = timing.photos_per_second / timings[0].photos_per_second
-                print(f"  {timing.name:<42}{timing.photos_per_second:8.2f}  {ratio:5.2f}")
+        for size in SIZES:
+            title = f"{size[0]}×{size[1]} px"
+            count = args.photos if size != SIZES[-1] else max(args.photos, args.memory_photos)
+            paths = make_photos(out / title, size, count)[: args.photos]
+            idle = print_speed(args.model, title, paths, args.workers)
+            if args.beside_load:
+                with busy_cores():
+                    beside = print_speed(args.model, f"{title}, beside load", paths, args.workers)
+                both = zip(idle, beside, strict=True)
+                kept = [b.photos_per_second / a.photos_per_second for a, b in both]
+                print("  kept of the idle speed:   " + "  ".join(f"{each:.2f}" for each in kept))
         if args.memory_photos:
             print("\npeak memory of shamisa score, 12 MP")
+            folder = out / f"{SIZES[-1][0]}×{SIZES[-1][1]} px"
             for count in (args.memory_photos // 5, args.memory_photos):
-                print(
-                    f"  {count:>5} photos  {peak_memory(model, out / '12 MP', count, out):.2f} GB"
-                )
+                peak = peak_memory(args.model, folder, count, out)
+                print(f"  {count:>5} photos  {peak:.2f} GB")
 
 
 if __name__ == "__main__":

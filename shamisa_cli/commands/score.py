@@ -36,7 +36,7 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
     type=click.Choice(["auto", "fp32", "bf16"]),
     default="auto",
     show_default=True,
-    help="auto is bf16 where the device has it.",
+    help="auto is bf16 where it pays.",
 )
 @click.option("--batch-size", type=click.IntRange(1), help="Photos collected for a GPU.")
 @click.option(

@@ -124,6 +124,8 @@ COLUMNS = {
     "RMSE": "rmse",
     "in order, left out": "ladder_in_order",
     "Kendall τ, left out": "ladder_tau",
+    "covered": "uncertainty_coverage",
+    "SRCC with error": "uncertainty_srcc",
 }
 """Columns of the bundled models' cards whose figures are in the heads' files."""
 

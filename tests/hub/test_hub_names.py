@@ -56,7 +56,7 @@ def test_a_scheme_before_anything_else_is_refused(text: str) -> None:
 def test_a_bundled_model_or_a_folder_goes_before_a_repository(
     tmp_path: Path, hub: object, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert locate_model("default") == locate_model(DEFAULT_MODEL) == bundled_folder() / "resnet50"
+    assert locate_model("default") == locate_model(DEFAULT_MODEL) == bundled_folder() / "lite0"
     shutil.copytree(tiny_model, tmp_path / "me" / "tiny")
     monkeypatch.chdir(tmp_path)
     assert locate_model("me/tiny") == Path("me/tiny")

@@ -32,7 +32,7 @@ def test_bundled_models_are_there_with_their_figures(tmp_path: Path) -> None:
     fast = rows["fast"]
     assert fast["where"] == "bundled"
     assert fast["default_head"] == "mixed"
-    assert fast["backbone"] == "mobilenetv4_conv_small"
+    assert fast["backbone"] == "tf_efficientnet_lite0"
     size = sum(p.stat().st_size for p in locate_model("fast").rglob("*") if p.is_file())
     assert fast["size"] == size
     stored = json.loads((locate_model("fast") / "heads" / "mixed.json").read_text())

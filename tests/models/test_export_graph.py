@@ -91,10 +91,12 @@ def test_scene_statistics_and_any_number_of_photos_can_be_traced() -> None:
     compare_traced(extractor, head)
 
 
-@pytest.mark.parametrize("backbone", ["test_resnet", "tf_efficientnet_lite0"])
-def test_whole_photos_of_any_size_can_be_traced(backbone: str) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "statistics"), [("test_resnet", "scene"), ("tf_efficientnet_lite0", "none")]
+)
+def test_whole_photos_of_any_size_can_be_traced(backbone: str, statistics: str) -> None:
     protocol = ViewingProtocol(short_side=256, crops="whole", scales=(1.0,))
-    compare_traced(*make_model(protocol, backbone, pooling="regions", statistics="scene"))
+    compare_traced(*make_model(protocol, backbone, pooling="regions", statistics=statistics))
 
 
 def compare_traced(extractor: FeatureExtractor, head: Head) -> None:
@@ -102,7 +104,7 @@ def compare_traced(extractor: FeatureExtractor, head: Head) -> None:
     traced = trace(graph, inputs[0][:2]).module()
     with torch.inference_mode():
         for some in inputs:
-            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=0, atol=1e-3)
 
 
 def test_a_whole_photo_has_the_score_of_the_scorer(sample_photos: list[Image.Image]) -> None:
