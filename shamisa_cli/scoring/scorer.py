@@ -99,7 +99,7 @@ class Scorer:
         >>> sharp = scorer.score(photo)
         >>> blurred = scorer.score(photo.filter(ImageFilter.GaussianBlur(4)))
         >>> print(f"{sharp.score:.0f} and {blurred.score:.0f}")
-        88 and 4
+        95 and 6
         """
         with one_thread() if self._alone else nullcontext():
             return self._score(photo)
@@ -119,9 +119,9 @@ class Scorer:
         >>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
         >>> for score in scorer.score_many([china, "absent.jpg", flower]):
         ...     print(score.error or f"{score.score:.0f} {score.status}")
-        88 padded
+        95 ok
         no such file
-        80 padded
+        89 ok
         """
         if self._alone:
             yield from self._score_apart(photos)
