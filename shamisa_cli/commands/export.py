@@ -19,7 +19,7 @@ def export(model: str, onnx: Path | None, torch_export: Path | None, head: str |
     """Write encoder and head of MODEL as one graph: pixels in, scores from 0 to 100 out.
 
     MODEL is a name or a folder, as for --model elsewhere. The file is checked after writing: its
-    scores must equal torch's to within 0.001. docs/export.md says how to make its input.
+    scores must equal torch's to within 0.01. docs/export.md says how to make its input.
 
     \b
     shamisa export default --onnx default.onnx

@@ -25,8 +25,9 @@ from shamisa_cli.models.export_graph import OUTPUTS, ScoreGraph
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.settings import to_mapping
 
-TOLERANCE = 1e-3
-"""The largest difference of a score (0-100) or raw prediction between the graph and torch."""
+TOLERANCE = 1e-2
+"""The largest difference of a score (0-100) or raw prediction between the graph and torch. Sums in
+another order differ by 0.004 where thousands of features of whole photos are weighed."""
 
 EXTERNAL_BYTES = 1_900_000_000
 """Weights above this lie in a file beside the ONNX file, which can hold 2 GB."""

@@ -48,7 +48,7 @@ def made(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.exit_code == 0, result.output
     differences = re.findall(r"differs from torch by at most (\S+)", result.stdout)
     assert len(differences) == 2
-    assert all(0 <= float(difference) <= 1e-3 for difference in differences)
+    assert all(0 <= float(difference) <= 1e-2 for difference in differences)
     assert sorted(path.name for path in folder.iterdir()) == ["fast.onnx", "fast.pt2"]
     return folder
 
