@@ -30,11 +30,17 @@ class Knn(GraphSource):
     def build(self, inputs: GraphInputs) -> Graph:
         n = inputs.n
         k = min(self.k, n - 1)
-        distances = squared_distances(inputs.h).sqrt()
-        to_others = distances.clone().fill_diagonal_(torch.inf)
+        squared = squared_distances(inputs.h)
+        to_others = squared.detach().sqrt().fill_diagonal_(torch.inf)
         neighbor = torch.sort(to_others, dim=1, stable=True).indices[:, :k].flatten()
         node = torch.arange(n, device=neighbor.device).repeat_interleave(k)
-        return coalesce(n, node, neighbor, 1 / (1 + distances[node, neighbor]))
+        return coalesce(n, node, neighbor, 1 / (1 + root(squared[node, neighbor])))
+
+
+def root(squared: Tensor) -> Tensor:
+    """√x of x ≥ 0; at 0 it has no gradient, where that of the root is infinite."""
+    same = squared == 0
+    return squared.masked_fill(same, 1).sqrt().masked_fill(same, 0)
 
 
 def squared_distances(x: Tensor) -> Tensor:

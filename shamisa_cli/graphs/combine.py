@@ -108,7 +108,7 @@ class GraphCombination(nn.Module):
         """
         self._check_needs(inputs)
         with torch.autocast(inputs.h.device.type, enabled=False):
-            with torch.no_grad():
+            with torch.set_grad_enabled(inputs.h.requires_grad):  # detached, but for comparisons
                 graphs = [self._build(g, inputs) for g in range(len(self.names))]
             rows = [
                 [graph.weight.new_tensor(graph.n_edges), graph.weight.sum()] for graph in graphs

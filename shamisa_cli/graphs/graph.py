@@ -38,6 +38,10 @@ class Graph:
         """Undirected edges."""
         return self.weight.numel()
 
+    def detach(self) -> Graph:
+        """The same edges, with weights that carry no gradient."""
+        return Graph(self.n, self.i, self.j, self.weight.detach())
+
     def dense(self) -> Tensor:
         """(n, n) symmetric matrix A; for tests and pictures."""
         a = self.weight.new_zeros(self.n, self.n)

@@ -32,7 +32,11 @@ class ProjectorConfig:
 
 @dataclass(frozen=True)
 class GraphsConfig:
-    """Graph sources by name, each with its options and, where changed, its ``coeff``."""
+    """Graph sources by name, each with its options and, where changed, its ``coeff``.
+
+    ``detach`` : graphs are targets, as the paper says. Without it, as in the published training,
+    gradients reach the representations through the graphs' weights in −λ·Σ A² (docs/method.md §4).
+    """
 
     sources: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
@@ -41,6 +45,11 @@ class GraphsConfig:
         }
     )
     alpha: Literal["learned", "fixed"] = "fixed"
+    detach: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.detach and self.alpha == "learned":
+            raise ValueError('detach = false needs alpha = "fixed"')
 
 
 @dataclass(frozen=True)

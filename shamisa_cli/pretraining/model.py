@@ -64,9 +64,13 @@ class PretrainModel(nn.Module):
             raise FloatingPointError("the representations are not finite")
         z = self.projector(h)
         inputs = engine_inputs(layout, metadata, h.detach(), z.detach())
-        combined = self.graphs(inputs)
+        detached = self.config.graphs.detach
+        combined = self.graphs(inputs if detached else engine_inputs(layout, metadata, h, z))
         auxiliary = self.graphs.auxiliary_losses(h, inputs)
-        loss = objective(z, combined.graph, inputs.view, auxiliary, self.config.weights)
+        graph = combined.graph if detached else combined.graph.detach()
+        loss = objective(
+            z, graph, inputs.view, auxiliary, self.config.weights, regularized=combined.graph
+        )
         if not bool(torch.isfinite(loss.total)):
             raise FloatingPointError("the loss is not finite")
         return PretrainLoss(loss.total, loss.terms, crops.shape[-1], combined, h, z)

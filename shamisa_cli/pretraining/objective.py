@@ -32,6 +32,7 @@ def objective(
     views: Tensor,
     auxiliary: Mapping[str, Tensor],
     weights: ObjectiveWeights,
+    regularized: Graph | None = None,
 ) -> Loss:
     """L = w_var·L_var + w_inv·L_inv + w_cov·L_cov (docs/method.md §5).
 
@@ -44,6 +45,7 @@ def objective(
     graph : A over the N nodes; its weights may carry gradients.
     views : (N,) int, the scale view of each node.
     auxiliary : the graph sources' auxiliary losses by name.
+    regularized : the graph of the regularizer, if its weights carry other gradients.
     """
     with torch.autocast(z.device.type, enabled=False):
         if z.dtype != torch.float64:
@@ -53,7 +55,7 @@ def objective(
             "variance": variance(z, views),
             "covariance": covariance(z, views),
             "auxiliary": sum(auxiliary.values(), start=z.new_zeros(())),
-            "regularizer": regularizer(graph, weights.regularizer),
+            "regularizer": regularizer(regularized or graph, weights.regularizer),
         }
         l_inv = terms["invariance"] + terms["auxiliary"] + terms["regularizer"]
         total = (
