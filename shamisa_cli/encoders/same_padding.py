@@ -7,7 +7,6 @@ one side more where a map's side is even; there the kernel gets a row of zeros i
 
 from __future__ import annotations
 
-import copy
 from typing import TypeVar
 
 import torch
@@ -49,15 +48,14 @@ class PaddedConv2d(nn.Conv2d):
 
 
 def without_run_time_padding(model: M) -> M:
-    """A copy of ``model`` with the same outputs, in which no map is padded by a copy.
+    """``model`` with the same outputs, in which no map is padded by a copy; it is changed.
 
     Convolutions of an even kernel, a larger stride or a dilation stay as they are.
     """
-    made = copy.deepcopy(model)
-    for name, module in list(made.named_modules()):
+    for name, module in list(model.named_modules()):
         if isinstance(module, Conv2dSame) and _can_be_padded(module):
-            made.set_submodule(name, _padded(module))
-    return made
+            model.set_submodule(name, _padded(module))
+    return model
 
 
 def _can_be_padded(conv: nn.Conv2d) -> bool:

@@ -21,7 +21,7 @@ from torch import Tensor
 from shamisa_cli.evaluation.evaluate import SplitResult
 from shamisa_cli.evaluation.measures import Array, srcc
 from shamisa_cli.evaluation.splits import Split
-from shamisa_cli.models.head import Head
+from shamisa_cli.models.head import Head, spread_of
 
 BOOTSTRAPS = 16
 """Heads that are kept; half as many for each split."""
@@ -70,7 +70,7 @@ def estimate_uncertainty(
     errors, spreads = [], []
     for split, result in zip(splits, results, strict=True):
         drawn = bootstrap(fit, split.train, result.strength, BOOTSTRAPS // 2, generator)
-        spreads.append(spread_of(features[split.test], drawn))
+        spreads.append(spread_of(features[split.test], drawn).numpy())
         errors.append(result.predictions - scores[split.test].double().numpy())
     error, spread = np.concatenate(errors), np.concatenate(spreads)
     floor, factor = most_likely(error, spread)
@@ -93,12 +93,6 @@ def bootstrap(
         other, bias = fit(images[at], strength, w)
         made.append(torch.cat([other - w, torch.tensor([bias - b], dtype=w.dtype)]))
     return torch.stack(made)
-
-
-def spread_of(features: Tensor, drawn: Tensor) -> Array:
-    """(n,) root mean square of what heads ``drawn`` (B, F+1) differ by on ``features`` (n, F)."""
-    differ = features.double() @ drawn[:, :-1].T.double() + drawn[:, -1].double()
-    return differ.square().mean(1).sqrt().numpy()
 
 
 def most_likely(errors: Array, spreads: Array) -> tuple[float, float]:

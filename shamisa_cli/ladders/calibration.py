@@ -28,13 +28,10 @@ def with_calibration(head: Head, strongest: Array, pristine: Array) -> Head:
 
     It predicts in the dataset's own direction, and so do the knots.
     """
-    info = head.info
-    if info.higher_is_better:
-        knots = calibration_knots(strongest, pristine)
-    else:
+    info, knots = head.info, calibration_knots(strongest, pristine)
+    if not info.higher_is_better:
         turned = sum(info.score_range)
-        upward = calibration_knots(strongest, pristine)
-        knots = tuple((turned - raw, score) for raw, score in reversed(upward))
+        knots = tuple((turned - raw, score) for raw, score in reversed(knots))
     return replace(head, info=replace(info, calibration=knots))
 
 
@@ -56,10 +53,8 @@ def calibration_knots(strongest: Array, pristine: Array) -> tuple[tuple[float, f
         )
     scores = np.array([*_AT, *(100 - score for score in reversed(_AT[:-1]))])
     inside = np.clip(scores, 0.02, 99.98)  # the curve itself never reaches the ends
-    at = _logit(inside)
-    share = (at - _logit(np.array(STRONGEST))) / (
-        _logit(np.array(PRISTINE)) - _logit(np.array(STRONGEST))
-    )
+    from_low, to_high = _logit(np.array([STRONGEST, PRISTINE]))
+    share = (_logit(inside) - from_low) / (to_high - from_low)
     return tuple(
         (float(low + (high - low) * s), float(score))
         for s, score in zip(share, scores, strict=True)

@@ -16,6 +16,7 @@ import torch
 from PIL import Image, ImageFilter, ImageOps
 from torch import Tensor
 
+from shamisa_cli.distortions.compression import jpeg_bytes
 from shamisa_cli.imaging.arrays import to_image, to_tensor
 
 Edit = Callable[[Image.Image, int], Image.Image]
@@ -32,9 +33,7 @@ def _shrunk(share: float) -> Edit:
 
 def _compressed(quality: int) -> Edit:
     def edit(photo: Image.Image, seed: int) -> Image.Image:
-        content = io.BytesIO()
-        photo.save(content, "JPEG", quality=quality)
-        return Image.open(content).convert("RGB")
+        return Image.open(io.BytesIO(jpeg_bytes(photo, quality))).convert("RGB")
 
     return edit
 

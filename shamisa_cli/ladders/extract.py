@@ -29,8 +29,8 @@ from shamisa_cli.progress import progress_bar
 MDSI_SIDE = 256
 """px; a picture is shrunk by a whole number before MDSI until its short side is about this."""
 
-Make = Callable[[Image.Image, str, int], list[Image.Image]]
-"""A photo, a name and a seed to pictures of the photo's size, or smaller."""
+Make = Callable[[Image.Image, str, int], tuple[list[Image.Image], Tensor]]
+"""A photo, a name and a seed to p pictures, and (p, n) numbers to keep beside their features."""
 
 
 def extract_ladders(
@@ -61,10 +61,10 @@ def extract_ladders(
         for path in photos:
             at = len(owners)
             dealt = [names[(at + k) % len(names)] for k in range(count)]
-            maker = _Maker(path, ladder_images, seed, extractor, cache, frozen.workers)
+            made = _rows(path, dealt, _ladder, extractor, seed, cache, frozen.workers)
             try:
-                for k, (found, moved) in enumerate(maker.features(dealt)):
-                    features[at + k], damage[at + k] = found, moved
+                for k, rows in enumerate(made):
+                    features[at + k], damage[at + k] = rows[:, :-1], rows[:, -1]
             except PhotoError as error:
                 skip(named_error(path, error))
             else:
@@ -82,8 +82,8 @@ def extract_edits(frozen: FrozenEncoder, photos: Sequence[Path], seed: int = 0) 
     rows = torch.empty(len(photos), len(names), extractor.size)
     with progress_bar(len(photos), "edits", quiet=frozen.quiet) as bar:
         for i, path in enumerate(photos):
-            maker = _Maker(path, _edited, seed, extractor, cache, frozen.workers)
-            for k, (found, _) in enumerate(maker.features(names)):
+            made = _rows(path, names, _edited, extractor, seed, cache, frozen.workers)
+            for k, found in enumerate(made):
                 rows[i, k] = found[0]
             bar.update()
     return EditedPhotos({name: rows[:, k] for k, name in enumerate(names)}, tuple(photos))
@@ -108,54 +108,48 @@ def damage_of(photo: Image.Image, pictures: Sequence[Image.Image]) -> Tensor:
     )
 
 
-def _edited(photo: Image.Image, name: str, seed: int) -> list[Image.Image]:
-    return [photo if name == AS_IT_IS else EDITS[name](photo, seed)]
+def _ladder(photo: Image.Image, name: str, seed: int) -> tuple[list[Image.Image], Tensor]:
+    rungs = ladder_images(photo, name, seed)
+    return rungs, damage_of(photo, rungs)[:, None]
 
 
-class _Maker:
-    """Pictures made of one photo, and their features and damage; what is kept is not made again."""
+def _edited(photo: Image.Image, name: str, seed: int) -> tuple[list[Image.Image], Tensor]:
+    return [photo if name == AS_IT_IS else EDITS[name](photo, seed)], torch.empty(1, 0)
 
-    def __init__(
-        self,
-        path: Path,
-        make: Make,
-        seed: int,
-        extractor: FeatureExtractor,
-        cache: FeatureCache | None,
-        workers: int,
-    ) -> None:
-        self._path, self._make, self._seed = path, make, seed
-        self._extractor, self._cache, self._workers = extractor, cache, workers
 
-    def features(self, names: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each of ``names`` (p, F) and (p,); those that are missing are made ahead."""
-        content = file_digest(self._path)
-        facts = [f"{content} {name} {self._seed}" for name in names]
-        digests = [hashlib.sha256(each.encode()).hexdigest() for each in facts]
-        known = [self._cache.get(digest) if self._cache else None for digest in digests]
-        missing = [i for i, rows in enumerate(known) if rows is None]
-        made = self._made([(names[i], int(digests[i][:12], 16)) for i in missing])
-        for digest, rows in zip(digests, known, strict=True):
-            if rows is None:
-                rows = next(made)
-                if self._cache:
-                    self._cache.put(digest, rows)
-            yield rows[:, :-1], rows[:, -1]
+def _rows(
+    path: Path,
+    names: Sequence[str],
+    make: Make,
+    extractor: FeatureExtractor,
+    seed: int,
+    cache: FeatureCache | None,
+    workers: int,
+) -> Iterator[Tensor]:
+    """(p, F + n) for each of ``names``: features, then the numbers of ``make``.
 
-    def _made(self, wanted: Sequence[tuple[str, int]]) -> Iterator[Tensor]:
-        """(p, F + 1) of each (name, seed): features, then damage."""
-        if not wanted:
-            return
-        photo = decode(self._path)
-        photo = resize(photo, self._extractor.viewing_size(photo.size))
+    Those that are not in the cache are made ahead, at the size at which the photo is viewed.
+    """
+    content = file_digest(path)
+    digests = [hashlib.sha256(f"{content} {name} {seed}".encode()).hexdigest() for name in names]
+    known = [cache.get(digest) if cache else None for digest in digests]
+    missing = [i for i, rows in enumerate(known) if rows is None]
+    if missing:
+        photo = decode(path)
+        photo = resize(photo, extractor.viewing_size(photo.size))
 
-        def pictures(of: tuple[str, int]) -> tuple[list[Image.Image], Tensor]:
-            made = self._make(photo, *of)
-            return made, damage_of(photo, made)
+    def pictures(i: int) -> tuple[list[Image.Image], Tensor]:
+        return make(photo, names[i], int(digests[i][:12], 16))
 
-        for _, found in map_ahead(pictures, wanted, self._workers, ahead=self._workers):
+    made = map_ahead(pictures, missing, workers, ahead=workers)
+    for digest, rows in zip(digests, known, strict=True):
+        if rows is None:
+            _, found = next(made)
             if isinstance(found, Exception):
                 raise found
-            images, damage = found
-            features = [each.mean(0) for each in self._extractor.features_many(images)]
-            yield torch.cat([torch.stack(features), damage[:, None]], dim=1)
+            images, numbers = found
+            features = [each.mean(0) for each in extractor.features_many(images)]
+            rows = torch.cat([torch.stack(features), numbers], dim=1)
+            if cache:
+                cache.put(digest, rows)
+        yield rows

@@ -59,10 +59,6 @@ class Term:
         total = self.shares.sum()
         return self.weight * crops * self.shares / (total if total > 0 else 1.0)
 
-    def project(self, basis: Tensor) -> Term:
-        """With rows (m, r) along the directions ``basis`` (F, r)."""
-        return Term(self.rows.double() @ basis, self.wanted, self.shares, self.weight)
-
 
 def no_term(features: int) -> Term:
     """A term that asks for nothing."""
@@ -85,11 +81,6 @@ class Lessons:
     pairs: Term
     proxies: Term
     changes: Term
-
-    def project(self, basis: Tensor) -> Lessons:
-        """With rows along the directions ``basis`` (F, r)."""
-        parts = (each.project(basis) for each in (self.pairs, self.proxies, self.changes))
-        return Lessons(*parts)
 
 
 class LessonSums:

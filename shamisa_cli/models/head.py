@@ -150,12 +150,18 @@ class Head:
         The crops' part is the variance of their mean, of independent crops.
         """
         floor, factor = self.info.uncertainty
-        crops, others = features.detach().cpu().double(), spread.cpu().double()
-        differ = crops.mean(0) @ others[:, :-1].T + others[:, -1]
-        variance = float(differ.square().mean())
+        crops = features.detach().cpu().double()
+        variance = float(spread_of(crops.mean(0, keepdim=True), spread.cpu())) ** 2
         if len(crops) > 1:
             variance += float((crops @ self.weight.cpu().double()).var()) / len(crops)
         return math.hypot(floor, factor * variance**0.5)
+
+
+def spread_of(features: Tensor, drawn: Tensor) -> Tensor:
+    """(n,) float64, root mean square of what heads ``drawn`` (B, F+1), each minus another one, say
+    differently of ``features`` (n, F)."""
+    differ = features.double() @ drawn[:, :-1].T.double() + drawn[:, -1].double()
+    return differ.square().mean(1).sqrt()
 
 
 def to_score(raw: float, knots: tuple[tuple[float, float], ...]) -> HeadScore:

@@ -17,10 +17,9 @@ from shamisa_cli.evaluation.uncertainty import (
     bootstrap,
     estimate_uncertainty,
     most_likely,
-    spread_of,
     with_uncertainty,
 )
-from shamisa_cli.models.head import Head, HeadInfo, to_score
+from shamisa_cli.models.head import Head, HeadInfo, spread_of, to_score
 
 INFO = HeadInfo("a", "b", (0.0, 100.0), True, 9, 6, 1.0)
 
@@ -70,7 +69,7 @@ def test_bootstraps_are_fits_to_other_draws_of_the_images() -> None:
         other, bias = fit_ridge(features[at][:, None], scores[at], 0.5)
         torch.testing.assert_close(row, torch.cat([other - w, torch.tensor([bias - b])]).double())
     by_hand = [(features[7] @ row[:-1] + row[-1]).square() for row in drawn]
-    found = spread_of(features, drawn)[7]
+    found = float(spread_of(features, drawn)[7])
     assert found == pytest.approx(float(torch.stack(by_hand).mean().sqrt()))
 
 

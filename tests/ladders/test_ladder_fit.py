@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,11 @@ def lessons(pairs: float, proxies: float = 0.0, changes: float = 0.0) -> Lessons
         term(proxies, 2, 40.0),
         Term(still.rows, nothing, still.shares, changes),
     )
+
+
+def projected(of: Lessons, basis: Tensor) -> Lessons:
+    parts = (replace(each, rows=each.rows @ basis) for each in (of.pairs, of.proxies, of.changes))
+    return Lessons(*parts)
 
 
 def _loss(v: np.ndarray, strength: float, of: Lessons, images: Scored | None = None) -> float:
@@ -159,11 +166,11 @@ def test_within_the_span_of_all_rows_nothing_is_lost() -> None:
     features, scores = scored(20)
     plane = torch.linalg.qr(torch.randn(SIZE, 5, generator=torch.Generator().manual_seed(5)))[0]
     flat = features @ plane @ plane.T
-    of = lessons(3.0, 0.4, 1.0).project((plane @ plane.T).double())
+    of = projected(lessons(3.0, 0.4, 1.0), (plane @ plane.T).double())
     rows = [flat.flatten(0, 1), of.pairs.rows, of.proxies.rows, of.changes.rows]
     basis = principal_directions(rows, 5)
     torch.testing.assert_close(basis.T @ basis, torch.eye(5).double())
     w, b = fit_with_lessons(flat, scores, 0.7, of)
-    reduced, reduced_b = fit_with_lessons(flat.double() @ basis, scores, 0.7, of.project(basis))
+    reduced, reduced_b = fit_with_lessons(flat.double() @ basis, scores, 0.7, projected(of, basis))
     torch.testing.assert_close(basis @ reduced, w, rtol=1e-5, atol=1e-5)
     assert reduced_b == pytest.approx(b, rel=1e-6)
