@@ -18,6 +18,7 @@ COMMANDS = (
     "pretrain",
     "probe",
     "fit",
+    "finetune",
     "ladder",
     "embed",
     "models",

@@ -97,6 +97,7 @@ class PretrainConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_range(self, 0, "epochs", above=True)
         parse_crop(self.crop)
         if self.batch.views != VIEWS:
             raise ValueError(

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from shamisa_cli.errors import UsageError, unknown_name
 from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.settings import from_mapping
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from shamisa_cli.settings import from_mapping, merge, read_toml
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "shamisa": {},
@@ -69,23 +63,6 @@ def resolve(
         merged = _with_removals(merge(merged, read_toml(config_file)), str(config_file))
     merged = _with_removals(merge(merged, options or {}), "the options")
     return from_mapping(PretrainConfig, merged, "the configuration")
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the values of ``over``; tables are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The mapping in a TOML file; a broken one is refused with the parser's line and column."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
 
 
 def _with_removals(merged: dict[str, Any], where: str) -> dict[str, Any]:
