@@ -25,6 +25,7 @@ COMMANDS = (
     "push",
     "datasets",
     "graphs",
+    "objectives",
     "backbones",
     "export",
 )

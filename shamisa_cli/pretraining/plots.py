@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from shamisa_cli.imaging.sheet import contact_sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TERMS = ("total", "invariance", "variance", "covariance", "auxiliary", "regularizer")
 GRAPHS = {
     "alpha": "α, share of each graph source",
     "edges": "edges of each graph",
@@ -27,8 +27,8 @@ GRAPHS = {
 SCALES = ("full", "half")
 
 
-def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
-    """Write losses.png and graphs.png from a run's log.
+def plot_run(records: Sequence[dict[str, Any]], folder: Path, terms: Sequence[str]) -> list[Path]:
+    """Write losses.png and graphs.png from a run's log; ``terms`` are those of its objective.
 
     An empty list without matplotlib, or where there is no step.
     """
@@ -38,8 +38,10 @@ def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
         return []
     if not records:
         return []
-    losses = Figure(figsize=(11, 6), layout="constrained")
-    _draw_losses(losses, records)
+    panels = ("total", *terms)
+    rows = math.ceil(len(panels) / 3)
+    losses = Figure(figsize=(11, 3 * rows), layout="constrained")
+    _draw_losses(losses, records, panels, rows)
     graphs = Figure(figsize=(14, 4), layout="constrained")
     _draw_graphs(graphs, records)
     made = []
@@ -49,15 +51,20 @@ def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
     return made
 
 
-def _draw_losses(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
+def _draw_losses(
+    figure: Figure, records: Sequence[dict[str, Any]], panels: Sequence[str], rows: int
+) -> None:
     """A panel a term; the terms as they are before their weights."""
     steps = [record["step"] for record in records]
-    for axes, term in zip(figure.subplots(2, 3).flat, TERMS, strict=True):
+    places = figure.subplots(rows, 3, squeeze=False).flat
+    for axes, term in zip(places, panels, strict=False):
         values = [record[term] for record in records]
         axes.plot(steps, values, lw=0.5, alpha=0.6, label="each step")
         axes.plot(steps, smoothed(values), lw=1.5, label="moving average")
         axes.set(title=term, xlabel="step")
         axes.xaxis.get_major_locator().set_params(integer=True)
+    for empty in figure.axes[len(panels) :]:
+        empty.remove()
     figure.axes[0].legend(fontsize=7)
     figure.suptitle("Loss: the weighted total, and its terms before their weights")
 

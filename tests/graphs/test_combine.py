@@ -15,7 +15,7 @@ from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphSource
-from shamisa_cli.pretraining.objective import invariance
+from shamisa_objectives.graph_vicreg import invariance
 from shamisa_sources.dist_dist import DistDist
 from shamisa_sources.knn import Knn
 from shamisa_sources.paired_view import PairedView

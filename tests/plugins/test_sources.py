@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.graphs.source import Role
-from shamisa_cli.pretraining.objective import invariance
+from shamisa_objectives.graph_vicreg import invariance
 from shamisa_sources.arniqa import Arniqa
 from shamisa_sources.contrique import Contrique
 from shamisa_sources.degradation import Degradation

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from shamisa_cli.graphs.graph import Graph
-from shamisa_cli.pretraining.objective import (
-    ObjectiveWeights,
+from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.pretraining.objective import ObjectiveInputs
+from shamisa_objectives.graph_vicreg import (
+    GraphVicReg,
     covariance,
     invariance,
-    objective,
     regularizer,
     variance,
 )
@@ -27,6 +28,12 @@ def random_case(seed, dtype=torch.float64, scale=1.0, offset=0.0):
     z = scale * torch.randn(8, 4, generator=g, dtype=dtype) + offset
     i, j = torch.triu_indices(8, 8, offset=1)[:, torch.rand(28, generator=g) < 0.5]
     return z, Graph(8, i, j, torch.rand(len(i), generator=g, dtype=dtype))
+
+
+def objective(z, graph, views, auxiliary):
+    nodes = GraphInputs(z.detach(), z.detach(), views, views, views)
+    seen = ObjectiveInputs(z, nodes, graph, Graph.empty(len(z)), auxiliary, graph)
+    return GraphVicReg()(seen)
 
 
 def oracle_invariance(z, a):
@@ -87,14 +94,13 @@ def test_gradients(seed):
     assert check(lambda z: variance(z, VIEWS), z)
     assert check(lambda z: covariance(z, VIEWS), z)
     assert check(lambda w: regularizer(with_weight(w), 0.0342), weight)
-    weights = ObjectiveWeights()
-    assert check(lambda z, w: objective(z, with_weight(w), VIEWS, {}, weights).total, (z, weight))
+    assert check(lambda z, w: objective(z, with_weight(w), VIEWS, {}).total, (z, weight))
 
 
 def test_total_is_method_md_section_5():
     z, graph = random_case(0)
     auxiliary = {"transport": torch.tensor(0.3), "other": torch.tensor(0.2)}
-    loss = objective(z, graph, VIEWS, auxiliary, ObjectiveWeights())
+    loss = objective(z, graph, VIEWS, auxiliary)
     terms = loss.terms
     assert terms["auxiliary"].item() == pytest.approx(0.5)
     l_inv = terms["invariance"] + 0.5 + terms["regularizer"]
@@ -107,7 +113,7 @@ def test_total_is_method_md_section_5():
 
 def test_empty_graph_pulls_nothing():
     z, _ = random_case(0, torch.float32)
-    terms = objective(z, Graph.empty(8), VIEWS, {}, ObjectiveWeights()).terms
+    terms = objective(z, Graph.empty(8), VIEWS, {}).terms
     assert terms["invariance"] == terms["auxiliary"] == terms["regularizer"] == 0
 
 
@@ -129,11 +135,11 @@ def test_views_are_judged_apart():
 
 def test_mixed_precision_is_left_outside():
     z, graph = random_case(0, torch.float32)
-    expected = objective(z, graph, VIEWS, {}, ObjectiveWeights())
+    expected = objective(z, graph, VIEWS, {})
     with torch.autocast("cpu", torch.bfloat16):
-        loss = objective(z, graph, VIEWS, {}, ObjectiveWeights())
+        loss = objective(z, graph, VIEWS, {})
     assert torch.equal(loss.total, expected.total)
-    rounded = objective(z.bfloat16(), graph, VIEWS, {}, ObjectiveWeights())
+    rounded = objective(z.bfloat16(), graph, VIEWS, {})
     assert {t.dtype for t in (rounded.total, *rounded.terms.values())} == {torch.float32}
 
 
