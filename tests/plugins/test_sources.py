@@ -122,6 +122,34 @@ def test_source_is_its_rule(name, layout, make_graph_inputs):
     torch.testing.assert_close(graph.dense(), dense(inputs, rule), atol=1e-6, rtol=0)
 
 
+def anything(a, b):
+    return True
+
+
+def both_distorted(a, b):
+    return a.role == b.role == Role.DISTORTED
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize(
+    ("source", "rule", "knows"),
+    [
+        (Arniqa(negatives=True), paired_view, both_distorted),
+        (Contrique(2, negatives=True), contrique(2), anything),
+        (VicReg(negatives=True), same_image, anything),
+    ],
+    ids=["arniqa", "contrique", "vicreg"],
+)
+def test_negatives_are_all_other_pairs(source, rule, knows, layout, make_graph_inputs):
+    inputs = make_graph_inputs(layout, seed=1)
+    assert source.repels
+    assert not type(source)().repels
+    graph = source.build_repulsion(inputs)
+    graph.validate(layout.n)
+    expected = dense(inputs, lambda a, b: knows(a, b) and not rule(a, b))
+    assert torch.equal(graph.dense(), expected)
+
+
 @settings(max_examples=25, deadline=None)
 @given(layout=layouts, seed=seeds)
 def test_the_order_of_the_nodes_does_not_matter(make_graph_inputs, layout, seed):
