@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,3 +191,20 @@ def test_a_faulty_objective_is_named(result: Any, error: type[Exception], messag
 def test_one_that_forgot_its_forward_is_named() -> None:
     with pytest.raises(ShamisaError, match="'mine' failed: NotImplementedError: Objective has no"):
         loss_of("mine", Objective(), inputs())
+
+
+def test_the_example_of_the_documentation_is_an_objective() -> None:
+    page = Path(__file__).parents[2] / "docs" / "objectives.md"
+    code = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code[0], names)
+    made: Objective = names["Margin"](margin=0.2)
+    z = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.6, 0.8]], requires_grad=True)
+    column = torch.zeros(3, dtype=torch.int64)
+    first, second = torch.tensor([0]), torch.tensor([1])
+    near = Graph(3, first, second, torch.tensor([2.0]))
+    apart = Graph(3, first, second + 1, torch.tensor([1.0]))
+    nodes = GraphInputs(z.detach(), z.detach(), column, column, column)
+    loss = loss_of("margin", made, ObjectiveInputs(z, nodes, near, apart, {}, near))
+    assert loss.terms["pull"].item() == pytest.approx(2 * 2 * (1 - 0.5**0.5) / 9, rel=1e-5)
+    assert loss.terms["push"].item() == pytest.approx(2 * (0.6 - 0.2) / 9, rel=1e-5)
