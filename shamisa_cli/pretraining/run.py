@@ -123,7 +123,9 @@ def _end(
     out = trainer.out
     save_model(task, trainer)
     with writing(out / "losses.png"):
-        pictures = plot_run(read_log(out / "log.jsonl"), out, task.model.objective.terms)
+        pictures = plot_run(
+            read_log(out / "log.jsonl"), out, ("total", *task.model.objective.terms)
+        )
     say(f"{finished.reason} at step {finished.step} after {finished.elapsed / 60:.1f} min")
     if finished.reason == "stopped":
         say("resume to go on")
