@@ -101,6 +101,8 @@ def create(kind: Kind[T], name: str, options: Mapping[str, Any]) -> T:
         range, or a plug-in whose package is broken.
     """
     entries = available(kind)
+    if not entries:  # ours are missing too: an installation from before there was this kind
+        raise UsageError(f"no {kind.noun} is registered by any package: install shamisa again")
     if name not in entries:
         raise unknown_name(kind.noun, name, entries, kind.hint)
     entry, where = entries[name], f"{kind.noun} {name!r}"

@@ -125,6 +125,14 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> N
         create_objective(settings)
 
 
+def test_an_installation_that_knows_no_objective_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shamisa_cli.plugins.entry_points", lambda group: [])
+    with pytest.raises(UsageError, match="no objective is registered .*: install shamisa again"):
+        create_objective({"name": "infonce"})
+
+
 def graphs(*, negatives: bool) -> GraphCombination:
     sources = {"near": (Knn(3), 1.0), "pairs": (VicReg(negatives=negatives), 1.0)}
     return GraphCombination(sources)
