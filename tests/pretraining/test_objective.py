@@ -129,7 +129,7 @@ def test_an_installation_that_knows_no_objective_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shamisa_cli.plugins.entry_points", lambda group: [])
-    with pytest.raises(UsageError, match="no objective is registered .*: install shamisa again"):
+    with pytest.raises(UsageError, match=r"no objective is registered .*: install shamisa again"):
         create_objective({"name": "infonce"})
 
 
