@@ -26,6 +26,7 @@ COMMANDS = (
     "push",
     "datasets",
     "graphs",
+    "objectives",
     "backbones",
     "export",
 )

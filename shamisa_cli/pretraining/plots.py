@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TERMS = ("total", "invariance", "variance", "covariance", "auxiliary", "regularizer")
+"""The panels of losses.png for the default objective."""
 GRAPHS = {
     "alpha": "α, share of each graph source",
     "edges": "edges of each graph",
@@ -27,8 +29,10 @@ GRAPHS = {
 SCALES = ("full", "half")
 
 
-def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
-    """Write losses.png and graphs.png from a run's log.
+def plot_run(
+    records: Sequence[dict[str, Any]], folder: Path, terms: Sequence[str] = TERMS
+) -> list[Path]:
+    """Write losses.png, a panel each of ``terms``, and graphs.png from a run's log.
 
     An empty list without matplotlib, or where there is no step.
     """
@@ -38,8 +42,8 @@ def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
         return []
     if not records:
         return []
-    losses = Figure(figsize=(11, 6), layout="constrained")
-    _draw_losses(losses, records)
+    losses = Figure(figsize=(11, 3 * math.ceil(len(terms) / 3)), layout="constrained")
+    _draw_losses(losses, records, terms)
     graphs = Figure(figsize=(14, 4), layout="constrained")
     _draw_graphs(graphs, records)
     made = []
@@ -49,15 +53,18 @@ def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
     return made
 
 
-def _draw_losses(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
+def _draw_losses(figure: Figure, records: Sequence[dict[str, Any]], terms: Sequence[str]) -> None:
     """A panel a term; the terms as they are before their weights."""
     steps = [record["step"] for record in records]
-    for axes, term in zip(figure.subplots(2, 3).flat, TERMS, strict=True):
+    places = figure.subplots(math.ceil(len(terms) / 3), 3, squeeze=False).flat
+    for axes, term in zip(places, terms, strict=False):
         values = [record[term] for record in records]
         axes.plot(steps, values, lw=0.5, alpha=0.6, label="each step")
         axes.plot(steps, smoothed(values), lw=1.5, label="moving average")
         axes.set(title=term, xlabel="step")
         axes.xaxis.get_major_locator().set_params(integer=True)
+    for empty in figure.axes[len(terms) :]:
+        empty.remove()
     figure.axes[0].legend(fontsize=7)
     figure.suptitle("Loss: the weighted total, and its terms before their weights")
 

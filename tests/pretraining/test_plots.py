@@ -50,6 +50,14 @@ def test_every_term_and_every_statistic_has_its_panel(
     assert [text.get_text() for text in graphs.legends[0].texts] == names
 
 
+@pytest.mark.parametrize("terms", [("total",), ("total", "contrast"), ("total", "a", "b", "c")])
+def test_an_objective_of_other_terms(
+    tmp_path: Path, drawn: dict[str, Any], terms: tuple[str, ...]
+) -> None:
+    plot_run([record(1, a=1, b=2, c=3, contrast=4)], tmp_path, terms)
+    assert [axes.get_title() for axes in drawn["losses.png"].axes] == list(terms)
+
+
 def test_a_run_without_a_step_has_no_curves(tmp_path: Path) -> None:
     assert plot_run([], tmp_path) == []
     assert list(tmp_path.iterdir()) == []
