@@ -35,11 +35,11 @@ LADDER_PHOTOS = 8
 
 Kind = Literal["photos", "dataset", "ladder"]
 COLORS: dict[Kind, tuple[str, ...]] = {
-    "photos": ("score",),
+    "photos": ("score", "folder", "none"),
     "dataset": ("mos", "score"),
     "ladder": ("distortion", "severity", "score"),
 }
-"""What pictures can be colored by; the first is the default."""
+"""What pictures can be colored by; the first is the default, if the model has a head to score by."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,8 +111,9 @@ picture_options = option_group(
 @picture_options
 @click.option(
     "--color-by",
-    type=click.Choice(["distortion", "severity", "mos", "score"]),
-    help="[default: mos for a dataset, distortion for ladders, score for photos]",
+    type=click.Choice(["distortion", "severity", "mos", "score", "folder", "none"]),
+    help="[default: mos for a dataset, distortion for ladders, score for photos; without a head, "
+    "folder if there are several]",
 )
 @click.option(
     "--method",
@@ -141,18 +142,20 @@ def embed(
     directions and distances across the map have none.
 
     \b
-    shamisa embed photos/ --plot map.png                              by predicted score
+    shamisa embed photos/ --plot map.png                              by predicted score, or folder
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
     from shamisa_cli.maps.plot import plot_map
     from shamisa_cli.maps.points import score_points, write_csv
     from shamisa_cli.maps.projection import project
-    from shamisa_cli.models.heads import choose_head
+    from shamisa_cli.models.heads import choose_head, list_heads
 
     color = _color(pictures, color_by, head)
     _check_outputs(method, csv, plot)
     folder, config, frozen = open_model(model, features)
+    if color == "score" and not (color_by or head or list_heads(folder)):
+        color = "folder"
     scorer = choose_head(folder, head, config) if color == "score" else None
     skipped = Skipped()
     points = pictures.points(frozen, skipped)
@@ -169,7 +172,7 @@ def embed(
     if plot:
         of = f"{pictures.dataset or 'photos'}: {what} by the features of {config.name}"
         plot_map(points, places, color, f"{of} ({METHODS[method]})", plot)
-        click.echo(f"{plot}: a map of {what}")
+        click.echo(f"{plot}: a map of {what}, colored by {color}".removesuffix(", colored by none"))
     skipped.tell("on the map")
 
 

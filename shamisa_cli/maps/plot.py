@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,11 @@ _BAR_TITLES = {
     "score": "score, higher is better",
 }
 _BAR_COLORS = {"severity": "plasma_r", "mos": "viridis", "score": "viridis"}
+_MORE_HUES = ("black", "gold", "lime", "navy", "darkred")
+_FOLDERS = 10 + len(_MORE_HUES)
+"""Folders with a color of their own."""
+_LONGEST = 32
+"""Letters of a folder's name in the legend."""
 _SHOWN = 14
 """Photos that are shown beside their marks."""
 _THUMBNAIL = 80
@@ -41,7 +48,7 @@ def plot_map(
     Parameters
     ----------
     places : (n, 2).
-    color : ``distortion``, or one of ``points.values``.
+    color : ``distortion``, ``folder``, ``none``, or one of ``points.values``.
     """
     from matplotlib.figure import Figure
 
@@ -50,6 +57,9 @@ def plot_map(
     sizes = _sizes(points)
     if color == "distortion":
         _by_distortion(axes, points.distortions, places, sizes)
+    elif color in ("folder", "none"):
+        names = folder_names(points.photos) if color == "folder" else [""] * len(points.photos)
+        _by_folder(axes, np.array(names), places, sizes)
     else:
         _by_value(axes, np.array(points.values[color]), places, sizes, color)
     axes.set_title(title)
@@ -116,6 +126,40 @@ def _by_value(
     )
     bar = axes.figure.colorbar(marks, ax=axes, label=_BAR_TITLES[color], shrink=0.8)
     bar.solids.set_alpha(1)
+
+
+def folder_names(photos: Sequence[Path]) -> list[str]:
+    """The folder of each photo, below the one that all have in common.
+
+    Where there are more folders than colors, those with the fewest photos are one.
+    """
+    parents = [photo.parent.absolute() for photo in photos]
+    common = os.path.commonpath(parents)
+    names = [parent.relative_to(common).as_posix() for parent in parents]
+    names = [Path(common).name if name == "." else name for name in names]
+    counts = Counter(names).most_common()
+    if len(counts) > _FOLDERS:
+        named = {name for name, _ in counts[: _FOLDERS - 1]}
+        rest = f"{len(counts) - len(named)} other folders"
+        names = [name if name in named else rest for name in names]
+    return names
+
+
+def _by_folder(
+    axes: Any, names: NDArray[np.str_], places: NDArray[np.float64], sizes: NDArray[np.float64]
+) -> None:
+    """A color for each folder; the legend tells them apart, if there are several."""
+    handles, labels = [], []
+    for k, name in enumerate(sorted(set(names.tolist()))):
+        here = names == name
+        hue = f"C{k}" if k < 10 else _MORE_HUES[k - 10]
+        handles.append(axes.scatter(*places[here].T, s=sizes[here], c=hue, linewidths=0))
+        shown = name if len(name) <= _LONGEST else f"…{name[-_LONGEST:]}"
+        labels.append(f" {shown} ({here.sum()})".replace("$", r"\$"))
+    if len(handles) > 1:
+        axes.figure.legend(
+            handles, labels, loc="outside right center", frameon=False, title="folder"
+        )
 
 
 def _show_photos(axes: Any, photos: Sequence[Path], places: NDArray[np.float64]) -> None:
