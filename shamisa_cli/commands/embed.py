@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
     from shamisa_cli.maps.points import Points
     from shamisa_cli.maps.projection import Method
+    from shamisa_cli.models.config import ModelConfig
+    from shamisa_cli.models.head import Head
 
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 
@@ -39,7 +41,7 @@ COLORS: dict[Kind, tuple[str, ...]] = {
     "dataset": ("mos", "score"),
     "ladder": ("distortion", "severity", "score"),
 }
-"""What pictures can be colored by; the first is the default, if the model has a head to score by."""
+"""What pictures can be colored by; the first is the default, but a score needs a head."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,14 +151,11 @@ def embed(
     from shamisa_cli.maps.plot import plot_map
     from shamisa_cli.maps.points import score_points, write_csv
     from shamisa_cli.maps.projection import project
-    from shamisa_cli.models.heads import choose_head, list_heads
 
     color = _color(pictures, color_by, head)
     _check_outputs(method, csv, plot)
     folder, config, frozen = open_model(model, features)
-    if color == "score" and not (color_by or head or list_heads(folder)):
-        color = "folder"
-    scorer = choose_head(folder, head, config) if color == "score" else None
+    color, scorer = _scorer(color, folder, config, head, asked=bool(color_by or head))
     skipped = Skipped()
     points = pictures.points(frozen, skipped)
     if scorer is not None:
@@ -172,7 +171,7 @@ def embed(
     if plot:
         of = f"{pictures.dataset or 'photos'}: {what} by the features of {config.name}"
         plot_map(points, places, color, f"{of} ({METHODS[method]})", plot)
-        click.echo(f"{plot}: a map of {what}, colored by {color}".removesuffix(", colored by none"))
+        click.echo(f"{plot}: a map of {what}")
     skipped.tell("on the map")
 
 
@@ -197,3 +196,17 @@ def _color(pictures: Pictures, color_by: str | None, head: str | None) -> str:
     if head and color != "score":
         raise UsageError(f"--head is for --color-by score, not {color}")
     return color
+
+
+def _scorer(
+    color: str, folder: Path, config: ModelConfig, head: str | None, *, asked: bool
+) -> tuple[str, Head | None]:
+    """What the map is colored by, and the head if that is a score; by folder if there is none."""
+    from shamisa_cli.models.heads import choose_head, list_heads
+
+    if color != "score":
+        return color, None
+    if asked or list_heads(folder):
+        return color, choose_head(folder, head, config)
+    click.echo(f"{config.name} has no head to score by: colored by folder", err=True)
+    return "folder", None

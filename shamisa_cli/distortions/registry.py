@@ -72,7 +72,7 @@ _ALL = (
     Distortion(color.color_saturation_1, "color", "factor {}", (0.4, 0.2, 0.1, 0, -0.4)),
     Distortion(color.color_saturation_2, "color", "factor {}", (1, 2, 3, 6, 9), integer=True),
     Distortion(
-        compression.jpeg2000, "compression", "ratio {}:1", (16, 32, 45, 120, 170), integer=True
+        compression.jpeg2000, "compression", "ratio {}", (16, 32, 45, 120, 170), integer=True
     ),
     Distortion(compression.jpeg, "compression", "quality {}", (43, 36, 24, 7, 4), integer=True),
     Distortion(noise.white_noise, "noise", "variance {}", (0.001, 0.002, 0.003, 0.005, 0.01)),

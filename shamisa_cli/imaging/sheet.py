@@ -15,6 +15,8 @@ WIDEST = 2000
 
 _GAP, _NEAR = 11, 5
 """px between pictures, and between what belongs together."""
+_NARROWEST = 160
+"""px for a caption, however small the pictures."""
 _TITLE, _TITLE_LINE = 17, 24
 _TEXT, _TEXT_LINE = 13, 17
 _LARGE = 30
@@ -45,7 +47,7 @@ def contact_sheet(rows: Sequence[Row], columns: int | None = None) -> Image.Imag
     ----------
     columns : at most so many pictures beside each other; as many as fit, if that is less.
     """
-    cell = max((picture.width for row in rows for picture in row.pictures), default=0)
+    cell = max((_NARROWEST, *(picture.width for row in rows for picture in row.pictures)))
     fitting = max(1, (WIDEST - _GAP) // (cell + _GAP))
     longest = max((len(row.pictures) for row in rows), default=0)
     columns = min(longest, fitting, columns or fitting)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shamisa_cli.distortions.registry import CATEGORIES, DISTORTIONS
 from shamisa_cli.evaluation.plot import save_figure
 from shamisa_cli.imaging.decode import decode_photo
-from shamisa_cli.imaging.resample import limit_short_side
+from shamisa_cli.imaging.resample import rescale
 from shamisa_cli.maps.points import Points
 
 _MARKERS = "osD^vP"
@@ -34,8 +34,8 @@ _LONGEST = 32
 """Letters of a folder's name in the legend."""
 _SHOWN = 14
 """Photos that are shown beside their marks."""
-_THUMBNAIL = 80
-"""Short side, px."""
+_THUMBNAIL = (132, 84)
+"""Width and height that they fit into, px."""
 _SMALL, _LARGE = 10.0, 46.0
 """Areas of the marks, points²."""
 
@@ -167,8 +167,9 @@ def _show_photos(axes: Any, photos: Sequence[Path], places: NDArray[np.float64])
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     for i in spread_out(places, _SHOWN):
-        decoded = decode_photo(photos[i], short_side=_THUMBNAIL).image
-        picture = OffsetImage(np.asarray(limit_short_side(decoded, _THUMBNAIL)), zoom=0.5)
+        decoded = decode_photo(photos[i], max_side=max(_THUMBNAIL)).image
+        factor = min(1.0, _THUMBNAIL[0] / decoded.width, _THUMBNAIL[1] / decoded.height)
+        picture = OffsetImage(np.asarray(rescale(decoded, factor)), zoom=0.5)
         box = AnnotationBbox(
             picture,
             places[i],

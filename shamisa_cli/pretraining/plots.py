@@ -133,6 +133,8 @@ def smoothed(values: Sequence[float], window: int) -> list[float]:
     At both ends, where half of them are missing, the straight line through the first or last
     ``window`` values that fits best (Savitzky & Golay's filter of the first order).
     """
+    if window == 1:
+        return list(values)
     return savgol_filter(np.array(values), window, polyorder=1).tolist()
 
 
