@@ -41,7 +41,7 @@ class SheetRows:
         pictures = [marked(image, box, CROP), part]
         captions = [
             f"whole photo, {image.width} × {image.height} px",
-            f"the marked part at ({left}, {top}): {part.width} × {part.height} px, 1:1",
+            f"the mark at ({left}, {top}), {part.width} × {part.height} px, 1:1",
         ]
         rows = self.plan.rows(photo)
         if self.plan.photos_per_sheet > 1:

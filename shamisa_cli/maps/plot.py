@@ -66,7 +66,9 @@ def plot_map(
     axes.set(xticks=[], yticks=[])
     axes.margins(0.04)
     if not points.distortions:
-        axes.margins(0.08, 0.15)  # room for photos
+        axes.margins(0.08, 0.04)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.12 * (high - low))  # room for photos
         _show_photos(axes, points.photos, places)
     save_figure(figure, path)
 
@@ -134,9 +136,9 @@ def folder_names(photos: Sequence[Path]) -> list[str]:
     Where there are more folders than colors, those with the fewest photos are one.
     """
     parents = [photo.parent.absolute() for photo in photos]
-    common = os.path.commonpath(parents)
-    names = [parent.relative_to(common).as_posix() for parent in parents]
-    names = [Path(common).name if name == "." else name for name in names]
+    common = Path(os.path.commonpath(parents))
+    below = [parent.relative_to(common).as_posix() for parent in parents]
+    names = [common.name if name == "." else name for name in below]
     counts = Counter(names).most_common()
     if len(counts) > _FOLDERS:
         named = {name for name, _ in counts[: _FOLDERS - 1]}

@@ -45,7 +45,7 @@ def test_a_ladder_shows_the_whole_photo_and_a_part_of_it_distorted(photo: Image.
     part = photo.crop(box)
     assert head.title == "folder/photo.jpg"
     assert head.captions[0] == f"whole photo, {photo.width} × {photo.height} px"
-    assert f"({box[0]}, {box[1]}): {part.width} × {part.height} px" in head.captions[1]
+    assert f"({box[0]}, {box[1]}), {part.width} × {part.height} px" in head.captions[1]
     assert head.pictures[0].width <= CROP[0]
     assert head.pictures[0].height <= CROP[1]
     assert [row.title for row in ladders] == ["jpeg", "gaussian_blur"]
