@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def fitted_lines(text: str, width: float, letters: Font) -> list[str]:
 
     Lines of the text stay lines; a word that is too long ends in three dots.
     """
-    written = text if _has_greek(letters) else "".join(_SPELT.get(sign, sign) for sign in text)
+    written = text if _has_greek(letters) else _spelt(text)
     lines: list[str] = []
     for paragraph in written.split("\n"):
         line = ""
@@ -47,6 +48,12 @@ def fitted_lines(text: str, width: float, letters: Font) -> list[str]:
             line = _cut(longer, width, letters)
         lines.append(line)
     return lines
+
+
+def _spelt(text: str) -> str:
+    """``text`` without accents, and with words for Greek letters."""
+    signs = unicodedata.normalize("NFKD", "".join(_SPELT.get(sign, sign) for sign in text))
+    return "".join(sign for sign in signs if not unicodedata.combining(sign))
 
 
 def _cut(text: str, width: float, letters: Font) -> str:

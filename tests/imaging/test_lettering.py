@@ -35,4 +35,4 @@ def test_greek_is_spelt_where_only_pillow_has_a_font(monkeypatch: pytest.MonkeyP
     letters = font.__wrapped__(13)
     assert letters.getname() == ImageFont.load_default(13).getname()
     assert fitted_lines("σ 2.1 px", 500, letters) == ["sigma 2.1 px"]
-    assert fitted_lines("offset −0.1", 500, letters) == ["offset -0.1"]
+    assert fitted_lines("é × −0.1 → Å", 500, letters) == ["e x -0.1 > A"]
