@@ -45,9 +45,7 @@ def list_photos(
         if a folder cannot be listed.
     """
     root = Path(folder)
-    inside = _inside(root)
     found: list[Path] = []
-    seen = set()
 
     def not_listed(error: OSError) -> None:
         where = Path(error.filename or root)
@@ -58,10 +56,29 @@ def list_photos(
             raise _unlisted_error(where, error) from error
         found.append(where)
 
+    inside = (lambda path: True) if follow_links else _inside(root)
+    for path in _files(root, recursive, inside, pass_by, not_listed):
+        if _has_photo_ending(path):
+            found.append(path)
+        else:
+            pass_by(path)
+    return sorted(found, key=lambda path: natural_key(path.relative_to(root)))
+
+
+def _files(
+    root: Path,
+    recursive: bool,
+    inside: Callable[[Path], bool],
+    pass_by: PassBy,
+    not_listed: Callable[[OSError], None],
+) -> Iterator[Path]:
+    """The files below ``root`` that are not hidden; of links to folders, those of ``inside``."""
+    seen = set()
+
     def goes_into(below: Path) -> bool:
         if not recursive or below.name.startswith(".") or os.path.realpath(below) in seen:
             return False
-        if follow_links or not below.is_symlink() or inside(below):
+        if not below.is_symlink() or inside(below):
             return True
         pass_by(below)
         return False
@@ -69,12 +86,7 @@ def list_photos(
     for where, folders, files in os.walk(root, onerror=not_listed, followlinks=True):
         seen.add(os.path.realpath(where))
         folders[:] = [name for name in folders if goes_into(Path(where, name))]
-        for path in (Path(where, name) for name in files if not name.startswith(".")):
-            if _has_photo_ending(path):
-                found.append(path)
-            else:
-                pass_by(path)
-    return sorted(found, key=lambda path: natural_key(path.relative_to(root)))
+        yield from (Path(where, name) for name in files if not name.startswith("."))
 
 
 def expand_paths(

@@ -27,16 +27,18 @@ def dng(
     orientation: int = 1,
     thumbnail: Image.Image | None = None,
     version: bool = True,
+    camera: str = "Made by hand",
 ) -> bytes:
     """A DNG of a Bayer mosaic (H, W) uint16: a thumbnail first, then the mosaic and a preview.
 
-    Without ``version`` it is laid out as a NEF is, and says nowhere that it is a DNG.
+    Without ``version`` it is laid out as a NEF is, and says nowhere that it is a DNG. ``camera`` is
+    maker and model.
     """
     small = thumbnail or Image.new("RGB", (16, 12))
     height, width = mosaic.shape
     first = _picture(small.size, 2, 1, 1) | {
-        271: (ASCII, b"Made\0"),
-        272: (ASCII, b"Made by hand\0"),
+        271: (ASCII, camera.split()[0].encode() + b"\0"),
+        272: (ASCII, camera.encode() + b"\0"),
         274: (SHORT, [orientation]),
     }
     if version:
@@ -89,7 +91,7 @@ def tiff(
     for tags, strip in [*below, first]:
         strip_at, content = len(content), content + strip + bytes(len(strip) % 2)
         tags = tags | {273: (LONG, [strip_at]), 279: (LONG, [len(strip)])}
-        if starts and tags[254][1][0] and strip is first[1]:
+        if below and len(starts) == len(below):
             tags[330] = (LONG, starts)
         start, content = _directory(tags, content)
         starts.append(start)
