@@ -84,3 +84,16 @@ def test_other_commands_tell_it_too(score) -> None:
     result = CliRunner().invoke(app, ["distort", "photos", "--out", "out", "--levels", "2"])
     assert result.exit_code == 0
     assert "1 file skipped: .txt" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such a name cannot be made there")
+@pytest.mark.parametrize("option", ["--csv", "--json", "--jsonl"])
+def test_a_name_that_is_not_utf8_is_resumed(score, option: str) -> None:
+    odd = os.fsdecode(b"photos/caf\xe9.png")
+    Path("photos/good.png").rename(odd)
+    assert score("photos", option, "rows").exit_code == 0
+    before = Path("rows").read_text(encoding="utf-8")
+    assert r"caf\xe9.png" in before.replace(r"\\", "\\")
+    result = score("photos", option, "rows", "--resume")
+    assert "1 already there" in result.stderr
+    assert Path("rows").read_text(encoding="utf-8") == before
