@@ -53,7 +53,9 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
     type=click.IntRange(0),
     help="Threads that decode and score.  [default: the cores]",
 )
-@click.option("--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size.")
+@click.option(
+    "--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size, at least 128."
+)
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
 @crops_option

@@ -83,7 +83,8 @@ def decode_photo(
     PhotoError
         whatever is wrong; the message names the file and says what to do.
     """
-    name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "photo")
+    name = source if isinstance(source, (str, Path)) else getattr(source, "name", None)
+    name = str(name) if isinstance(name, (str, Path)) else "this photo"
     with ExitStack() as stack:
         try:
             file = source

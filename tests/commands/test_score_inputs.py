@@ -79,6 +79,14 @@ def test_links_to_folders_elsewhere(score) -> None:
         assert "skipped" not in result.stderr
 
 
+def test_viewing_sizes_have_a_floor(score) -> None:
+    for option in ("--short-side", "--max-side"):
+        result = score("photos", option, "10")
+        assert result.exit_code == 2
+        assert f"{option} must be at least 128 px, got 10" in result.stderr
+        assert score("photos", option, "128").exit_code == 0
+
+
 def test_other_commands_tell_it_too(score) -> None:
     Path("photos/notes.txt").touch()
     result = CliRunner().invoke(app, ["distort", "photos", "--out", "out", "--levels", "2"])
