@@ -17,9 +17,9 @@ from shamisa_cli.distortions.pictures import distort_image
 from shamisa_cli.distortions.registry import ENTRIES, get_entries
 from shamisa_cli.distortions.severity import applied_native, quantize_severity
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
-from shamisa_cli.files import escape_name
 from shamisa_cli.imaging.sheet import contact_sheet
 from shamisa_cli.seeds import generator
+from shamisa_cli.spelling import escape_name
 
 SHEET_SIDE = 224
 """Side in px of the middle of a photo that a contact sheet shows."""

@@ -14,10 +14,11 @@ from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.distortions.pictures import LEVELS
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, select_images
 from shamisa_cli.evaluation.report import csv_text
-from shamisa_cli.files import escape_name, write_text
+from shamisa_cli.files import write_text
 from shamisa_cli.imaging.paths import folder_error
 from shamisa_cli.ladders.ladder import Ladders, draw
 from shamisa_cli.models.head import Head
+from shamisa_cli.spelling import escape_name
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shamisa_cli.files import escape_name, unescape_name
 from shamisa_cli.models.head import HeadInfo
+from shamisa_cli.spelling import escape_name, unescape_name
 
 SIZES = ("width", "height", "scored_width", "scored_height")
 COLUMNS = ("path", "score", "uncertainty", *SIZES, "model", "head", "status", "error")

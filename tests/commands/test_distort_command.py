@@ -16,7 +16,7 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.distortions.copies import stream_of
 from shamisa_cli.distortions.registry import ENTRIES, get_distortion
-from shamisa_cli.files import unescape_name
+from shamisa_cli.spelling import unescape_name
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.files import unescape_name
 from shamisa_cli.maps.plot import spread_out
 from shamisa_cli.maps.points import Points, write_csv
 from shamisa_cli.maps.projection import MIN_POINTS, Method, project
+from shamisa_cli.spelling import unescape_name
 
 GROUPS, EACH = 4, 20
 METHODS = [

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shamisa_cli import files
-from shamisa_cli.files import escape_name, unescape_name
+from shamisa_cli import spelling
+from shamisa_cli.spelling import escape_name, unescape_name
 
 TRICKY = st.text(st.sampled_from("\\xu5ceé8d\udce9\udc80\ud83d\udfff"), max_size=12)
 
@@ -30,6 +30,6 @@ def test_usual_names_are_written_as_they_are(name: str) -> None:
 
 
 def test_examples() -> None:
-    result = doctest.testmod(files)
+    result = doctest.testmod(spelling)
     assert result.attempted
     assert not result.failed
