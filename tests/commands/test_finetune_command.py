@@ -1,0 +1,109 @@
+"""`shamisa finetune` on the command line: table, files, resuming, a model, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shamisa_cli.cli import app
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def finetune(run: Run, headless: Path) -> Callable[..., Result]:
+    def finetune(*arguments: object) -> Result:
+        fast = ("--epochs", 1, "--workers", 0, "--model", headless)
+        return run("finetune", *fast, *arguments)
+
+    return finetune
+
+
+def test_the_table_has_the_linear_probe_beside_it(
+    finetune: Run, probe: Run, scores: Path, tmp_path: Path
+) -> None:
+    files = ("--json", tmp_path / "all.json", "--csv", tmp_path / "rows.csv")
+    result = finetune(scores, "--splits", 2, "--out", tmp_path / "run", *files)
+    assert result.exit_code == 0, result.output
+    assert "linear probe" in result.output
+    assert "fine-tuned minus linear probe: SRCC" in result.output
+    told = json.loads((tmp_path / "all.json").read_text())
+    assert probe("--dataset", scores, "--splits", 2, "--json", tmp_path / "p.json").exit_code == 0
+    probed = json.loads((tmp_path / "p.json").read_text())
+    for mine, theirs in zip(told["splits"], probed["splits"], strict=True):
+        assert mine["probe"] == {name: theirs[name] for name in mine["probe"]}
+    with (tmp_path / "rows.csv").open() as file:
+        assert {row["note"] for row in csv.DictReader(file)} == {"linear probe", "regress"}
+
+
+def test_a_run_goes_on_and_is_not_overwritten(finetune: Run, scores: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = finetune("--dataset", scores, "--splits", 1, "--out", out)
+    assert first.exit_code == 0, first.output
+    again = finetune("--dataset", scores, "--splits", 1, "--out", out)
+    assert again.exit_code == 2
+    assert "--resume" in again.output
+    made = finetune("--dataset", scores, "--splits", 2, "--out", out, "--resume")
+    assert made.exit_code == 0, made.output
+    assert "of 2" in made.output
+
+
+def test_a_share_of_the_training_part(finetune: Run, scores: Path, tmp_path: Path) -> None:
+    shares = ("--train-share", "0.5,1", "--splits", 1)
+    result = finetune(scores, *shares, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "linear probe, 50% of the training part" in result.output
+
+
+def test_a_model_from_all_images_scores_and_is_not_probed_silently(
+    finetune: Run, run: Run, scores: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "mine"
+    result = finetune(scores, "--all", "--out", out)
+    assert result.exit_code == 0, result.output
+    folder = out / "model"
+    assert str(folder) in result.output
+    photo = scores.parent / "r0.png"
+    scored = CliRunner().invoke(app, ["score", str(photo), "--model", str(folder), "--quiet"])
+    assert scored.exit_code == 0, scored.output
+    probed = run("probe", "--dataset", scores, "--model", folder, "--splits", 2)
+    assert "was fine-tuned on 30 of the 30 images" in probed.output
+    silent = run("probe", "--dataset", scores, "--model", folder, "--splits", 2, "--allow-seen")
+    assert "fine-tuned on" not in silent.output
+    fitted = run("fit", scores, "--name", "again", "--model", folder, "--splits", 2)
+    assert "was fine-tuned on 30 of the 30 images" in fitted.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "1"], "name one dataset"),
+        (["mine.csv", "--dataset", "clive"], "name one dataset"),
+        (["mine.csv", "--method", "regres"], "regress"),
+        (["mine.csv", "--train-share", "0.2,2"], "expected shares"),
+        (["mine.csv", "--budget", "5x"], "duration"),
+        (["mine.csv", "--crop", "8"], "crop must be at least 32"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, ["finetune", *arguments])
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+
+
+def test_an_image_that_cannot_be_read_is_left_out(
+    finetune: Run, scores: Path, tmp_path: Path
+) -> None:
+    rows = scores.read_text().splitlines()
+    broken = scores.parent / "broken.png"
+    broken.write_bytes(b"no picture")
+    (scores.parent / "more.csv").write_text("\n".join([*rows, "broken.png,12.0,r9.png"]) + "\n")
+    result = finetune(scores.parent / "more.csv", "--splits", 1, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "fine-tuned minus linear probe" in result.output
+    assert "1 photos could not be read" in result.output
