@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shamisa_cli.commands.shared import FOLDER, device_option, model_option
+from shamisa_cli.commands.shared import (
+    FOLDER,
+    check_replaceable,
+    device_option,
+    model_option,
+    overwrite_option,
+)
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +35,8 @@ CELL = 240
 )
 @model_option
 @device_option
-def demo(out: Path, model: str, device: str) -> None:
+@overwrite_option
+def demo(out: Path, model: str, device: str, overwrite: bool) -> None:
     """Distort two sample photos at rising severity, score all of them, and show them.
 
     Prints a table, and writes a contact sheet with the score under each picture.
@@ -38,6 +45,7 @@ def demo(out: Path, model: str, device: str) -> None:
     from shamisa_cli.scoring import load
     from shamisa_cli.scoring.score import describe_head
 
+    check_replaceable(out / SHEET, overwrite)
     scorer = load(model, device=device)
     click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}\n")
     shown = [(photo, name) for photo in PHOTOS for name in DISTORTIONS]
@@ -75,9 +83,11 @@ def make_ladder(photo: str, distortion: str) -> list[Image.Image]:
 
 
 def _save(sheet: Image.Image, path: Path) -> Path:
+    from shamisa_cli.imaging.save import save_picture
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
+        save_picture(sheet, path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error}; choose another --out") from error
     return path

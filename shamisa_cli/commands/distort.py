@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shamisa_cli.commands.shared import EXISTING, FILE
+from shamisa_cli.commands.shared import (
+    EXISTING,
+    FILE,
+    check_replaceable,
+    flags_for,
+    overwrite_option,
+)
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     type=FILE,
     help="Contact sheet of the first photo; with --compose, of up to 24 photos.",
 )
+@overwrite_option
 def distort(
     photos: tuple[Path, ...],
     out: Path | None,
@@ -44,6 +51,7 @@ def distort(
     compose: int | None,
     seed: int,
     sheet: Path | None,
+    overwrite: bool,
 ) -> None:
     """Make distorted copies of each PHOTO (files or folders).
 
@@ -58,8 +66,10 @@ def distort(
     plan = _plan(names, severity, levels, compose, seed)
     if sheet is not None:
         _check_sheet(sheet, out)
+        check_replaceable(sheet, overwrite)
     found = _found(photos)
-    writer = CopyWriter(out, seed, [name for _, name in found]) if out is not None else None
+    with flags_for("overwrite"):
+        writer = CopyWriter(out, seed, [name for _, name in found], overwrite) if out else None
     rows = SheetRows(plan, seed) if sheet is not None else None
     made, unread = _distort(found, plan, writer, rows)
     if sheet is not None and rows is not None and rows.rows:
@@ -125,8 +135,10 @@ def _distort(
 
 
 def _save_sheet(rows: SheetRows, path: Path) -> None:
+    from shamisa_cli.imaging.save import save_picture
+
     try:
-        rows.draw().save(path)
+        save_picture(rows.draw(), path)
     except (OSError, ValueError) as error:  # JPEG and WebP limit the sides, a disk its bytes
         raise ShamisaError(
             f"{path}: cannot be written ({first_line(error)}); "

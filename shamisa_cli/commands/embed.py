@@ -18,6 +18,7 @@ from shamisa_cli.commands.shared import (
     model_option,
     open_model,
     option_group,
+    overwrite_option,
     root_option,
     seed_option,
 )
@@ -124,6 +125,7 @@ picture_options = option_group(
 @click.option("--head", help="Head for --color-by score.  [default: the model's]")
 @click.option("--plot", type=FILE, help="Write the map as a picture.")
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
+@overwrite_option
 @feature_options
 def embed(
     pictures: Pictures,
@@ -133,6 +135,7 @@ def embed(
     head: str | None,
     plot: Path | None,
     csv: Path | None,
+    overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
@@ -151,7 +154,7 @@ def embed(
     from shamisa_cli.models.heads import choose_head
 
     color = _color(pictures, color_by, head)
-    _check_outputs(method, csv, plot)
+    _check_outputs(method, csv, plot, overwrite)
     folder, config, frozen = open_model(model, features)
     scorer = choose_head(folder, head, config) if color == "score" else None
     skipped = Skipped()
@@ -173,13 +176,13 @@ def embed(
     skipped.tell("on the map")
 
 
-def _check_outputs(method: Method, csv: Path | None, plot: Path | None) -> None:
+def _check_outputs(method: Method, csv: Path | None, plot: Path | None, overwrite: bool) -> None:
     """Refuse what cannot be made or written, before anything is computed."""
     from shamisa_cli.maps.projection import check_method
 
     if not (plot or csv):
         raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
-    check_files(csv, plot=plot)
+    check_files(csv, plot=plot, overwrite=overwrite)
     check_method(method)
 
 

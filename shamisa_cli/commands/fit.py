@@ -20,6 +20,7 @@ from shamisa_cli.commands.shared import (
     model_option,
     open_model,
     option_group,
+    overwrite_option,
     per_photo_option,
     root_option,
     sample_option,
@@ -148,6 +149,7 @@ ladder_options = option_group(
 @split_options
 @ladder_options
 @click.option("--json", type=FILE, help="Write everything measured as JSON.")
+@overwrite_option
 @feature_options
 def fit(
     dataset: str,
@@ -157,6 +159,7 @@ def fit(
     splits: dict[str, Any],
     request: LadderRequest,
     json: Path | None,
+    overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Fit a head to the human scores of DATASET, and keep it beside the model.
@@ -174,7 +177,7 @@ def fit(
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.heads import check_head_name, save_head
 
-    check_files(json)
+    check_files(json, overwrite=overwrite)
     check_head_name(name)
     scored = open_dataset(dataset, root)
     mention_part(scored)

@@ -17,6 +17,7 @@ from shamisa_cli.commands.shared import (
     feature_options,
     model_option,
     open_model,
+    overwrite_option,
     per_photo_option,
     sample_option,
     seed_option,
@@ -34,6 +35,7 @@ from shamisa_cli.commands.shared import (
 @seed_option
 @crops_option
 @table_options
+@overwrite_option
 @feature_options
 def ladder(
     photos: Path,
@@ -44,6 +46,7 @@ def ladder(
     seed: int,
     crops: Crops | None,
     files: dict[str, Path | None],
+    overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Test a head without human scores: does its score fall as damage grows?
@@ -67,7 +70,7 @@ def ladder(
     )
     from shamisa_cli.models.heads import choose_head
 
-    check_files(*files.values())
+    check_files(*files.values(), overwrite=overwrite)
     drawn = draw_photos(photos, sample, seed)
     folder, config, frozen = open_model(model, features, crops)
     tested = choose_head(folder, head, config)

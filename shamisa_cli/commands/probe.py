@@ -19,6 +19,7 @@ from shamisa_cli.commands.shared import (
     mention_part,
     model_option,
     open_model,
+    overwrite_option,
     root_option,
     split_options,
     table_options,
@@ -56,6 +57,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @table_options
 @click.option("--plot", type=FILE, help="Write a picture: predicted against human scores.")
+@overwrite_option
 @feature_options
 def probe(
     datasets: tuple[str, ...],
@@ -68,6 +70,7 @@ def probe(
     fr: bool,
     files: dict[str, Path | None],
     plot: Path | None,
+    overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Measure a frozen encoder against human scores, as the field does.
@@ -85,7 +88,7 @@ def probe(
     from shamisa_cli.evaluation.datasets import by_name, evaluate_datasets
     from shamisa_cli.evaluation.splits import choose_splits
 
-    check_files(*files.values(), plot=plot)
+    check_files(*files.values(), plot=plot, overwrite=overwrite)
     fit_on = by_name(open_dataset(name, root) for name in datasets)
     tested = by_name(open_dataset(name, root) for name in test_on)
     both = by_name([*fit_on.values(), *tested.values()])

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.files import write_text
+from shamisa_cli.errors import ShamisaError, UsageError, system_reason
+from shamisa_cli.files import is_ours, write_text
 from shamisa_cli.progress import say_skipped
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ root_option = click.option(
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, help="Of all that is drawn at random."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace files, if shamisa made them."
 )
 crops_option = click.option(
     "--crops",
@@ -147,11 +150,15 @@ def write_files(files: dict[str, Path | None], **texts: str) -> None:
             write_text(path, texts[name])
 
 
-def check_files(*paths: Path | None, plot: Path | None = None) -> None:
-    """Refuse files that cannot be written, and a picture that cannot be drawn."""
-    for path in filter(None, (*paths, plot)):
+def check_files(*paths: Path | None, plot: Path | None = None, overwrite: bool = False) -> None:
+    """Refuse files that cannot be written or must not be replaced, and a plot of no known kind."""
+    asked = [path for path in (*paths, plot) if path]
+    for path in asked:
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
+        if sum(path.resolve() == other.resolve() for other in asked) > 1:
+            raise UsageError(f"{path}: two files of one name; give each a name of its own")
+        check_replaceable(path, overwrite)
     if plot is None:
         return
     if importlib.util.find_spec("matplotlib") is None:
@@ -160,6 +167,28 @@ def check_files(*paths: Path | None, plot: Path | None = None) -> None:
 
     if plot.suffix[1:].casefold() not in FigureCanvasBase.get_supported_filetypes():
         raise UsageError(f"{plot}: its ending names no picture format; use .png, .svg or .pdf")
+
+
+def check_replaceable(path: Path, overwrite: bool) -> None:
+    """Refuse to replace a file that is not ours, and without ``overwrite`` one that is.
+
+    Where there is no file, or an empty one, or a device, nothing can be lost.
+    """
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return
+        ours = is_ours(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {system_reason(error)}") from error
+    if not ours:
+        raise UsageError(
+            f"{path}: is there, and nothing in it says that shamisa made it; choose another name, "
+            "or move it away"
+        )
+    if not overwrite:
+        raise UsageError(
+            f"{path}: is there already; replace it with --overwrite, or choose another name"
+        )
 
 
 class Skipped:

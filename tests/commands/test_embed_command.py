@@ -75,7 +75,7 @@ def test_a_dataset_by_human_score(embed: Run, scores: Path, tmp_path: Path) -> N
         f"{i}.png": 60.0 - i for i in range(6) if i != 3
     }
     assert (tmp_path / "m.png").is_file()
-    embed(*arguments, "--sample", 5)
+    embed(*arguments, "--sample", 5, "--overwrite")
     some = table(tmp_path / "m.csv")
     assert len(some) in (4, 5)
     assert all(float(row["mos"]) == 60 - int(Path(row["path"]).stem) for row in some)
