@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 
@@ -85,13 +86,21 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Add ``line`` to the end of ``path``: all of it, or a ShamisaError and nothing of it."""
-    with writing(path), path.open("ab", buffering=0) as file:
-        place = file.seek(0, os.SEEK_END)
-        if file.write(line) != len(line):
-            file.truncate(place)
+def write_whole(file: BinaryIO, place: int, content: bytes, before: bytes = b"") -> None:
+    """Put ``content`` at ``place``, near the end of an open file without a buffer: all or nothing.
+
+    ``before`` is what stands there, up to the end of the file. It is there again if an OSError
+    says that the system took only a part, as on a full disk; that needs no new room.
+    """
+    try:
+        file.seek(place)
+        if file.write(content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except BaseException:
+        file.seek(place)
+        file.write(before)
+        file.truncate(place + len(before))
+        raise
 
 
 @contextmanager
@@ -103,6 +112,9 @@ def locked(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    if path.exists() and not path.is_file():
+        yield
+        return
     target = path.resolve()
     lock = FileLock(target.with_name(f".{target.name}.lock"))
     try:

@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from shamisa_cli.commands.shared import FILE, crops_option, device_option, flags_for, model_option
+from shamisa_cli.commands.shared import (
+    FILE,
+    crops_option,
+    device_option,
+    flags_for,
+    model_option,
+    overwrite_option,
+)
 from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from shamisa_cli.scoring import Score, Scorer
+    from shamisa_cli.scoring.resume import Earlier
     from shamisa_cli.scoring.rows import Kind, RowFiles
 
     Files = Sequence[tuple[Path, Kind]]
@@ -51,6 +59,8 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
 @click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
 @click.option("--from-file", type=_LIST, metavar="F", help="More PATHS, one a line; - is stdin.")
 @click.option("--resume", is_flag=True, help="Go on with the files of a run that was stopped.")
+@click.option("--check-content", is_flag=True, help="--resume compares photos by their content.")
+@overwrite_option
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
 @click.option(
     "--max-pixels",
@@ -66,6 +76,8 @@ def score(
     from_file: TextIO | None,
     recursive: bool,
     resume: bool,
+    check_content: bool,
+    overwrite: bool,
     sort: bool,
     quiet: bool,
     **options: Any,
@@ -79,15 +91,15 @@ def score(
     \b
     Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage.
     """
-    files = _files(csv, json, jsonl, resume)
+    files = _files(csv, json, jsonl, resume, overwrite)
     photos = _photos(paths, from_file, recursive)
 
-    from shamisa_cli.scoring.rows import RowFiles, earlier_rows, remaining
+    from shamisa_cli.scoring.resume import remaining
 
     scorer = _load(options, quiet)
-    earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
-    todo = remaining(photos, earlier)
-    sink = RowFiles(files, earlier, sort=sort) if files else _Terminal(sort=sort)
+    earlier = _earlier(scorer, files if resume else [], photos, check_content)
+    todo = remaining(photos, earlier.rows)
+    sink = _sink(files, earlier, content=check_content, sort=sort)
     started = time.monotonic()
     try:
         failed = _run(scorer, todo, sink, quiet=quiet)
@@ -97,7 +109,9 @@ def score(
         raise
     if failed or not quiet:
         seconds = time.monotonic() - started
-        click.echo(_summary(len(todo) - failed, failed, len(earlier), seconds, files), err=True)
+        click.echo(
+            _summary(len(todo) - failed, failed, len(earlier.rows), seconds, files), err=True
+        )
     if failed:
         sys.exit(1)
 
@@ -113,6 +127,10 @@ class _Terminal:
         self._line = table_line if sys.stdout.isatty() else plain_line
         if sys.stdout.isatty():
             _print(TABLE_HEADER)
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``: of what is only printed nothing is recorded."""
+        return photos
 
     def write(self, row: Score) -> None:
         """Print a row, or keep it for the end."""
@@ -160,14 +178,19 @@ def _load(options: dict[str, Any], quiet: bool) -> Scorer:
     return scorer
 
 
-def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool) -> Files:
-    """The files of rows to write; what is in the way of one is refused before the work starts."""
+def _files(
+    csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool, overwrite: bool
+) -> Files:
+    """The files of rows to write, locked; what is in the way is refused before the work starts."""
+    from shamisa_cli.files import locked
     from shamisa_cli.scoring.rows import read_rows
 
     asked: list[tuple[Path | None, Kind]] = [(csv, "csv"), (json, "json"), (jsonl, "jsonl")]
     files = [(path, kind) for path, kind in asked if path is not None]
     if resume and not files:
         raise UsageError("--resume needs the file to go on with: --csv, --json or --jsonl")
+    if resume and overwrite:
+        raise UsageError("--resume goes on with files, --overwrite replaces them: give one of them")
     if len({path.resolve() for path, _ in files}) < len(files):
         raise UsageError("--csv, --json and --jsonl need a file each")
     for path, kind in files:
@@ -175,8 +198,36 @@ def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool
             raise UsageError("rows go to files; without such an option, plain lines go to a pipe")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
-        read_rows(path, kind, to_replace=not resume)
+        click.get_current_context().with_resource(locked(path))
+        rows = read_rows(path, kind)
+        if rows and not (resume or overwrite):
+            raise UsageError(
+                f"{path}: holds {len(rows)} rows of an earlier run; go on with --resume, replace "
+                "them with --overwrite, or choose another name"
+            )
     return files
+
+
+def _earlier(scorer: Scorer, files: Files, photos: Sequence[str], check_content: bool) -> Earlier:
+    """What stays of the earlier run in ``files``; what does not, and what is unsure, is told."""
+    from shamisa_cli.scoring.resume import Earlier, earlier_run
+
+    if not files:
+        return Earlier()
+    with flags_for("check_content", "overwrite"):
+        earlier = earlier_run(
+            files, scorer.model, scorer.head.info.name, photos, content=check_content
+        )
+    if earlier.changed:
+        some = ", ".join(earlier.changed[:3]) + (" …" if len(earlier.changed) > 3 else "")
+        click.echo(f"replaced since, scored again: {some} ({len(earlier.changed)})", err=True)
+    if earlier.unchecked:
+        click.echo(
+            f"{earlier.unchecked} rows stay unchecked: no record of their photos is beside "
+            f"{files[0][0]}",
+            err=True,
+        )
+    return earlier
 
 
 def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> list[str]:
@@ -199,6 +250,17 @@ def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> 
     return photos
 
 
+def _sink(files: Files, earlier: Earlier, *, content: bool, sort: bool) -> RowFiles | _Terminal:
+    """Where rows go: to ``files``, or else to standard output."""
+    from shamisa_cli.scoring.rows import RowFiles
+
+    if files:
+        return RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
+    if content:
+        raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
+    return _Terminal(sort=sort)
+
+
 def _run(scorer: Scorer, photos: Sequence[str], sink: RowFiles | _Terminal, *, quiet: bool) -> int:
     """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
     from shamisa_cli.progress import progress_bar
@@ -206,7 +268,7 @@ def _run(scorer: Scorer, photos: Sequence[str], sink: RowFiles | _Terminal, *, q
     failed, finished = 0, False
     try:
         with progress_bar(len(photos), quiet=quiet) as bar:
-            for row in scorer.score_many(photos):
+            for row in scorer.score_many(sink.watch(photos)):
                 sink.write(row)
                 failed += row.failed
                 if failed:

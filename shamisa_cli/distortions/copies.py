@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from shamisa_cli.distortions.pictures import distort_image
 from shamisa_cli.distortions.registry import ENTRIES, get_entries
 from shamisa_cli.distortions.severity import applied_native, quantize_severity
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
-from shamisa_cli.files import append_line, is_ours, writing
+from shamisa_cli.files import is_ours, write_whole, writing
 from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.imaging.sheet import contact_sheet
 from shamisa_cli.seeds import generator
@@ -165,7 +166,9 @@ class CopyWriter:
             with writing(path):
                 save_picture(distorted_copy(image, photo, variant, self.seed), path)
             line = json.dumps(record(name, photo, variant), ensure_ascii=False) + "\n"
-            append_line(self.metadata, line.encode("utf-8", "surrogateescape"))
+            with writing(self.metadata), self.metadata.open("ab", buffering=0) as file:
+                end = file.seek(0, os.SEEK_END)
+                write_whole(file, end, line.encode("utf-8", "surrogateescape"))
         return len(variants)
 
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shamisa_cli.cli import app
+from shamisa_cli.files import locked
 from shamisa_cli.scoring import Scorer
 from shamisa_cli.scoring.rows import read_rows
 from shamisa_cli.scoring.score import COLUMNS
@@ -117,8 +118,9 @@ def test_resume_scores_only_what_is_missing(
     original = Scorer.score_many
 
     def spy(self, paths):
-        scored.extend(paths)
-        return original(self, paths)
+        asked = list(paths)
+        scored.extend(asked)
+        return original(self, asked)
 
     monkeypatch.setattr(Scorer, "score_many", spy)
     score("photos/p0.png", "photos/p2.png", "photos/p3.png", "--csv", "o.csv", "--jsonl", "o.jsonl")
@@ -151,8 +153,8 @@ def test_resume_refuses_what_would_be_mixed_or_lost(photos: Path, score) -> None
         assert refused.exit_code == 2
         assert says in refused.stderr
     assert before == [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
-    assert score("photos/p0.png", "--jsonl", "c.jsonl").exit_code == 0
-    assert "note" not in Path("c.jsonl").read_text()
+    assert score("photos/p0.png", "--jsonl", "c.jsonl", "--overwrite").exit_code == 2
+    assert "note" in Path("c.jsonl").read_text()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
@@ -169,6 +171,7 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert Path(".o.csv.lock").exists()  # which keeps nobody out
     left = table("o.csv")
     assert 8 <= len(left) < 40, "killed too early or too late to show anything"
     assert all(len(row) == len(COLUMNS) and row["score"] for row in left)
@@ -183,6 +186,101 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
     assert sorted(row["path"] for row in rows) == sorted(names)
     assert len({(row["path"], row["score"]) for row in rows}) == 3
     assert len(json.loads(Path("o.json").read_text())) == 40
+    assert not list(Path().glob(".*.lock"))
+
+
+def scores(path: str) -> dict[str, str]:
+    return {row["path"]: row["score"] for row in table(path)}
+
+
+def test_a_photo_that_was_replaced_is_scored_again(photos: Path, score) -> None:
+    (photos / "p3.png").unlink()
+    score("photos", "--csv", "o.csv", "--json", "o.json")
+    before = scores("o.csv")
+    (photos / "p1.png").write_bytes((photos / "p4.png").read_bytes())
+    (photos / "p0.png").rename("gone.png")
+    result = score("photos/p0.png", "photos", "--csv", "o.csv", "--json", "o.json", "--resume")
+    assert "replaced since, scored again: photos/p1.png (1)" in result.stderr
+    assert "1 scored, 0 failed, 4 already there" in result.stderr
+    after = scores("o.csv")
+    assert after == {**before, "photos/p1.png": before["photos/p4.png"]} != before
+    assert read_rows(Path("o.json"), "json") == read_rows(Path("o.csv"), "csv")
+    again = score("./photos", str(photos), "--csv", "o.csv", "--resume")
+    assert again.exit_code == 0
+    assert "4 scored, 0 failed, 5 already there" in again.stderr  # asked for by two names
+    assert score("./photos", "--csv", "o.csv", "--resume").exit_code == 0
+    assert len(table("o.csv")) == 9
+
+
+def test_check_content_compares_what_size_and_time_cannot(photos: Path, score) -> None:
+    (photos / "p3.png").unlink()
+    one, other = photos / "p1.png", photos / "p4.png"
+    size = max(one.stat().st_size, other.stat().st_size)
+    for photo in (one, other):  # zeros after its end do no harm to a PNG
+        photo.write_bytes(photo.read_bytes().ljust(size, b"\0"))
+    score("photos", "--csv", "plain.csv")
+    score("photos", "--csv", "o.csv", "--check-content")
+    before = scores("o.csv")
+    assert before == scores("plain.csv")
+    then = one.stat()
+    one.write_bytes(other.read_bytes())
+    os.utime(one, ns=(then.st_atime_ns, then.st_mtime_ns))
+    os.utime(other, (0, 0))
+    result = score("photos", "--csv", "o.csv", "--resume", "--check-content")
+    assert "scored again: photos/p1.png (1)" in result.stderr
+    assert scores("o.csv")["photos/p1.png"] == before["photos/p4.png"]
+    assert (
+        "scored again: photos/p4.png (1)"
+        in score("photos", "--csv", "plain.csv", "--resume").stderr
+    )
+    refused = score("photos", "--csv", "plain.csv", "--resume", "--check-content")
+    assert refused.exit_code == 2
+    assert "--check-content has nothing to compare" in refused.stderr
+    assert scores("plain.csv") == before
+    assert score("photos", "--check-content").exit_code == 2
+
+
+def test_rows_without_a_record_of_their_photos_stay_and_that_is_told(photos: Path, score) -> None:
+    score("photos", "--csv", "o.csv")
+    Path("o.csv").rename("moved.csv")
+    result = score("photos", "--csv", "moved.csv", "--resume")
+    assert "5 rows stay unchecked" in result.stderr
+    assert "5 already there" in result.stderr
+    os.utime(photos / "p1.png", (0, 0))
+    result = score("photos", "--csv", "moved.csv", "--resume")
+    assert "unchecked" not in result.stderr
+    assert "scored again: photos/p1.png (1)" in result.stderr
+
+
+def test_an_earlier_run_is_kept_until_asked(photos: Path, score) -> None:
+    score("photos", "--csv", "o.csv")
+    before = Path("o.csv").read_bytes()
+    refused = score("photos/p0.png", "--csv", "o.csv")
+    assert refused.exit_code == 2
+    for word in ("o.csv: holds 6 rows of an earlier run", "--resume", "--overwrite"):
+        assert word in refused.stderr
+    both = score("photos/p0.png", "--csv", "o.csv", "--resume", "--overwrite")
+    assert both.exit_code == 2
+    assert "give one of them" in both.stderr
+    assert Path("o.csv").read_bytes() == before
+    assert score("photos/p0.png", "--csv", "o.csv", "--overwrite").exit_code == 0
+    assert [row["path"] for row in table("o.csv")] == ["photos/p0.png"]
+
+
+def test_the_second_of_two_runs_on_a_file_is_refused(photos: Path, score) -> None:
+    score("photos/p0.png", "--csv", "o.csv")
+    before = Path("o.csv").read_bytes()
+    Path("link.csv").symlink_to("o.csv")
+    with locked(Path("o.csv")):
+        for name in ("o.csv", "photos/../o.csv", "link.csv"):
+            for option in ("--resume", "--overwrite"):
+                refused = score("photos", "--csv", name, option)
+                assert refused.exit_code == 2
+                assert f"{name}: another run is writing this file" in refused.stderr
+        assert score("photos/p0.png", "--jsonl", "other.jsonl").exit_code == 0
+    assert Path("o.csv").read_bytes() == before
+    assert score("photos/p0.png", "--csv", "link.csv", "--resume").exit_code == 0
+    assert Path("link.csv").is_symlink()
 
 
 @pytest.mark.parametrize(
