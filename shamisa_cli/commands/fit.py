@@ -1,4 +1,4 @@
-"""``shamisa fit``: a head from human scores, kept beside the model."""
+"""``shamisa fit``: a head from human scores, kept for the model."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from shamisa_cli.commands.shared import (
     check_files,
     command,
     feature_options,
+    flags_for,
     mention_part,
     model_option,
     open_model,
@@ -162,7 +163,9 @@ def fit(
     overwrite: bool,
     features: dict[str, Any],
 ) -> None:
-    """Fit a head to the human scores of DATASET, and keep it beside the model.
+    """Fit a head to the human scores of DATASET, and keep it.
+
+    It is kept in the model's folder; for a bundled model, in a folder of yours (shamisa models).
 
     DATASET is a CSV with the columns image and mos, or a name (see: shamisa datasets). The head is
     fitted on all images. Its figures are of heads fitted in the same way on a part of them, as in
@@ -183,7 +186,7 @@ def fit(
     mention_part(scored)
     chosen = choose_splits(scored, **splits)
     photos = request.draw(splits["seed"])
-    folder, digest, frozen = _frozen(model, scored.info.short_side, features)
+    folder, digest, frozen = _frozen(model, name, overwrite, scored.info.short_side, features)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
     result = evaluate_dataset(frozen.name, found, chosen)
@@ -196,20 +199,21 @@ def fit(
         head = fit_head(name, result, found.features)
     head = dataclasses.replace(head, info=dataclasses.replace(head.info, encoder=digest))
     _tell(result, head, of_head, ladders, json)
-    path = save_head(folder, head)
+    path = save_head(folder, head, overwrite=overwrite)
     click.echo(f"\nhead {name} on {head.info.n_images} images: {path}")
     skipped.tell("in the fit")
 
 
 def _frozen(
-    model: str, short_side: int | None, features: dict[str, Any]
+    model: str, name: str, overwrite: bool, short_side: int | None, features: dict[str, Any]
 ) -> tuple[Path, str, FrozenEncoder]:
-    """Folder, digest and encoder of a model that can have a head for photos of ``short_side``."""
-    from shamisa_cli.models.heads import check_own_folder
+    """Folder, digest and encoder of a model that can have a head ``name`` for such photos."""
+    from shamisa_cli.models.heads import check_new_head
     from shamisa_cli.models.store import encoder_digest
 
     folder, config, frozen = open_model(model, features)
-    check_own_folder(folder)
+    with flags_for("overwrite"):
+        check_new_head(folder, name, overwrite=overwrite)
     digest = encoder_digest(folder, config)  # now: a training may go on while features are made
     seen = frozen.protocol_for(short_side)
     if seen != config.protocol:

@@ -125,11 +125,10 @@ def test_a_full_disk_leaves_whole_rows_beside_whatever_records(
     for room in range(120, 1200, 90):
         sink = RowFiles(files)
         written = 0
-        with no_file_over(room):
-            with suppress(ShamisaError):
-                for _ in sink.watch([str(photo)] * 20):
-                    sink.write(row)
-                    written += 1
+        with no_file_over(room), suppress(ShamisaError):
+            for _ in sink.watch([str(photo)] * 20):
+                sink.write(row)
+                written += 1
         assert written < 20
         for path, kind in files:
             assert len(read_rows(path, kind)) in (written, written + 1)
