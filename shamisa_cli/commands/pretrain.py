@@ -45,6 +45,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
     "--out", type=click.Path(path_type=Path), default=Path("runs/pretrain"), show_default=True
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @click.option("--save-every", type=click.IntRange(1), default=250, show_default=True)
 @click.option("--probe", "probe_dataset", help="Measure on this dataset while training.")
 @click.option("--probe-every", type=click.IntRange(1), default=1000, show_default=True)
@@ -56,6 +57,7 @@ def pretrain(
     config_file: Path | None,
     out: Path,
     resume: bool,
+    overwrite: bool,
     save_every: int,
     probe_dataset: str | None,
     probe_every: int,
@@ -76,7 +78,13 @@ def pretrain(
     pool = PhotoPool(photo_folder(photos))
     with _Progress(quiet) as progress:
         start = plan_start(
-            options, out, progress.say, preset=preset, config_file=config_file, resume=resume
+            options,
+            out,
+            progress.say,
+            preset=preset,
+            config_file=config_file,
+            resume=resume,
+            overwrite=overwrite,
         )
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
         folder = pretrain_to(

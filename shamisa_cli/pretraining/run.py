@@ -12,8 +12,10 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.imaging.pool import PhotoPool
+from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.store import save_encoder
+from shamisa_cli.pretraining.folder import remove_run
 from shamisa_cli.pretraining.plots import batch_sheet, plot_run
 from shamisa_cli.pretraining.start import Start
 from shamisa_cli.pretraining.task import Pretraining, check_photos
@@ -59,6 +61,8 @@ def pretrain_to(
         check_photos(pool, checkpoint.facts["photos"])
     ranks = join_ranks(device.type)
     try:
+        if start.overwrite and ranks.is_first:
+            remove_run(out)
         task = Pretraining(config, start.model, pool, device, ranks)
         trainer = Trainer(task, config, out, ranks, save_every, checkpoint)
         if not ranks.is_first:
@@ -112,7 +116,7 @@ def _begin(task: Pretraining, trainer: Trainer, say: Callable[[str], None]) -> N
         return
     batch = task.first_batch()
     with writing(out / "batch.png"):
-        batch_sheet(batch.crops, batch.metadata, config.batch).save(out / "batch.png")
+        save_picture(batch_sheet(batch.crops, batch.metadata, config.batch), out / "batch.png")
     say(f"a mini-batch to look at: {out / 'batch.png'}")
 
 
