@@ -162,7 +162,7 @@ def read_rows(path: Path, kind: Kind) -> list[Score]:
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
             f"{path}: exists, and is no {kind.upper()} file of shamisa score; "
-            "choose another name, or remove it"
+            "choose another name, or move it away"
         ) from error
     added = {key for record in records for key in record if key not in COLUMNS}
     if added:
