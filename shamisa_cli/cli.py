@@ -18,6 +18,7 @@ COMMANDS = (
     "pretrain",
     "probe",
     "fit",
+    "finetune",
     "ladder",
     "embed",
     "models",
@@ -25,6 +26,7 @@ COMMANDS = (
     "push",
     "datasets",
     "graphs",
+    "objectives",
     "backbones",
     "export",
 )

@@ -13,11 +13,13 @@ from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
     Skipped,
+    allow_seen_option,
     check_files,
     command,
     feature_options,
     flags_for,
     mention_part,
+    mention_seen,
     model_option,
     open_model,
     option_group,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from shamisa_cli.evaluation.datasets import DatasetResult
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
     from shamisa_cli.ladders.ladder import LadderResult
+    from shamisa_cli.models.config import ModelConfig
     from shamisa_cli.models.head import Head
 
 
@@ -74,13 +77,16 @@ class LadderRequest:
         photos: list[Path],
         seed: int,
         skip: Skip,
-    ) -> tuple[Head, DatasetResult, dict[str, LadderResult]]:
-        """A head on the images' features (n, K, F) and on ladders of ``photos``."""
+    ) -> tuple[Head, DatasetResult, dict[str, LadderResult] | None]:
+        """A head on the images' features (n, K, F) and, if there are any, ladders of ``photos``."""
+        from shamisa_cli.evaluation.datasets import fit_head
         from shamisa_cli.ladders.extract import extract_edits, extract_ladders
         from shamisa_cli.ladders.heads import fit_head_with_ladders
         from shamisa_cli.ladders.ladder import check_photos
         from shamisa_cli.ladders.lessons import LessonOptions
 
+        if not photos:
+            return fit_head(name, result, features), result, None
         ladders = extract_ladders(frozen, photos, skip, self.ladder_per_photo, seed)
         readable = list(dict.fromkeys(ladders.photos))
         check_photos(self.ladders or Path(), len(readable))
@@ -151,6 +157,7 @@ ladder_options = option_group(
 @ladder_options
 @click.option("--json", type=FILE, help="Write everything measured as JSON.")
 @overwrite_option
+@allow_seen_option
 @feature_options
 def fit(
     dataset: str,
@@ -161,11 +168,10 @@ def fit(
     request: LadderRequest,
     json: Path | None,
     overwrite: bool,
+    allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
-    """Fit a head to the human scores of DATASET, and keep it.
-
-    It is kept in the model's folder; for a bundled model, in a folder of yours (shamisa models).
+    """Fit a head to the human scores of DATASET, and keep it (shamisa models shows where).
 
     DATASET is a CSV with the columns image and mos, or a name (see: shamisa datasets). The head is
     fitted on all images. Its figures are of heads fitted in the same way on a part of them, as in
@@ -176,9 +182,10 @@ def fit(
     shamisa fit clive --name mixed --ladders photos/ --calibrate
     """
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.datasets import evaluate_dataset, fit_head
+    from shamisa_cli.evaluation.datasets import evaluate_dataset
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.heads import check_head_name, save_head
+    from shamisa_cli.models.store import encoder_digest
 
     check_files(json, overwrite=overwrite)
     check_head_name(name)
@@ -186,17 +193,16 @@ def fit(
     mention_part(scored)
     chosen = choose_splits(scored, **splits)
     photos = request.draw(splits["seed"])
-    folder, digest, frozen = _frozen(model, name, overwrite, scored.info.short_side, features)
+    folder, config, frozen = _frozen(model, name, overwrite, scored.info.short_side, features)
+    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
+    if not allow_seen:
+        mention_seen(config, scored)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
     result = evaluate_dataset(frozen.name, found, chosen)
-    of_head, ladders = result, None
-    if photos:
-        head, of_head, ladders = request.fit(
-            name, result, found.features, frozen, photos, splits["seed"], skipped
-        )
-    else:
-        head = fit_head(name, result, found.features)
+    head, of_head, ladders = request.fit(
+        name, result, found.features, frozen, photos, splits["seed"], skipped
+    )
     head = dataclasses.replace(head, info=dataclasses.replace(head.info, encoder=digest))
     _tell(result, head, of_head, ladders, json)
     path = save_head(folder, head, overwrite=overwrite)
@@ -206,22 +212,20 @@ def fit(
 
 def _frozen(
     model: str, name: str, overwrite: bool, short_side: int | None, features: dict[str, Any]
-) -> tuple[Path, str, FrozenEncoder]:
-    """Folder, digest and encoder of a model that can have a head ``name`` for such photos."""
+) -> tuple[Path, ModelConfig, FrozenEncoder]:
+    """Folder, config and encoder of a model that can have a head ``name`` for such photos."""
     from shamisa_cli.models.heads import check_new_head
-    from shamisa_cli.models.store import encoder_digest
 
     folder, config, frozen = open_model(model, features)
     with flags_for("overwrite"):
         check_new_head(folder, name, overwrite=overwrite)
-    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
     seen = frozen.protocol_for(short_side)
     if seen != config.protocol:
         raise UsageError(
             f"the dataset is viewed by {seen}, but the model scores by {config.protocol}; "
             f"change protocol in {folder / 'config.json'} of a copy"
         )
-    return folder, digest, frozen
+    return folder, config, frozen
 
 
 def _tell(

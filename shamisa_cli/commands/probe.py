@@ -12,11 +12,13 @@ from shamisa_cli.commands.shared import (
     FILE,
     Crops,
     Skipped,
+    allow_seen_option,
     check_files,
     command,
     crops_option,
     feature_options,
     mention_part,
+    mention_seen,
     model_option,
     open_model,
     overwrite_option,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from shamisa_cli.evaluation.datasets import DatasetResult
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.evaluation.report import ReportRow
+    from shamisa_cli.models.config import ModelConfig
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -58,6 +61,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @table_options
 @click.option("--plot", type=FILE, help="Write a picture: predicted against human scores.")
 @overwrite_option
+@allow_seen_option
 @feature_options
 def probe(
     datasets: tuple[str, ...],
@@ -71,6 +75,7 @@ def probe(
     files: dict[str, Path | None],
     plot: Path | None,
     overwrite: bool,
+    allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
     """Measure a frozen encoder against human scores, as the field does.
@@ -98,26 +103,24 @@ def probe(
     skipped = Skipped()
     results: list[DatasetResult] = []
     rows: list[ReportRow] = []
-    for frozen in _encoders(model, crops, splits["seed"] if random else None, features):
+    _, config, own = open_model(model, features, crops)
+    for dataset in () if allow_seen else both.values():
+        mention_seen(config, dataset)
+    for frozen in _encoders(config, own, splits["seed"] if random else None, features):
         some = evaluate_datasets(frozen, both, chosen, list(tested), skipped, fr)
         results += some[0]
         rows += some[1]
-    _write(results, rows, files)
-    if plot:
-        from shamisa_cli.evaluation.plot import plot_predictions
-
-        plot_predictions(results[0], plot)
+    _write(results, rows, files, plot)
     skipped.tell("in the figures")
 
 
 def _encoders(
-    model: str, crops: Crops | None, random_seed: int | None, features: dict[str, Any]
+    config: ModelConfig, frozen: FrozenEncoder, random_seed: int | None, features: dict[str, Any]
 ) -> Iterator[FrozenEncoder]:
     """The model, and the same backbone with random weights if a seed is given for these."""
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.models.store import random_encoder
 
-    _, config, frozen = open_model(model, features, crops)
     yield frozen
     if random_seed is not None:
         encoder, name = random_encoder(config, random_seed), f"{config.name} (random weights)"
@@ -125,10 +128,14 @@ def _encoders(
 
 
 def _write(
-    results: Sequence[DatasetResult], rows: Sequence[ReportRow], files: dict[str, Path | None]
+    results: Sequence[DatasetResult],
+    rows: Sequence[ReportRow],
+    files: dict[str, Path | None],
+    plot: Path | None,
 ) -> None:
     """Print the tables, and write the files that are asked for."""
     from shamisa_cli.evaluation import report
+    from shamisa_cli.evaluation.plot import plot_predictions
 
     all_rows, papers = report.with_averages(rows), report.paper_lines(rows)
     tables = [each for each in (report.row_cells(all_rows), report.paper_cells(papers)) if each]
@@ -140,3 +147,5 @@ def _write(
         markdown="\n".join(map(report.markdown_table, tables)),
         json=report.json_text({"rows": all_rows, "table": papers, "splits": splits}),
     )
+    if plot:
+        plot_predictions(results[0], plot)
