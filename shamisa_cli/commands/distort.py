@@ -11,8 +11,10 @@ import click
 from shamisa_cli.commands.shared import (
     EXISTING,
     FILE,
+    PassedBy,
     check_replaceable,
     flags_for,
+    follow_links_option,
     overwrite_option,
 )
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     help="Contact sheet of the first photo; with --compose, of up to 24 photos.",
 )
 @overwrite_option
+@follow_links_option
 def distort(
     photos: tuple[Path, ...],
     out: Path | None,
@@ -53,6 +56,7 @@ def distort(
     seed: int,
     sheet: Path | None,
     overwrite: bool,
+    follow_links: bool,
 ) -> None:
     """Make distorted copies of each PHOTO (files or folders).
 
@@ -69,7 +73,7 @@ def distort(
     if sheet is not None:
         _check_sheet(sheet, out)
         check_replaceable(sheet, overwrite)
-    found = _found(photos)
+    found = _found(photos, follow_links)
     with flags_for("overwrite"):
         writer = CopyWriter(out, seed, [name for _, name in found], overwrite) if out else None
     rows = SheetRows(plan, seed) if sheet is not None else None
@@ -96,19 +100,21 @@ def _plan(
     return random_plan(compose, seed)
 
 
-def _found(arguments: tuple[Path, ...]) -> list[tuple[Path, PurePath]]:
+def _found(arguments: tuple[Path, ...], follow_links: bool) -> list[tuple[Path, PurePath]]:
     """(path, name) of files and of all photos in folders; a name is the path below the folder."""
     from shamisa_cli.imaging.paths import list_photos
 
     found: list[tuple[Path, PurePath]] = []
+    passed_by = PassedBy()
     for argument in arguments:
         if not argument.is_dir():
             found.append((argument, PurePath(argument.name)))
             continue
-        below = list_photos(argument)
+        below = list_photos(argument, follow_links=follow_links, pass_by=passed_by)
         if not below:
             raise ShamisaError(f"{argument}: no photos there")
         found += [(path, path.relative_to(argument)) for path in below]
+    passed_by.tell()
     return found
 
 

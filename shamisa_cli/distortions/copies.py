@@ -22,6 +22,7 @@ from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.files import is_ours, write_whole, writing
 from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.seeds import generator
+from shamisa_cli.spelling import escape_name, unescape_name
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,7 @@ class CopyWriter:
                 save_picture(distorted_copy(image, photo, variant, self.seed), path)
             line = json.dumps(record(name, photo, variant), ensure_ascii=False) + "\n"
             with writing(self.metadata), self.metadata.open("ab", buffering=0) as file:
-                end = file.seek(0, os.SEEK_END)
-                write_whole(file, end, line.encode("utf-8", "surrogateescape"))
+                write_whole(file, file.seek(0, os.SEEK_END), line.encode())
         return len(variants)
 
 
@@ -161,7 +161,7 @@ def _remove_copies(folder: Path, metadata: Path) -> None:
     with writing(metadata):
         for line in metadata.read_bytes().splitlines():
             with suppress(ValueError, KeyError, TypeError, FileNotFoundError):
-                name = json.loads(line.decode("utf-8", "surrogateescape"))["file"]
+                name = unescape_name(json.loads(line)["file"])
                 if ".." not in PurePath(name).parts and is_ours(folder / name):
                     (folder / name).unlink()
         metadata.unlink()
@@ -176,7 +176,8 @@ def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:
         made = ENTRIES[function].distortion
         applied = {"severity": round(severity, 6), "native": round(native, 6)}
         functions.append({"name": made.name, "category": made.category, **applied})
-    return {"file": name.as_posix(), "reference": photo.as_posix(), "functions": functions}
+    file, reference = (escape_name(path.as_posix()) for path in (name, photo))
+    return {"file": file, "reference": reference, "functions": functions}
 
 
 def _check_distinct(photos: Sequence[PurePath]) -> None:
