@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import click
 
 from shamisa_cli import __version__
 from shamisa_cli.errors import ShamisaError, near_matches
+from shamisa_cli.streams import guard_streams
 
 COMMANDS = (
     "score",
@@ -29,6 +32,9 @@ COMMANDS = (
     "export",
 )
 """One module of ``shamisa_cli.commands`` each, in the order of ``shamisa --help``."""
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 class CommandGroup(click.Group):
@@ -56,8 +62,11 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ShamisaError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
+            ctx.exit(_told(error))
+        except KeyboardInterrupt:
+            end_of_line = "\n" if sys.stderr.isatty() else ""  # the terminal shows ^C
+            click.echo(f"{end_of_line}stopped by Ctrl-C", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,5 +85,24 @@ def app() -> None:
 
 def main() -> None:
     """Entry point of the ``shamisa`` script."""
-    app(prog_name="shamisa")
-    sys.exit(0)
+    guard_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        app(prog_name="shamisa")
+    except ShamisaError as error:  # outside of a command: --help into a full disk
+        sys.exit(_told(error))
+
+
+class _Interrupt(KeyboardInterrupt):
+    """Ctrl-C. After a plain KeyboardInterrupt Python may end by the signal, not by our code."""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise _Interrupt
+
+
+def _told(error: ShamisaError) -> int:
+    """The exit code of ``error``, whose message is printed."""
+    click.echo(f"Error: {error}", err=True)
+    return error.exit_code

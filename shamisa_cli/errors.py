@@ -36,6 +36,14 @@ class HubError(ShamisaError):
     """Something that a model hub refused, or that came between it and us."""
 
 
+class OutputError(ShamisaError):
+    """Standard output takes no more: it was ``closed`` (exit code 141), or cannot be written (1)."""
+
+    def __init__(self, message: str, *, closed: bool = False) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + 13 if closed else 1  # of a program that SIGPIPE ends
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownNameError:
     """Build the refusal of ``name``, with near matches among ``known`` (or all of a short list)."""
     names = list(known)

@@ -67,6 +67,7 @@ def pretrain(
 
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
+    Ctrl-C and SIGTERM save what is trained; the exit code is then 130 or 143.
     """
     from shamisa_cli.imaging.pool import PhotoPool
     from shamisa_cli.pretraining.run import Probe, pretrain_to
@@ -79,11 +80,13 @@ def pretrain(
             options, out, progress.say, preset=preset, config_file=config_file, resume=resume
         )
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
-        folder = pretrain_to(
+        folder, finished = pretrain_to(
             out, start, pool, progress.say, progress.step, save_every=save_every, probe=probe
         )
     if folder is not None:
         click.echo(str(folder))
+    if finished.signal:
+        sys.exit(128 + finished.signal)
 
 
 def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
