@@ -86,20 +86,32 @@ def app() -> None:
 def main() -> None:
     """Entry point of the ``shamisa`` script."""
     guard_streams()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
-        signal.signal(signal.SIGINT, _interrupt)
+    pressed = _Pressed()
     try:
         app(prog_name="shamisa")
     except ShamisaError as error:  # outside of a command: --help into a full disk
         sys.exit(_told(error))
+    except BaseException:
+        if pressed.times:  # some library made something else of it, or nothing
+            sys.exit(INTERRUPTED)
+        raise
 
 
 class _Interrupt(KeyboardInterrupt):
     """Ctrl-C. After a plain KeyboardInterrupt Python may end by the signal, not by our code."""
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise _Interrupt
+class _Pressed:
+    """How often Ctrl-C was pressed; where that is ignored, as in background jobs, it stays so."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.times += 1
+        raise _Interrupt
 
 
 def _told(error: ShamisaError) -> int:

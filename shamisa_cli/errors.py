@@ -37,7 +37,7 @@ class HubError(ShamisaError):
 
 
 class OutputError(ShamisaError):
-    """Standard output takes no more: it was ``closed`` (exit code 141), or cannot be written (1)."""
+    """Standard output takes no more: it was ``closed`` (exit code 141), or is full (1)."""
 
     def __init__(self, message: str, *, closed: bool = False) -> None:
         super().__init__(message)

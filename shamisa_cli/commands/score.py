@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -16,16 +16,18 @@ from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from shamisa_cli.scoring import Score, Scorer
-    from shamisa_cli.scoring.rows import Kind, RowFiles
+    from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
+    Sinks = Sequence[RowFiles | RowStream | "_Terminal"]
 
-_LIST = click.File(encoding="utf-8", errors="surrogateescape")
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Files of rows that are none: the rows are printed."""
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
-@click.option("--csv", type=FILE, help="Write rows to this CSV file.")
+@click.option("--csv", type=FILE, help="Write rows to this CSV file; - is standard output.")
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
 @model_option
@@ -49,7 +51,10 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
 @crops_option
 @click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
-@click.option("--from-file", type=_LIST, metavar="F", help="More PATHS, one a line; - is stdin.")
+@click.option(
+    "--from-file", type=click.File("rb"), metavar="F", help="More PATHS, one a line; - is stdin."
+)
+@click.option("--null", "-0", is_flag=True, help="PATHS in F end in NUL, as of find -print0.")
 @click.option("--resume", is_flag=True, help="Go on with the files of a run that was stopped.")
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
 @click.option(
@@ -63,7 +68,8 @@ def score(
     csv: Path | None,
     json: Path | None,
     jsonl: Path | None,
-    from_file: TextIO | None,
+    from_file: BinaryIO | None,
+    null: bool,
     recursive: bool,
     resume: bool,
     sort: bool,
@@ -77,20 +83,21 @@ def score(
     path) in a pipe.
 
     \b
-    Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage.
+    Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage,
+    130 after Ctrl-C.
     """
-    files = _files(csv, json, jsonl, resume)
-    photos = _photos(paths, from_file, recursive)
+    files, printed = _files(csv, json, jsonl, resume)
+    photos = _photos([*paths, *_listed(from_file, null)], from_file, recursive)
 
-    from shamisa_cli.scoring.rows import RowFiles, earlier_rows, remaining
+    from shamisa_cli.scoring.rows import earlier_rows, remaining
 
     scorer = _load(options, quiet)
     earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
     todo = remaining(photos, earlier)
-    sink = RowFiles(files, earlier, sort=sort) if files else _Terminal(sort=sort)
+    sinks = _sinks(files, printed, earlier, sort)
     started = time.monotonic()
     try:
-        failed = _run(scorer, todo, sink, quiet=quiet)
+        failed = _run(scorer, todo, sinks, quiet=quiet)
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
@@ -100,6 +107,18 @@ def score(
         click.echo(_summary(len(todo) - failed, failed, len(earlier), seconds, files), err=True)
     if failed:
         sys.exit(1)
+
+
+def _sinks(files: Files, printed: Kind | None, earlier: Sequence[Score], sort: bool) -> Sinks:
+    """Where rows go: into ``files``, and to standard output as a kind of file or for a reader."""
+    from shamisa_cli.scoring.rows import RowFiles, RowStream
+
+    sinks: list[RowFiles | RowStream | _Terminal] = []
+    if files:
+        sinks.append(RowFiles(files, earlier, sort=sort))
+    if printed:
+        sinks.append(RowStream(_put, printed, sort=sort))
+    return sinks or [_Terminal(sort=sort)]
 
 
 class _Terminal:
@@ -130,13 +149,19 @@ class _Terminal:
 
 
 def _print(line: str) -> None:
-    """A line on stdout, clear of the progress bar on stderr; odd file names keep their bytes."""
+    """A line on stdout; odd file names keep their bytes."""
+    _put(line.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def _put(content: bytes) -> None:
+    """Write to stdout, clear of the progress bar on stderr."""
     from tqdm import tqdm
 
     if sys.stdout.isatty():
-        tqdm.write(line, file=sys.stdout)
+        with tqdm.external_write_mode(file=sys.stdout):
+            click.echo(content, nl=False)
     else:
-        click.echo(line.encode("utf-8", "surrogateescape"))
+        click.echo(content, nl=False)
 
 
 def _load(options: dict[str, Any], quiet: bool) -> Scorer:
@@ -160,33 +185,55 @@ def _load(options: dict[str, Any], quiet: bool) -> Scorer:
     return scorer
 
 
-def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool) -> Files:
-    """The files of rows to write; what is in the way of one is refused before the work starts."""
+def _files(
+    csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool
+) -> tuple[Files, Kind | None]:
+    """The files of rows to write, and the kind that is printed instead.
+
+    What is in the way of a file is refused before the work starts.
+    """
     from shamisa_cli.scoring.rows import read_rows
 
-    asked: list[tuple[Path | None, Kind]] = [(csv, "csv"), (json, "json"), (jsonl, "jsonl")]
-    files = [(path, kind) for path, kind in asked if path is not None]
+    given: list[tuple[Path | None, Kind]] = [(csv, "csv"), (json, "json"), (jsonl, "jsonl")]
+    asked = [(path, kind) for path, kind in given if path is not None]
+    printed = [kind for path, kind in asked if str(path) in STANDARD_OUTPUT]
+    files = [(path, kind) for path, kind in asked if kind not in printed]
+    if resume and printed:
+        raise UsageError("--resume goes on with files; rows on standard output are not kept")
     if resume and not files:
         raise UsageError("--resume needs the file to go on with: --csv, --json or --jsonl")
-    if len({path.resolve() for path, _ in files}) < len(files):
+    if len({path.resolve() for path, _ in files}) < len(files) or len(printed) > 1:
         raise UsageError("--csv, --json and --jsonl need a file each")
     for path, kind in files:
-        if str(path) == "-":
-            raise UsageError("rows go to files; without such an option, plain lines go to a pipe")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
         read_rows(path, kind, to_replace=not resume)
-    return files
+    return files, next(iter(printed), None)
 
 
-def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> list[str]:
+def _listed(from_file: BinaryIO | None, null: bool) -> list[str]:
+    """The paths in a list: one a line, or with ``null`` each ended by a NUL."""
+    if from_file is None:
+        if null:
+            raise UsageError("--null is for a list of paths: --from-file F, - for standard input")
+        return []
+    text = from_file.read().decode("utf-8", "surrogateescape")
+    if "\0" in text and not null:
+        raise UsageError(f"{_name(from_file)}: has NULs, as find -print0 writes them; add -0")
+    lines = text.split("\0") if null else [line.rstrip("\r") for line in text.split("\n")]
+    return [line for line in lines if line]
+
+
+def _name(file: BinaryIO) -> str:
+    return getattr(file, "name", "<stdin>")
+
+
+def _photos(asked: Sequence[str], from_file: BinaryIO | None, recursive: bool) -> list[str]:
     """The photos to score, in order; a folder or list without any is told."""
     from shamisa_cli.imaging.paths import expand_paths
 
-    listed = [line.rstrip("\r\n") for line in from_file or ()]
-    asked = [*paths, *filter(None, listed)]
     if not asked:
-        where = f"{from_file.name} is empty" if from_file else "no photos given"
+        where = f"{_name(from_file)} is empty" if from_file else "no photos given"
         raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
     photos: list[str] = []
     for path in asked:
@@ -199,22 +246,24 @@ def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> 
     return photos
 
 
-def _run(scorer: Scorer, photos: Sequence[str], sink: RowFiles | _Terminal, *, quiet: bool) -> int:
-    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
+def _run(scorer: Scorer, photos: Sequence[str], sinks: Sinks, *, quiet: bool) -> int:
+    """Score ``photos`` into ``sinks``, with progress on stderr; returns how many failed."""
     from shamisa_cli.progress import progress_bar
 
     failed, finished = 0, False
     try:
         with progress_bar(len(photos), quiet=quiet) as bar:
             for row in scorer.score_many(photos):
-                sink.write(row)
+                for sink in sinks:
+                    sink.write(row)
                 failed += row.failed
                 if failed:
                     bar.set_postfix(failed=failed, refresh=False)
                 bar.update()
         finished = True
     finally:
-        sink.close(finished=finished)
+        for sink in sinks:
+            sink.close(finished=finished)
     return failed
 
 
