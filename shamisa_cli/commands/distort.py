@@ -108,19 +108,22 @@ def _distort(
 ) -> tuple[int, int]:
     """Distort ``photos``; returns how many copies were written, and how many photos not read."""
     from shamisa_cli.imaging.decode import decode
+    from shamisa_cli.progress import progress_bar, say_skipped
 
     made, unread = 0, 0
-    for path, name in photos:
-        try:
-            image = decode(path)
-        except PhotoError as error:
-            click.echo(f"skipped {error}", err=True)
-            unread += 1
-            continue
-        if rows is not None:
-            rows.add(image, name)
-        if writer is not None:
-            made += writer.write(image, name, plan)
+    with progress_bar(len(photos)) as bar:
+        for path, name in photos:
+            try:
+                image = decode(path)
+            except PhotoError as error:
+                say_skipped(error)
+                unread += 1
+            else:
+                if rows is not None:
+                    rows.add(image, name)
+                if writer is not None:
+                    made += writer.write(image, name, plan)
+            bar.update()
     return made, unread
 
 

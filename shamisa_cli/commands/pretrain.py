@@ -181,15 +181,19 @@ class _Progress:
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; it starts after the first step, which is slower than the others."""
-        from shamisa_cli.progress import progress_bar
+        from shamisa_cli.progress import facts_that_fit, progress_bar
 
         if self.bar is None:
-            self.bar = progress_bar(
-                record["total_steps"], unit="step", initial=record["step"], quiet=self.quiet
-            )
-        self.bar.update(record["step"] - self.bar.n)
-        self.bar.set_postfix_str(
-            f"loss {record['total']:.3f} inv {record['invariance']:.4f} "
-            f"var {record['variance']:.3f} cov {record['covariance']:.4f} "
-            f"{record['crops_per_s']:.0f} crops/s {record['progress']:.1%}"
+            done = record["progress"]
+            self.bar = progress_bar(1.0, unit="", initial=done, quiet=self.quiet)
+        of_all = f"/{record['total_steps']}" if record["total_steps"] else ""
+        facts = (
+            f"step {record['step']}{of_all}",
+            f"loss {record['total']:.3f}",
+            f"{record['crops_per_s']:.0f} crops/s",
+            f"inv {record['invariance']:.4f}",
+            f"var {record['variance']:.3f}",
+            f"cov {record['covariance']:.4f}",
         )
+        self.bar.set_postfix_str(facts_that_fit(facts), refresh=False)
+        self.bar.update(record["progress"] - self.bar.n)

@@ -258,7 +258,7 @@ def _run(scorer: Scorer, photos: Sequence[str], sinks: Sinks, *, quiet: bool) ->
                     sink.write(row)
                 failed += row.failed
                 if failed:
-                    bar.set_postfix(failed=failed, refresh=False)
+                    bar.set_postfix_str(f"{failed} failed", refresh=False)
                 bar.update()
         finished = True
     finally:
