@@ -68,8 +68,13 @@ def system_reason(error: OSError) -> str:
     return error.strerror or first_line(error)
 
 
-def near_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Up to ``n`` names of ``known`` that resemble ``name``, best first, whatever their case."""
+def near_matches(
+    name: str, known: Iterable[str], n: int = 3, *, likeness: float = 0.6
+) -> list[str]:
+    """Up to ``n`` names of ``known`` that resemble ``name``, best first, whatever their case.
+
+    ``likeness``, from 0 to 1, is what they must have (difflib's ratio).
+    """
     by_folded = {k.casefold(): k for k in known}
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=n, cutoff=0.6)
+    near = difflib.get_close_matches(name.casefold(), by_folded, n=n, cutoff=likeness)
     return [by_folded[k] for k in near]

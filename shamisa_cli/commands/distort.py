@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shamisa_cli.commands.completion import complete_distortion
 from shamisa_cli.commands.shared import EXISTING, FILE
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     "--distortion",
     "names",
     multiple=True,
+    shell_complete=complete_distortion,
     help="Only this one (may be repeated); mean_shift- is one sign of mean_shift.  [default: all]",
 )
 @click.option("--severity", type=click.FloatRange(0, 1), help="One severity, instead of a ladder.")

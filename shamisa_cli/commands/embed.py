@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from shamisa_cli.commands.completion import DATASETS, complete_head, one_of
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -95,7 +96,11 @@ picture_options = option_group(
     Pictures,
     click.argument("paths", nargs=-1, type=click.Path()),
     click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not."),
-    click.option("--dataset", help="Instead of PATHS: a name, a CSV with image,mos, or ladder."),
+    click.option(
+        "--dataset",
+        shell_complete=one_of((*DATASETS, "ladder"), "file"),
+        help="Instead of PATHS: a name, a CSV with image,mos, or ladder.",
+    ),
     root_option,
     click.option("--photos", type=FOLDER, help="Photos for --dataset ladder."),
     click.option(
@@ -121,7 +126,11 @@ picture_options = option_group(
     help="umap needs: pip install 'shamisa[umap]'",
 )
 @model_option
-@click.option("--head", help="Head for --color-by score.  [default: the model's]")
+@click.option(
+    "--head",
+    shell_complete=complete_head,
+    help="Head for --color-by score.  [default: the model's]",
+)
 @click.option("--plot", type=FILE, help="Write the map as a picture.")
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
 @feature_options

@@ -10,34 +10,67 @@ from typing import Any
 
 import click
 
+from shamisa_cli.commands import completion
+
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 """Where photos are under the data root."""
 
 
 @click.command()
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of good photos.")
-@click.option("--backbone", help="Any timm backbone; see: shamisa backbones.  [default: resnet50]")
-@click.option("--init", help="auto, imagenet, random, or a model to go on from.  [default: auto]")
+@click.option(
+    "--backbone",
+    shell_complete=completion.complete_backbone,
+    help="Any timm backbone; see: shamisa backbones.  [default: resnet50]",
+)
+@click.option(
+    "--init",
+    shell_complete=completion.complete_init,
+    help="auto, imagenet, random, or a model to go on from.  [default: auto]",
+)
 @click.option(
     "--preset",
+    shell_complete=completion.complete_preset,
     help="shamisa (as published), scratch, arniqa, reiqa, contrique or vicreg.  "
     "[default: shamisa; scratch from random weights]",
 )
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
 )
-@click.option("--graph", "graphs", multiple=True, help="Add or change a source: knn:k=31,coeff=0.2")
-@click.option("--no-graph", "no_graphs", multiple=True, help="Leave a graph source out.")
-@click.option("--alpha", help="learned or fixed weights of the graph sources.")
+@click.option(
+    "--graph",
+    "graphs",
+    multiple=True,
+    shell_complete=completion.complete_source,
+    help="Add or change a source: knn:k=31,coeff=0.2",
+)
+@click.option(
+    "--no-graph",
+    "no_graphs",
+    multiple=True,
+    shell_complete=completion.complete_source,
+    help="Leave a graph source out.",
+)
+@click.option(
+    "--alpha",
+    shell_complete=completion.one_of(["learned", "fixed"]),
+    help="learned or fixed weights of the graph sources.",
+)
 @click.option("--steps", type=int, help="Stop after so many steps.")
 @click.option("--epochs", type=float, help="Stop after so many passes over the photos.")
 @click.option("--budget", help="Stop after so much wall-clock time: 25m, 1h30m.")
 @click.option("--crop", help="Crop side, or a progression: 112:0.6,224.")
-@click.option("--optimizer", help="sgd, adamw or lars.")
+@click.option(
+    "--optimizer",
+    shell_complete=completion.one_of(["sgd", "adamw", "lars"]),
+    help="sgd, adamw or lars.",
+)
 @click.option("--lr", type=float, help="Peak learning rate.")
 @click.option("--accumulate", type=int, help="Mini-batches per step.")
-@click.option("--precision", help="auto, fp32 or bf16.")
-@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option(
+    "--precision", shell_complete=completion.complete_precision, help="auto, fp32 or bf16."
+)
+@click.option("--device", shell_complete=completion.complete_device, help="auto, cpu, cuda or mps.")
 @click.option("--workers", type=int, help="Processes that make mini-batches ahead.")
 @click.option("--compile/--no-compile", default=None, help="torch.compile the backbone.")
 @click.option("--seed", type=int, help="Seed of everything random.")
@@ -46,7 +79,12 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
 @click.option("--save-every", type=click.IntRange(1), default=250, show_default=True)
-@click.option("--probe", "probe_dataset", help="Measure on this dataset while training.")
+@click.option(
+    "--probe",
+    "probe_dataset",
+    shell_complete=completion.complete_dataset,
+    help="Measure on this dataset while training.",
+)
 @click.option("--probe-every", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of your datasets.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")

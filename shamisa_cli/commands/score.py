@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.shared import FILE, crops_option, device_option, flags_for, model_option
 from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
@@ -31,7 +32,11 @@ STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
 @model_option
-@click.option("--head", help="Which head of the model.  [default: the model's own]")
+@click.option(
+    "--head",
+    shell_complete=complete_head,
+    help="Which head of the model.  [default: the model's own]",
+)
 @device_option
 @click.option(
     "--precision",
