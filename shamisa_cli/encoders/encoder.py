@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from shamisa_cli.encoders.backbones import create_backbone, earlier_channels, feature_size
 from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics
@@ -125,3 +126,10 @@ class Projector(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """z (N, out) from h (N, d); not normalized."""
         return self.layers(h)
+
+
+def freeze_batch_norm(module: nn.Module) -> None:
+    """Set the batch norms in ``module`` to evaluation: they keep, and use, their statistics."""
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.eval()

@@ -76,6 +76,11 @@ class PretrainConfig(TrainingConfig):
     pooling, statistics : how the finished model reads its features, see
         :class:`~shamisa_cli.encoders.encoder.Encoder`; training itself sees the last stage only.
     crop : crop side, px; or several with the share of the run at which each ends: ``112:0.6,224``.
+    batch_norm : the backbone's batch normalization. ``batch`` normalizes by all crops of a step.
+        ``apart`` does so for the reference crops and for the distorted ones by themselves, as the
+        published training does. ``frozen``, ours, for a start from trained weights: running
+        statistics stay as they are and normalize every crop (docs/pretraining.md says what it
+        saves); scales and shifts are trained.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -83,6 +88,7 @@ class PretrainConfig(TrainingConfig):
     pooling: Pooling = "last"
     statistics: Statistics = "none"
     crop: str = "224"
+    batch_norm: Literal["batch", "apart", "frozen"] = "batch"
     batch: BatchLayout = field(default_factory=BatchLayout)
     photos: PhotosConfig = field(default_factory=PhotosConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
-from shamisa_cli.encoders.encoder import Encoder, Projector
+from shamisa_cli.encoders.encoder import Encoder, Projector, freeze_batch_norm
 from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
@@ -39,6 +40,13 @@ class PretrainModel(nn.Module):
         self.graphs = make_combination(config.graphs)
         self.graphs.prepare(encoder.feature_size, generator(config.seed, GRAPHS))
 
+    def train(self, mode: bool = True) -> PretrainModel:
+        """As torch's; batch norms of the backbone stay as they are where the config says so."""
+        super().train(mode)
+        if self.config.batch_norm == "frozen":
+            freeze_batch_norm(self.encoder)
+        return self
+
     def forward(
         self,
         crops: Tensor,
@@ -58,7 +66,7 @@ class PretrainModel(nn.Module):
         """
         layout = self.config.batch
         with torch.autocast(crops.device.type, autocast, enabled=autocast is not None):
-            own = self.encoder(crops)
+            own = self.encode(crops, layout.n_references // ranks.world)
         h = all_crops(own, layout, ranks)
         if not bool(torch.isfinite(h).all()):
             raise FloatingPointError("the representations are not finite")
@@ -74,6 +82,12 @@ class PretrainModel(nn.Module):
         if not bool(torch.isfinite(loss.total)):
             raise FloatingPointError("the loss is not finite")
         return PretrainLoss(loss.total, loss.terms, crops.shape[-1], combined, h, z)
+
+    def encode(self, crops: Tensor, references: int) -> Tensor:
+        """Representations (n, d) of ``crops``, the first ``references`` of which are references."""
+        if self.config.batch_norm != "apart":
+            return cast(Tensor, self.encoder(crops))
+        return torch.cat([self.encoder(crops[:references]), self.encoder(crops[references:])])
 
 
 @dataclass(frozen=True)
