@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import click
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
-    Sinks = Sequence[RowFiles | RowStream | "_Terminal"]
+    Sink: TypeAlias = "RowFiles | RowStream | _Both | _Terminal"
 
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Files of rows that are none: the rows are printed."""
@@ -99,10 +99,10 @@ def score(
     scorer = _load(options, quiet)
     earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
     todo = remaining(photos, earlier)
-    sinks = _sinks(files, printed, earlier, sort)
+    sink = _sink(files, printed, earlier, sort)
     started = time.monotonic()
     try:
-        failed = _run(scorer, todo, sinks, quiet=quiet)
+        failed = _run(scorer, todo, sink, quiet=quiet)
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
@@ -114,16 +114,34 @@ def score(
         sys.exit(1)
 
 
-def _sinks(files: Files, printed: Kind | None, earlier: Sequence[Score], sort: bool) -> Sinks:
+def _sink(files: Files, printed: Kind | None, earlier: Sequence[Score], sort: bool) -> Sink:
     """Where rows go: into ``files``, and to standard output as a kind of file or for a reader."""
     from shamisa_cli.scoring.rows import RowFiles, RowStream
 
-    sinks: list[RowFiles | RowStream | _Terminal] = []
-    if files:
-        sinks.append(RowFiles(files, earlier, sort=sort))
-    if printed:
-        sinks.append(RowStream(_put, printed, sort=sort))
-    return sinks or [_Terminal(sort=sort)]
+    in_files = RowFiles(files, earlier, sort=sort) if files else None
+    stream = RowStream(_put, printed, sort=sort) if printed else None
+    if in_files and stream:
+        return _Both(in_files, stream)
+    return in_files or stream or _Terminal(sort=sort)
+
+
+class _Both:
+    """Files of rows, and the same rows on standard output."""
+
+    def __init__(self, files: RowFiles, stream: RowStream) -> None:
+        self._files, self._stream = files, stream
+
+    def write(self, row: Score) -> None:
+        """Write a row, into the files first."""
+        self._files.write(row)
+        self._stream.write(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Close both, whatever becomes of the other."""
+        try:
+            self._files.close(finished=finished)
+        finally:
+            self._stream.close(finished=finished)
 
 
 class _Terminal:
@@ -251,24 +269,22 @@ def _photos(asked: Sequence[str], from_file: BinaryIO | None, recursive: bool) -
     return photos
 
 
-def _run(scorer: Scorer, photos: Sequence[str], sinks: Sinks, *, quiet: bool) -> int:
-    """Score ``photos`` into ``sinks``, with progress on stderr; returns how many failed."""
+def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, *, quiet: bool) -> int:
+    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
     from shamisa_cli.progress import progress_bar
 
     failed, finished = 0, False
     try:
         with progress_bar(len(photos), quiet=quiet) as bar:
             for row in scorer.score_many(photos):
-                for sink in sinks:
-                    sink.write(row)
+                sink.write(row)
                 failed += row.failed
                 if failed:
                     bar.set_postfix_str(f"{failed} failed", refresh=False)
                 bar.update()
         finished = True
     finally:
-        for sink in sinks:
-            sink.close(finished=finished)
+        sink.close(finished=finished)
     return failed
 
 
