@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Files of rows that are none: the rows are printed."""
+DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 @click.command()
@@ -228,6 +229,8 @@ def _files(
     if len({path.resolve() for path, _ in files}) < len(files) or len(printed) > 1:
         raise UsageError("--csv, --json and --jsonl need a file each")
     for path, kind in files:
+        if path.parent in DEVICES:  # a link there, /dev/stderr, would be replaced
+            raise UsageError(f"{path}: is no ordinary file; rows need one, or -, standard output")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
         read_rows(path, kind, to_replace=not resume)

@@ -258,6 +258,7 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
         (["photos", "--csv", "-", "--resume"], "rows on standard output are not kept"),
         (["photos", "-0"], "--null is for a list of paths"),
         (["photos", "--csv", os.devnull], "is no ordinary file"),
+        (["photos", "--csv", "/dev/stderr"], "is no ordinary file"),
         (["photos", "--csv", "nowhere/o.csv"], "there is no folder nowhere"),
         (["photos", "--csv", "photos/p0.png"], "is no CSV file of shamisa score"),
         (["photos", "--native", "--max-side", "9"], "--max-side and --native exclude each other"),
