@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
-from types import FrameType
 from typing import Any
 
 import click
 
 from shamisa_cli import __version__
 from shamisa_cli.errors import ShamisaError, near_matches
+from shamisa_cli.interrupts import INTERRUPTED, Interrupts, tell_interrupted
 from shamisa_cli.streams import guard_streams
 
 COMMANDS = (
@@ -32,9 +31,6 @@ COMMANDS = (
     "export",
 )
 """One module of ``shamisa_cli.commands`` each, in the order of ``shamisa --help``."""
-
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 class CommandGroup(click.Group):
@@ -64,8 +60,7 @@ class CommandGroup(click.Group):
         except ShamisaError as error:
             ctx.exit(_told(error))
         except KeyboardInterrupt:
-            end_of_line = "\n" if sys.stderr.isatty() else ""  # the terminal shows ^C
-            click.echo(f"{end_of_line}stopped by Ctrl-C", err=True)
+            tell_interrupted()
             ctx.exit(INTERRUPTED)
 
 
@@ -86,32 +81,15 @@ def app() -> None:
 def main() -> None:
     """Entry point of the ``shamisa`` script."""
     guard_streams()
-    pressed = _Pressed()
+    interrupts = Interrupts()
     try:
         app(prog_name="shamisa")
     except ShamisaError as error:  # outside of a command: --help into a full disk
         sys.exit(_told(error))
     except BaseException:
-        if pressed.times:  # some library made something else of it, or nothing
+        if interrupts.times:  # some library made something else of it, or nothing
             sys.exit(INTERRUPTED)
         raise
-
-
-class _Interrupt(KeyboardInterrupt):
-    """Ctrl-C. After a plain KeyboardInterrupt Python may end by the signal, not by our code."""
-
-
-class _Pressed:
-    """How often Ctrl-C was pressed; where that is ignored, as in background jobs, it stays so."""
-
-    def __init__(self) -> None:
-        self.times = 0
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._interrupt)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self.times += 1
-        raise _Interrupt
 
 
 def _told(error: ShamisaError) -> int:

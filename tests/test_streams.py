@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,12 +79,19 @@ def test_without_a_standard_output_or_error() -> None:
 
 
 SLEEPS = "import time; print('asleep', flush=True); time.sleep(60)\n"
-SWALLOWS = f"""
-try:
-    {SLEEPS.strip()}
-except BaseException:
-    pass
-raise ImportError("made something else of it")
+HIDES = f"""
+from shamisa_cli.cli import main
+from shamisa_cli.commands.graphs import graphs
+
+def work():
+    try:
+        {SLEEPS.strip()}
+    except BaseException:
+        pass
+    raise ValueError("made something else of it")
+
+graphs.callback = work
+main()
 """
 
 
@@ -92,8 +100,8 @@ def test_ctrl_c_exits_130_while_a_command_gets_ready(command: str, tmp_path: Pat
     assert interrupted(command, SLEEPS, tmp_path) == (130, "stopped by Ctrl-C\n")
 
 
-def test_ctrl_c_exits_130_if_a_library_hides_it(tmp_path: Path) -> None:
-    assert interrupted("backbones", SWALLOWS, tmp_path)[0] == 130
+def test_ctrl_c_exits_130_if_a_library_hides_it() -> None:
+    assert stopped_asleep([sys.executable, "-c", HIDES, "graphs"])[0] == 130
 
 
 def interrupted(command: str, heavy: str, folder: Path) -> tuple[int, str]:
@@ -101,14 +109,15 @@ def interrupted(command: str, heavy: str, folder: Path) -> tuple[int, str]:
     for name in ("torch", "numpy", "huggingface_hub", "PIL", "timm"):
         (folder / f"{name}.py").write_text(heavy)
     paths = (str(folder), os.environ.get("PYTHONPATH", ""))
-    process = subprocess.Popen(
-        [*SHAMISA, command, *ARGUMENTS.get(command, ())],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return stopped_asleep(
+        [*SHAMISA, command, *ARGUMENTS.get(command, ())], cwd=folder, env=environment
     )
+
+
+def stopped_asleep(command: list[str], **options: Any) -> tuple[int, str]:
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
     assert process.stdout is not None
     assert process.stdout.readline() == "asleep\n"
     process.send_signal(signal.SIGINT)
