@@ -24,7 +24,7 @@ from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distorted
 from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.pretraining.objective import objective
+from shamisa_cli.pretraining.objective import ObjectiveInputs
 from shamisa_cli.pretraining.presets import resolve
 from shamisa_cli.pretraining.start import plan_start
 from shamisa_cli.pretraining.task import Pretraining
@@ -83,7 +83,9 @@ def graphs_and_loss(task: Pretraining, batch: MiniBatch) -> Callable[[], object]
         inputs = engine_inputs(config.batch, batch.metadata, h.detach(), z.detach())
         combined = task.model.graphs(inputs)
         auxiliary = task.model.graphs.auxiliary_losses(h, inputs)
-        objective(z, combined.graph, inputs.view, auxiliary, config.weights).total.backward()
+        graph, repulsion = combined.graph, combined.repulsion
+        seen = ObjectiveInputs(z, inputs, graph, repulsion, auxiliary, graph)
+        task.model.objective(seen).total.backward()
 
     return step
 

@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_image
 
 import shamisa_cli
 from shamisa_cli.distortions.pictures import ladder_images
-from shamisa_cli.imaging.sheet import contact_sheet
+from shamisa_cli.imaging.sheet import Row, contact_sheet
 from shamisa_cli.scoring.scorer import Scorer
 
 PHOTOS = ("china.jpg", "flower.jpg")
@@ -25,7 +25,6 @@ DISTORTIONS = ("gaussian_blur", "motion_blur", "jpeg", "white_noise", "darken")
 WANTED = (80.0, 50.0, 20.0)
 WITHIN = 5.0
 SEVERITIES = 41
-CELL = 320
 
 
 def nearest(scorer: Scorer, photo: Image.Image, name: str) -> tuple[list[Image.Image], list[str]]:
@@ -49,16 +48,14 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     asked = parser.parse_args()
     scorer = shamisa_cli.load(asked.model)
-    titles, rows, captions = [], [], []
+    rows = []
     for photo in PHOTOS:
         sample = Image.fromarray(load_sample_image(photo))
         plain = scorer.score(sample).score
         for name in DISTORTIONS:
-            row, texts = nearest(scorer, sample, name)
-            rows.append(row)
-            captions.append(texts)
-            titles.append(f"{Path(photo).stem} ({plain:.0f}), {name}")
-    contact_sheet(rows, captions, row_titles=titles, cell=CELL).save(asked.out)
+            title = f"{Path(photo).stem} ({plain:.0f}), {name}"
+            rows.append(Row(title, *nearest(scorer, sample, name)))
+    contact_sheet(rows).save(asked.out)
     print(asked.out)
 
 

@@ -20,6 +20,7 @@ COMMANDS = (
     "pretrain",
     "probe",
     "fit",
+    "finetune",
     "ladder",
     "embed",
     "models",
@@ -27,6 +28,7 @@ COMMANDS = (
     "push",
     "datasets",
     "graphs",
+    "objectives",
     "backbones",
     "export",
 )

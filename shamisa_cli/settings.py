@@ -1,9 +1,10 @@
-"""Dataclasses from plain mappings (JSON, TOML), converted by msgspec, and back."""
+"""Dataclasses from plain mappings (JSON, TOML), converted by msgspec, and back; and their files."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
@@ -13,6 +14,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from shamisa_cli.errors import UsageError, WeightsError, unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 T = TypeVar("T")
 
@@ -67,6 +73,23 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
         raise UsageError(
             f"{where}{path}: {why.replace('Expected', 'expected')}".replace("`", "")
         ) from error
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the values of ``over``; tables are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The mapping in a TOML file; a broken one is refused with the parser's line and column."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
 
 
 def read_json_object(path: Path, what: str) -> dict[str, Any]:

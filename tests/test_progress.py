@@ -119,6 +119,7 @@ def test_pretrain_in_a_log(
 ) -> None:
     monkeypatch.setattr("shamisa_cli.progress.EVERY", 0.0)
     with _Progress(quiet=False) as shown:
+        shown.terms = ("invariance", "covariance")
         shown.step(record(0.1, None))
         shown.step(record(0.5, None))
     start, *_, end = capsys.readouterr().err.splitlines()[-1].split(", ")

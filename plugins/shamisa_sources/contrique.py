@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from shamisa_cli.graphs.graph import Graph, binary_graph, equal_pairs
-from shamisa_cli.graphs.source import GraphInputs, GraphSource
+from shamisa_cli.graphs.source import GraphInputs
+from shamisa_sources.negatives import WithNegatives
 
 
-class Contrique(GraphSource):
+class Contrique(WithNegatives):
     """CONTRIQUE's classes: the same distortion type and degree, any photo and view.
 
     Madhusudana, Birkbeck, Wang, Adsumilli, Bovik, "Image Quality Assessment Using Contrastive
@@ -20,12 +21,13 @@ class Contrique(GraphSource):
     Parameters
     ----------
     degrees : classes of severity, at least 1; KADID has 5.
+    negatives : hold apart crops of different classes, as CONTRIQUE does.
     """
 
     needs = frozenset({"composition"})
 
-    def __init__(self, degrees: int = 5) -> None:
-        super().__init__()
+    def __init__(self, degrees: int = 5, negatives: bool = False) -> None:
+        super().__init__(negatives)
         if degrees < 1:
             raise ValueError(f"degrees must be at least 1, got {degrees}")
         self.degrees = degrees

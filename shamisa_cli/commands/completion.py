@@ -85,17 +85,18 @@ def _backbones(ctx: click.Context) -> list[str]:
     return sorted(names)
 
 
-def _sources(ctx: click.Context) -> list[str]:
+def _plugins(group: str) -> list[str]:
     from importlib.metadata import entry_points
 
-    return sorted({point.name for point in entry_points(group="shamisa.graph_sources")})
+    return sorted({point.name for point in entry_points(group=group)})
 
 
 complete_model = one_of(_models, "dir")
 complete_init = one_of(lambda ctx: ["auto", "imagenet", "random", *_models(ctx)], "dir")
 complete_head = one_of(_heads)
 complete_backbone = one_of(_backbones)
-complete_source = one_of(_sources)
+complete_source = one_of(lambda ctx: _plugins("shamisa.graph_sources"))
+complete_objective = one_of(lambda ctx: _plugins("shamisa.objectives"))
 complete_dataset = one_of(DATASETS, "file")
 complete_datasets = one_of(DATASETS, "file", commas=True)
 complete_preset = one_of(PRESETS)

@@ -19,8 +19,8 @@ PHOTOS = ("china.jpg", "flower.jpg")
 DISTORTIONS = ("gaussian_blur", "motion_blur", "jpeg", "white_noise")
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 SHEET = "contact-sheet.png"
-CELL = 240
-"""Side of a picture on the sheet, px: large enough to see the damage."""
+LOOK, CROP = 386, (230, 230)
+"""px: the width of a look, the whole picture small and a part at 1:1; and the size of that part."""
 WIDTH = 79
 """Characters of a line, for a terminal of 80."""
 
@@ -34,9 +34,9 @@ WIDTH = 79
 def demo(out: Path, model: str, device: str) -> None:
     """Distort two sample photos at rising severity, score all of them, and show them.
 
-    Prints a table, and writes a contact sheet with the score under each picture.
+    Prints a table, and writes a contact sheet: each picture small with its score, and a part of it
+    at 1:1, where the damage shows.
     """
-    from shamisa_cli.imaging.sheet import contact_sheet
     from shamisa_cli.progress import progress_bar
     from shamisa_cli.scoring import load
     from shamisa_cli.scoring.score import describe_head
@@ -61,12 +61,7 @@ def demo(out: Path, model: str, device: str) -> None:
     falls = sum(before > after for before, after in steps)
     click.echo(f"\nThe score falls in {falls} of {len(steps)} steps of rising severity.")
 
-    sheet = contact_sheet(
-        ladders,
-        [[f"{score:.1f}  ({rungs[i]})" for i, score in enumerate(row)] for row in scores],
-        row_titles=titles,
-        cell=CELL,
-    )
+    sheet = draw_sheet(shown, ladders, scores)
     click.echo(f"Look at them: {_save(sheet, out / SHEET)}")
 
 
@@ -79,6 +74,29 @@ def make_ladder(photo: str, distortion: str) -> list[Image.Image]:
 
     image = Image.fromarray(load_sample_image(photo))
     return [image, *ladder_images(image, distortion, 0, SEVERITIES)]
+
+
+def draw_sheet(
+    shown: Sequence[tuple[str, str]],
+    ladders: Sequence[Sequence[Image.Image]],
+    scores: Sequence[Sequence[float]],
+) -> Image.Image:
+    """The contact sheet: a row for each (photo, distortion), the same part of a photo in all."""
+    from shamisa_cli.distortions.registry import ENTRIES, get_entries
+    from shamisa_cli.distortions.severity import native_text
+    from shamisa_cli.imaging.closeup import telling_box
+    from shamisa_cli.imaging.sheet import Row, contact_sheet, look
+
+    rows = []
+    for (photo, name), ladder, row in zip(shown, ladders, scores, strict=True):
+        entry, box = ENTRIES[get_entries(name)[0]], telling_box(ladder[0], CROP)
+        done = [f"severity {each:g}:\n{native_text(entry, each)}" for each in SEVERITIES]
+        looks = [
+            look(rung, box, f"{score:.1f}", text, LOOK)
+            for rung, score, text in zip(ladder, row, ["as it is", *done], strict=True)
+        ]
+        rows.append(Row(f"{Path(photo).stem}, {name}", looks, [""] * len(looks)))
+    return contact_sheet(rows)
 
 
 def _save(sheet: Image.Image, path: Path) -> Path:

@@ -13,7 +13,8 @@ from shamisa_cli.commands.shared import EXISTING, FILE
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
-    from shamisa_cli.distortions.copies import CopyWriter, Plan, SheetRows
+    from shamisa_cli.distortions.copies import CopyWriter, Plan
+    from shamisa_cli.distortions.sheets import SheetRows
 
 
 @click.command()
@@ -53,7 +54,8 @@ def distort(
     signs), or with --compose N random compositions of up to seven, as in pre-training. A line of
     metadata.jsonl for each copy has its functions in order, their severities and native values.
     """
-    from shamisa_cli.distortions.copies import CopyWriter, SheetRows
+    from shamisa_cli.distortions.copies import CopyWriter
+    from shamisa_cli.distortions.sheets import SheetRows
 
     if out is None and sheet is None:
         raise UsageError("nothing to make: give --out DIR, --sheet FILE, or both")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
     from shamisa_cli.maps.points import Points
     from shamisa_cli.maps.projection import Method
+    from shamisa_cli.models.config import ModelConfig
+    from shamisa_cli.models.head import Head
 
 METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
 
@@ -36,11 +38,11 @@ LADDER_PHOTOS = 8
 
 Kind = Literal["photos", "dataset", "ladder"]
 COLORS: dict[Kind, tuple[str, ...]] = {
-    "photos": ("score",),
+    "photos": ("score", "folder", "none"),
     "dataset": ("mos", "score"),
     "ladder": ("distortion", "severity", "score"),
 }
-"""What pictures can be colored by; the first is the default."""
+"""What pictures can be colored by; the first is the default, but a score needs a head."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +118,9 @@ picture_options = option_group(
 @picture_options
 @click.option(
     "--color-by",
-    type=click.Choice(["distortion", "severity", "mos", "score"]),
-    help="[default: mos for a dataset, distortion for ladders, score for photos]",
+    type=click.Choice(["distortion", "severity", "mos", "score", "folder", "none"]),
+    help="[default: mos for a dataset, distortion for ladders, score for photos; without a head, "
+    "folder if there are several]",
 )
 @click.option(
     "--method",
@@ -150,19 +153,18 @@ def embed(
     directions and distances across the map have none.
 
     \b
-    shamisa embed photos/ --plot map.png                              by predicted score
+    shamisa embed photos/ --plot map.png                              by predicted score, or folder
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
     from shamisa_cli.maps.plot import plot_map
     from shamisa_cli.maps.points import score_points, write_csv
     from shamisa_cli.maps.projection import project
-    from shamisa_cli.models.heads import choose_head
 
     color = _color(pictures, color_by, head)
     _check_outputs(method, csv, plot)
     folder, config, frozen = open_model(model, features)
-    scorer = choose_head(folder, head, config) if color == "score" else None
+    color, scorer = _scorer(color, folder, config, head, asked=bool(color_by or head))
     skipped = Skipped()
     points = pictures.points(frozen, skipped)
     if scorer is not None:
@@ -203,3 +205,17 @@ def _color(pictures: Pictures, color_by: str | None, head: str | None) -> str:
     if head and color != "score":
         raise UsageError(f"--head is for --color-by score, not {color}")
     return color
+
+
+def _scorer(
+    color: str, folder: Path, config: ModelConfig, head: str | None, *, asked: bool
+) -> tuple[str, Head | None]:
+    """What the map is colored by, and the head if that is a score; by folder if there is none."""
+    from shamisa_cli.models.heads import choose_head, list_heads
+
+    if color != "score":
+        return color, None
+    if asked or list_heads(folder):
+        return color, choose_head(folder, head, config)
+    click.echo(f"{config.name} has no head to score by: colored by folder", err=True)
+    return "folder", None

@@ -14,10 +14,12 @@ from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
     Skipped,
+    allow_seen_option,
     check_files,
     command,
     feature_options,
     mention_part,
+    mention_seen,
     model_option,
     open_model,
     option_group,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from shamisa_cli.evaluation.datasets import DatasetResult
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
     from shamisa_cli.ladders.ladder import LadderResult
+    from shamisa_cli.models.config import ModelConfig
     from shamisa_cli.models.head import Head
 
 
@@ -149,6 +152,7 @@ ladder_options = option_group(
 @split_options
 @ladder_options
 @click.option("--json", type=FILE, help="Write everything measured as JSON.")
+@allow_seen_option
 @feature_options
 def fit(
     dataset: str,
@@ -158,6 +162,7 @@ def fit(
     splits: dict[str, Any],
     request: LadderRequest,
     json: Path | None,
+    allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
     """Fit a head to the human scores of DATASET, and keep it beside the model.
@@ -174,6 +179,7 @@ def fit(
     from shamisa_cli.evaluation.datasets import evaluate_dataset, fit_head
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.heads import check_head_name, save_head
+    from shamisa_cli.models.store import encoder_digest
 
     check_files(json)
     check_head_name(name)
@@ -181,7 +187,10 @@ def fit(
     mention_part(scored)
     chosen = choose_splits(scored, **splits)
     photos = request.draw(splits["seed"])
-    folder, digest, frozen = _frozen(model, scored.info.short_side, features)
+    folder, config, frozen = _frozen(model, scored.info.short_side, features)
+    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
+    if not allow_seen:
+        mention_seen(config, scored)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
     result = evaluate_dataset(frozen.name, found, chosen)
@@ -201,21 +210,19 @@ def fit(
 
 def _frozen(
     model: str, short_side: int | None, features: dict[str, Any]
-) -> tuple[Path, str, FrozenEncoder]:
-    """Folder, digest and encoder of a model that can have a head for photos of ``short_side``."""
+) -> tuple[Path, ModelConfig, FrozenEncoder]:
+    """Folder, config and encoder of a model that can have a head for photos of ``short_side``."""
     from shamisa_cli.models.heads import check_own_folder
-    from shamisa_cli.models.store import encoder_digest
 
     folder, config, frozen = open_model(model, features)
     check_own_folder(folder)
-    digest = encoder_digest(folder, config)  # now: a training may go on while features are made
     seen = frozen.protocol_for(short_side)
     if seen != config.protocol:
         raise UsageError(
             f"the dataset is viewed by {seen}, but the model scores by {config.protocol}; "
             f"change protocol in {folder / 'config.json'} of a copy"
         )
-    return folder, digest, frozen
+    return folder, config, frozen
 
 
 def _tell(

@@ -38,6 +38,12 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
 )
 @click.option(
+    "--objective",
+    shell_complete=completion.complete_objective,
+    help="What is minimized: graph_vicreg, or infonce:temperature=0.1; see: shamisa objectives.  "
+    "[default: graph_vicreg]",
+)
+@click.option(
     "--graph",
     "graphs",
     multiple=True,
@@ -117,6 +123,7 @@ def pretrain(
         start = plan_start(
             options, out, progress.say, preset=preset, config_file=config_file, resume=resume
         )
+        progress.terms = start.model.objective.terms[:3]
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
         folder, finished = pretrain_to(
             out, start, pool, progress.say, progress.step, save_every=save_every, probe=probe
@@ -153,24 +160,32 @@ def _as_mapping(
     graphs: tuple[str, ...],
     no_graphs: tuple[str, ...],
     alpha: str | None,
+    objective: str | None,
     optimizer: str | None,
     lr: float | None,
     **plain: Any,
 ) -> dict[str, Any]:
     """The options that were given, by the names that a config file has for them."""
-    from shamisa_cli.commands.graphs import parse_source_option
+    from shamisa_cli.commands.plugins import parse_plugin_option
     from shamisa_cli.errors import UsageError
 
     def given(**values: Any) -> dict[str, Any]:
         return {key: value for key, value in values.items() if value is not None}
 
     sources: dict[str, dict[str, Any]] = {}
-    for name, values in map(parse_source_option, graphs):
+    for name, values in (parse_plugin_option("--graph", text) for text in graphs):
         if name in sources:
             raise UsageError(f"--graph {name} is given twice; put all its options into one")
         sources[name] = values
+    chosen: dict[str, Any] = {}
+    if objective is not None:
+        name, values = parse_plugin_option("--objective", objective)
+        if "name" in values:
+            raise UsageError(f"--objective {objective}: the name stands first, {name}")
+        chosen = {"objective": {"name": name, **values}}
     return {
         **given(**plain),
+        **chosen,
         "graphs": given(sources=sources, remove=list(no_graphs), alpha=alpha),
         "optimizer": given(name=optimizer, lr=lr),
     }
@@ -195,10 +210,11 @@ def photo_folder(photos: Path | None) -> Path:
 
 
 class _Progress:
-    """Messages and a bar on stderr. State: the bar, made at the first step."""
+    """Messages and a bar on stderr. State: the bar, made at the first step, and its terms."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
+        self.terms: tuple[str, ...] = ()
         self.bar: Any = None
 
     def __enter__(self) -> _Progress:
@@ -229,9 +245,7 @@ class _Progress:
             f"step {record['step']}{of_all}",
             f"loss {record['total']:.3f}",
             f"{record['crops_per_s']:.0f} crops/s",
-            f"inv {record['invariance']:.4f}",
-            f"var {record['variance']:.3f}",
-            f"cov {record['covariance']:.4f}",
+            *(f"{term[:3]} {record[term]:.4f}" for term in self.terms),
         )
         self.bar.set_postfix_str(facts_that_fit(facts), refresh=False)
         self.bar.update(record["progress"] - self.bar.n)

@@ -13,11 +13,13 @@ from shamisa_cli.commands.shared import (
     FILE,
     Crops,
     Skipped,
+    allow_seen_option,
     check_files,
     command,
     crops_option,
     feature_options,
     mention_part,
+    mention_seen,
     model_option,
     open_model,
     root_option,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from shamisa_cli.evaluation.datasets import DatasetResult
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.evaluation.report import ReportRow
+    from shamisa_cli.models.config import ModelConfig
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,6 +65,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @table_options
 @click.option("--plot", type=FILE, help="Write a picture: predicted against human scores.")
+@allow_seen_option
 @feature_options
 def probe(
     datasets: tuple[str, ...],
@@ -74,6 +78,7 @@ def probe(
     fr: bool,
     files: dict[str, Path | None],
     plot: Path | None,
+    allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
     """Measure a frozen encoder against human scores, as the field does.
@@ -101,7 +106,10 @@ def probe(
     skipped = Skipped()
     results: list[DatasetResult] = []
     rows: list[ReportRow] = []
-    for frozen in _encoders(model, crops, splits["seed"] if random else None, features):
+    _, config, own = open_model(model, features, crops)
+    for dataset in () if allow_seen else both.values():
+        mention_seen(config, dataset)
+    for frozen in _encoders(config, own, splits["seed"] if random else None, features):
         some = evaluate_datasets(frozen, both, chosen, list(tested), skipped, fr)
         results += some[0]
         rows += some[1]
@@ -114,13 +122,12 @@ def probe(
 
 
 def _encoders(
-    model: str, crops: Crops | None, random_seed: int | None, features: dict[str, Any]
+    config: ModelConfig, frozen: FrozenEncoder, random_seed: int | None, features: dict[str, Any]
 ) -> Iterator[FrozenEncoder]:
     """The model, and the same backbone with random weights if a seed is given for these."""
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.models.store import random_encoder
 
-    _, config, frozen = open_model(model, features, crops)
     yield frozen
     if random_seed is not None:
         encoder, name = random_encoder(config, random_seed), f"{config.name} (random weights)"

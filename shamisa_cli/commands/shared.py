@@ -193,6 +193,24 @@ class Skipped:
             raise ShamisaError(f"{len(self.errors)} photos could not be read; they are not {where}")
 
 
+allow_seen_option = click.option(
+    "--allow-seen", is_flag=True, help="No warning of images that the model was fine-tuned on."
+)
+
+
+def mention_seen(config: ModelConfig, dataset: Dataset) -> None:
+    """Warn where a model was fine-tuned on images of the dataset: its figures there flatter it."""
+    from shamisa_cli.evaluation.datasets import count_seen
+
+    seen = count_seen(config, dataset)
+    if seen:
+        click.echo(
+            f"{config.name} was fine-tuned on {seen} of the {len(dataset.images)} images of "
+            f"{dataset.info.name}: its figures there flatter it (--allow-seen: no warning)",
+            err=True,
+        )
+
+
 def mention_part(dataset: Dataset) -> None:
     """Say so where only a part of a dataset is there: its figures are not the published ones."""
     have, all_of_it = len(dataset.images), dataset.info.n_images

@@ -15,13 +15,9 @@ from PIL import Image
 from shamisa_cli.distortions.composition import Composition, sample_composition
 from shamisa_cli.distortions.pictures import distort_image
 from shamisa_cli.distortions.registry import ENTRIES, get_entries
-from shamisa_cli.distortions.severity import applied_native, quantize_severity
+from shamisa_cli.distortions.severity import native_value, quantize_severity
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
-from shamisa_cli.imaging.sheet import contact_sheet
 from shamisa_cli.seeds import generator
-
-SHEET_SIDE = 224
-"""Side in px of the middle of a photo that a contact sheet shows."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +43,7 @@ class Variant:
     @property
     def natives(self) -> list[float]:
         """The native parameter of each function, with its sign."""
-        found = []
-        for function, severity in self.composition.steps:
-            entry = ENTRIES[function]
-            native = applied_native(entry.distortion, torch.tensor(severity, dtype=torch.float64))
-            found.append(entry.sign * float(native) + 0.0)  # no minus zero
-        return found
-
-    @property
-    def caption(self) -> str:
-        """Severity and native value; of several functions, how many."""
-        if len(self.composition.functions) > 1:
-            return f"{len(self.composition.functions)} functions"
-        return f"severity {self.composition.severities[0]:.2f}: {self.natives[0]:.4g}"
+        return [native_value(ENTRIES[f], severity) for f, severity in self.composition.steps]
 
 
 @dataclass(frozen=True)
@@ -69,7 +53,7 @@ class Plan:
     Attributes
     ----------
     rows : the variants of a photo, in rows; its name is one that no other photo of the set has.
-    photos_per_sheet : how many photos a contact sheet shows.
+    photos_per_sheet : how many photos a contact sheet shows, each in one row if several.
     """
 
     rows: Callable[[PurePath], list[list[Variant]]]
@@ -165,35 +149,6 @@ def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:
         applied = {"severity": round(severity, 6), "native": round(native, 6)}
         functions.append({"name": made.name, "category": made.category, **applied})
     return {"file": name.as_posix(), "reference": photo.as_posix(), "functions": functions}
-
-
-class SheetRows:
-    """Gathers the rows of a contact sheet: the middle of a photo, distorted."""
-
-    def __init__(self, plan: Plan, seed: int) -> None:
-        self.plan = plan
-        self.seed = seed
-        self.rows: list[list[Image.Image]] = []
-        self.captions: list[list[str]] = []
-        self.titles: list[str] = []
-        self._photos = 0
-
-    def add(self, image: Image.Image, photo: PurePath) -> None:
-        """Add the rows of one photo, unless the sheet is full."""
-        if self._photos == self.plan.photos_per_sheet:
-            return
-        self._photos += 1
-        width, height = (min(SHEET_SIDE, extent) for extent in image.size)
-        left, top = (image.width - width) // 2, (image.height - height) // 2
-        middle = image.crop((left, top, left + width, top + height))
-        for row in self.plan.rows(photo):
-            self.rows.append([distorted_copy(middle, photo, v, self.seed) for v in row])
-            self.captions.append([variant.caption for variant in row])
-            self.titles.append(row[0].row if self.plan.photos_per_sheet == 1 else photo.stem)
-
-    def draw(self) -> Image.Image:
-        """The sheet."""
-        return contact_sheet(self.rows, self.captions, row_titles=self.titles, cell=SHEET_SIDE)
 
 
 def _check_distinct(photos: Sequence[PurePath]) -> None:

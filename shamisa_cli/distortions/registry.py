@@ -29,6 +29,7 @@ class Distortion:
         images, which may leave [0, 1]; the input is never changed. Use
         :func:`shamisa_cli.distortions.apply.apply_distortion`, which calibrates and clamps.
     category : one of ``CATEGORIES``.
+    label : what the native parameter is, with its unit; ``{}`` stands for the value.
     levels : the native parameter at severity λ = 0, ¼, ½, ¾, 1.
     integer : whether the native parameter must be an integer.
     signed : whether it may also be applied with the opposite sign.
@@ -36,6 +37,7 @@ class Distortion:
 
     apply: Apply
     category: str
+    label: str
     levels: tuple[float, float, float, float, float]
     integer: bool = False
     signed: bool = False
@@ -62,32 +64,51 @@ class Entry:
 
 
 _ALL = (
-    Distortion(blur.gaussian_blur, "blur", (0.1, 0.5, 1, 2, 5)),
-    Distortion(blur.lens_blur, "blur", (1, 2, 4, 6, 8), integer=True),
-    Distortion(blur.motion_blur, "blur", (1, 2, 4, 6, 10), integer=True),
-    Distortion(color.color_diffusion, "color", (1, 3, 6, 8, 12), integer=True),
-    Distortion(color.color_shift, "color", (1, 3, 6, 8, 12), integer=True),
-    Distortion(color.color_saturation_1, "color", (0.4, 0.2, 0.1, 0, -0.4)),
-    Distortion(color.color_saturation_2, "color", (1, 2, 3, 6, 9), integer=True),
-    Distortion(compression.jpeg2000, "compression", (16, 32, 45, 120, 170), integer=True),
-    Distortion(compression.jpeg, "compression", (43, 36, 24, 7, 4), integer=True),
-    Distortion(noise.white_noise, "noise", (0.001, 0.002, 0.003, 0.005, 0.01)),
-    Distortion(noise.white_noise_cc, "noise", (0.0001, 0.0005, 0.001, 0.002, 0.003)),
-    Distortion(noise.impulse_noise, "noise", (0.001, 0.005, 0.01, 0.02, 0.03)),
-    Distortion(noise.multiplicative_noise, "noise", (0.001, 0.005, 0.01, 0.02, 0.05)),
-    Distortion(tone.brighten, "brightness", (0.1, 0.2, 0.4, 0.7, 1.1)),
-    Distortion(tone.darken, "brightness", (0.05, 0.1, 0.2, 0.4, 0.8)),
-    Distortion(tone.mean_shift, "brightness", (0, 0.08, 0.115, 0.15, 0.185), signed=True),
-    Distortion(spatial.jitter, "spatial", (0.05, 0.1, 0.2, 0.5, 1)),
-    Distortion(spatial.non_eccentricity_patch, "spatial", (20, 40, 60, 80, 100), integer=True),
-    Distortion(spatial.pixelate, "spatial", (0.01, 0.05, 0.1, 0.2, 0.5)),
-    Distortion(spatial.quantization, "spatial", (20, 16, 13, 10, 7), integer=True),
-    Distortion(spatial.color_block, "spatial", (2, 4, 6, 8, 10), integer=True),
-    Distortion(tone.high_sharpen, "sharpness_contrast", (1, 2, 3, 6, 12), integer=True),
+    Distortion(blur.gaussian_blur, "blur", "σ {} px", (0.1, 0.5, 1, 2, 5)),
+    Distortion(blur.lens_blur, "blur", "radius {} px", (1, 2, 4, 6, 8), integer=True),
+    Distortion(blur.motion_blur, "blur", "length {} px", (1, 2, 4, 6, 10), integer=True),
+    Distortion(color.color_diffusion, "color", "factor {}", (1, 3, 6, 8, 12), integer=True),
+    Distortion(color.color_shift, "color", "shift {} px", (1, 3, 6, 8, 12), integer=True),
+    Distortion(color.color_saturation_1, "color", "factor {}", (0.4, 0.2, 0.1, 0, -0.4)),
+    Distortion(color.color_saturation_2, "color", "factor {}", (1, 2, 3, 6, 9), integer=True),
     Distortion(
-        tone.linear_contrast_change, "sharpness_contrast", (0, 0.15, 0.3, 0.4, 0.6), signed=True
+        compression.jpeg2000, "compression", "ratio {}", (16, 32, 45, 120, 170), integer=True
     ),
-    Distortion(tone.nonlinear_contrast_change, "sharpness_contrast", (0.4, 0.3, 0.2, 0.1, 0.05)),
+    Distortion(compression.jpeg, "compression", "quality {}", (43, 36, 24, 7, 4), integer=True),
+    Distortion(noise.white_noise, "noise", "variance {}", (0.001, 0.002, 0.003, 0.005, 0.01)),
+    Distortion(noise.white_noise_cc, "noise", "variance {}", (0.0001, 0.0005, 0.001, 0.002, 0.003)),
+    Distortion(noise.impulse_noise, "noise", "density {}", (0.001, 0.005, 0.01, 0.02, 0.03)),
+    Distortion(
+        noise.multiplicative_noise, "noise", "variance {}", (0.001, 0.005, 0.01, 0.02, 0.05)
+    ),
+    Distortion(tone.brighten, "brightness", "amount {}", (0.1, 0.2, 0.4, 0.7, 1.1)),
+    Distortion(tone.darken, "brightness", "amount {}", (0.05, 0.1, 0.2, 0.4, 0.8)),
+    Distortion(
+        tone.mean_shift, "brightness", "offset {}", (0, 0.08, 0.115, 0.15, 0.185), signed=True
+    ),
+    Distortion(spatial.jitter, "spatial", "σ {} px", (0.05, 0.1, 0.2, 0.5, 1)),
+    Distortion(
+        spatial.non_eccentricity_patch, "spatial", "{} patches", (20, 40, 60, 80, 100), integer=True
+    ),
+    Distortion(spatial.pixelate, "spatial", "s {}", (0.01, 0.05, 0.1, 0.2, 0.5)),
+    Distortion(spatial.quantization, "spatial", "{} levels", (20, 16, 13, 10, 7), integer=True),
+    Distortion(spatial.color_block, "spatial", "{} blocks", (2, 4, 6, 8, 10), integer=True),
+    Distortion(
+        tone.high_sharpen, "sharpness_contrast", "amount {}", (1, 2, 3, 6, 12), integer=True
+    ),
+    Distortion(
+        tone.linear_contrast_change,
+        "sharpness_contrast",
+        "amount {}",
+        (0, 0.15, 0.3, 0.4, 0.6),
+        signed=True,
+    ),
+    Distortion(
+        tone.nonlinear_contrast_change,
+        "sharpness_contrast",
+        "half-range {}",
+        (0.4, 0.3, 0.2, 0.1, 0.05),
+    ),
 )
 
 DISTORTIONS: Mapping[str, Distortion] = MappingProxyType({d.name: d for d in _ALL})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from shamisa_cli.distortions.registry import Distortion
+from shamisa_cli.distortions.registry import Distortion, Entry
 
 _INTERVALS = 4
 
@@ -45,3 +45,15 @@ def applied_native(distortion: Distortion, severity: Tensor) -> Tensor:
     """The native parameter that is really applied at ``severity``, rounded where it must be."""
     native = to_native(distortion, severity)
     return native.round() if distortion.integer else native
+
+
+def native_value(entry: Entry, severity: float) -> float:
+    """The native parameter that ``entry`` applies at ``severity``, with its sign."""
+    native = applied_native(entry.distortion, torch.tensor(severity, dtype=torch.float64))
+    return entry.sign * float(native) + 0.0  # no minus zero
+
+
+def native_text(entry: Entry, severity: float) -> str:
+    """The same with its unit, for people: "σ 2.1 px"."""
+    value = f"{native_value(entry, severity):.3g}".replace("-", "−")
+    return entry.distortion.label.format(value)

@@ -17,12 +17,14 @@ from shamisa_cli.evaluation.evaluate import (
     overall_strength,
     summarize,
 )
+from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
 from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.ridge import fit_ridge, image_features
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.evaluation.uncertainty import estimate_uncertainty, with_uncertainty
+from shamisa_cli.models.config import SEEN_DIGITS, ModelConfig
 from shamisa_cli.models.head import Head, HeadInfo
 
 
@@ -154,6 +156,13 @@ def scores_to_100(dataset: Dataset) -> Tensor:
     return (dataset.scores - low) * (100 / (high - low))
 
 
+def count_seen(config: ModelConfig, dataset: Dataset) -> int:
+    """How many of a dataset's images the model was trained on, by the digests that it keeps."""
+    if not config.seen:
+        return 0
+    return sum(file_digest(path)[:SEEN_DIGITS] in config.seen for path in dataset.images)
+
+
 def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
     """Datasets by name; one that is there twice counts once, two of one name are refused."""
     found: dict[str, Dataset] = {}
@@ -199,7 +208,8 @@ def make_head(
     low, high = info.score_range
     if not info.higher_is_better:
         w, b = -w, low + high - b
-    medians = {key: summary.median for key, summary in summarize(result.results).items()}
+    found = summarize(result.results) if result.results else {}
+    medians = {key: summary.median for key, summary in found.items()}
     metrics = {key: value for key, value in medians.items() if np.isfinite(value)}
     head_info = HeadInfo(
         name=name,

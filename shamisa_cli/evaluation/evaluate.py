@@ -5,7 +5,7 @@ Ridge on the training part, its strength by SRCC on the validation part, measure
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,9 +68,14 @@ def evaluate(
 
 def summarize(results: Sequence[SplitResult]) -> dict[str, Summary]:
     """Median and spread of each measure over the splits."""
+    return summaries([result.measures for result in results])
+
+
+def summaries(measures: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
+    """The same of measures by name, one mapping a split."""
     made = {}
-    for name in results[0].measures:
-        values = np.array([result.measures[name] for result in results])
+    for name in measures[0]:
+        values = np.array([each[name] for each in measures])
         numbers = np.median(values), values.std(), values.min(), values.max()
         made[name] = Summary(*map(float, numbers))
     return made

@@ -84,6 +84,17 @@ class FrozenEncoder:
         self._precision = precision
         self._cache = cache
 
+    def with_encoder(self, encoder: Encoder) -> FrozenEncoder:
+        """Another encoder that looks at photos in the same way; its features are not kept."""
+        return FrozenEncoder(
+            self.name,
+            encoder,
+            self.protocol,
+            device=self._device,
+            precision=self._precision,
+            workers=self.workers,
+        )
+
     def dataset(
         self, dataset: Dataset, skip: Skip, full_reference: bool = False
     ) -> DatasetFeatures:

@@ -63,7 +63,7 @@ def _scatter(axes: Any, found: DatasetResult, result: SplitResult) -> None:
         f"{found.dataset.info.title}\nSRCC {measures['srcc']:.3f}, "
         f"PLCC {measures['plcc_logistic']:.3f} after the logistic (the median split)"
     )
-    axes.set_xlabel("predicted")
+    axes.set_xlabel("predicted score")
     axes.set_ylabel("human score, higher is better")
     axes.legend(loc="upper left")
 

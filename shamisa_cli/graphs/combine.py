@@ -1,8 +1,8 @@
-"""The combined graph A = Σ_g α_g·c_g·A_g, and the shares α (docs/method.md §4)."""
+"""The combined graph A = Σ_g α_g·c_g·A_g, and the shares α (docs/method.md §4); and what repels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -28,12 +28,15 @@ class Combined:
     alpha : (G,) float, ≥ 0, sums to 1, in the order of the sources; 0 for a source with c = 0.
     statistics : (G, 2) float: number of undirected edges, and sum of their weights, of each source.
     names : the G sources.
+    repulsion : Σ_g c_g·A⁻_g of the sources that repel, without gradient and without α: α shares
+        out the attraction, and a further source must not weaken what the others hold apart.
     """
 
     graph: Graph
     alpha: Tensor
     statistics: Tensor
     names: tuple[str, ...]
+    repulsion: Graph
 
 
 class Mixture(nn.Module):
@@ -90,6 +93,11 @@ class GraphCombination(nn.Module):
         self.alpha_mode = alpha
         self.mixture: Mixture | None = None
 
+    @property
+    def repelling(self) -> tuple[str, ...]:
+        """The names of the sources that give a repulsion graph."""
+        return tuple(self.names[g] for g in self._mixed() if self._source(self.names[g]).repels)
+
     def prepare(self, feature_size: int, generator: torch.Generator) -> None:
         """Make every parameter, of the sources and of α, once before training."""
         for name in self.names:
@@ -109,7 +117,7 @@ class GraphCombination(nn.Module):
         self._check_needs(inputs)
         with torch.autocast(inputs.h.device.type, enabled=False):
             with torch.set_grad_enabled(inputs.h.requires_grad):  # detached, but for comparisons
-                graphs = [self._build(g, inputs) for g in range(len(self.names))]
+                graphs = [self._attraction(g, inputs) for g in range(len(self.names))]
             rows = [
                 [graph.weight.new_tensor(graph.n_edges), graph.weight.sum()] for graph in graphs
             ]
@@ -119,13 +127,9 @@ class GraphCombination(nn.Module):
                 share * coeff * graph.weight
                 for share, coeff, graph in zip(alpha, self.coefficients, graphs, strict=True)
             ]
-            combined = coalesce(
-                inputs.n,
-                torch.cat([graph.i for graph in graphs]),
-                torch.cat([graph.j for graph in graphs]),
-                torch.cat(weights),
-            )
-        return Combined(combined, alpha, statistics, self.names)
+            combined = _joined(inputs, graphs, weights)
+            repulsion = self._repulsion(inputs)
+        return Combined(combined, alpha, statistics, self.names, repulsion)
 
     def auxiliary_losses(self, h: Tensor, inputs: GraphInputs) -> dict[str, Tensor]:
         """The auxiliary loss of each source that has one, in float32; ``h`` carries gradients."""
@@ -152,7 +156,7 @@ class GraphCombination(nn.Module):
                 working = (
                     entry.name
                     for entry in available_sources().values()
-                    if entry.source and not entry.source.needs - inputs.has
+                    if entry.plugin and not entry.plugin.needs - inputs.has
                 )
                 raise UsageError(
                     f"graph source {name!r} needs {' and '.join(sorted(missing))}, which this "
@@ -163,21 +167,25 @@ class GraphCombination(nn.Module):
         """The places of the sources with c > 0."""
         return [g for g, coeff in enumerate(self.coefficients) if coeff > 0]
 
-    def _build(self, g: int, inputs: GraphInputs) -> Graph:
-        """The g-th source's graph; refused, naming the source, where it is not a valid graph."""
+    def _attraction(self, g: int, inputs: GraphInputs) -> Graph:
+        """The g-th source's graph; empty for one that has no coefficient."""
         if self.coefficients[g] == 0:
             return Graph.empty(inputs.n, inputs.h.device)
-        with _named(self.names[g]):
-            graph = self._source(self.names[g]).build(inputs)
-        try:
-            if not isinstance(graph, Graph):
-                raise ValueError(f"expected a Graph, got {type(graph).__name__}")
-            graph.validate(inputs.n)
-        except ValueError as error:
-            raise UsageError(
-                f"graph source {self.names[g]!r} returned a wrong graph: {error}"
-            ) from error
-        return graph
+        name = self.names[g]
+        return _built(name, "graph", self._source(name).build, inputs)
+
+    @torch.no_grad()
+    def _repulsion(self, inputs: GraphInputs) -> Graph:
+        """Σ_g c_g·A⁻_g."""
+        coefficients = dict(zip(self.names, self.coefficients, strict=True))
+        graphs = {
+            name: _built(name, "repulsion graph", self._source(name).build_repulsion, inputs)
+            for name in self.repelling
+        }
+        if not graphs:
+            return Graph.empty(inputs.n, inputs.h.device)
+        weights = [coefficients[name] * graph.weight for name, graph in graphs.items()]
+        return _joined(inputs, list(graphs.values()), weights)
 
     def _alpha(self, statistics: Tensor) -> Tensor:
         """(G,) α from (G, 2) statistics."""
@@ -189,6 +197,27 @@ class GraphCombination(nn.Module):
         else:
             raise RuntimeError("call prepare() before the first forward()")
         return statistics.new_zeros(len(self.names)).index_copy(0, mixed, shares)
+
+
+def _built(
+    name: str, what: str, build: Callable[[GraphInputs], Graph], inputs: GraphInputs
+) -> Graph:
+    """What source ``name`` builds; refused, naming the source, where it is not a valid graph."""
+    with _named(name):
+        graph = build(inputs)
+    try:
+        if not isinstance(graph, Graph):
+            raise ValueError(f"expected a Graph, got {type(graph).__name__}")
+        graph.validate(inputs.n)
+    except ValueError as error:
+        raise UsageError(f"graph source {name!r} returned a wrong {what}: {error}") from error
+    return graph
+
+
+def _joined(inputs: GraphInputs, graphs: Sequence[Graph], weights: Sequence[Tensor]) -> Graph:
+    """One graph of the edges of all ``graphs``, with ``weights`` in place of theirs."""
+    i, j = torch.cat([graph.i for graph in graphs]), torch.cat([graph.j for graph in graphs])
+    return coalesce(inputs.n, i, j, torch.cat(list(weights)))
 
 
 @contextmanager

@@ -84,6 +84,14 @@ def binary_graph(mask: Tensor) -> Graph:
     return Graph(len(mask), i, j, torch.ones(i.shape, device=mask.device))
 
 
+def unattracted(attraction: Graph, among: Tensor) -> Graph:
+    """Weight 1 on every pair that ``attraction`` does not join, of the nodes ``among``, (N,) bool.
+
+    These are the negatives of a method in which every other crop of the mini-batch is one.
+    """
+    return binary_graph((attraction.dense() == 0) & among[:, None] & among)
+
+
 def coalesce(n: int, i: Tensor, j: Tensor, weight: Tensor) -> Graph:
     """One edge per pair of nodes, the weights of duplicates summed; gradients reach ``weight``.
 

@@ -131,7 +131,7 @@ def _layout_columns(layout: BatchLayout, device: torch.device) -> tuple[Tensor, 
 
 
 class GraphSource(nn.Module):
-    """Base class: override :meth:`build`, and :meth:`auxiliary_loss` if there is one.
+    """Base class: override :meth:`build`, and what else there is of the methods below.
 
     Attributes
     ----------
@@ -153,7 +153,19 @@ class GraphSource(nn.Module):
     def build(self, inputs: GraphInputs) -> Graph:
         """The graph of this mini-batch, made anew from the current representations at every step.
 
-        Called without gradients: a graph is a target. The default has no edge.
+        Its edges attract. Called without gradients: a graph is a target. The default has no edge.
+        """
+        return Graph.empty(inputs.n, inputs.h.device)
+
+    @property
+    def repels(self) -> bool:
+        """Whether there is a repulsion graph: here, whether a subclass has one of its own."""
+        return type(self).build_repulsion is not GraphSource.build_repulsion
+
+    def build_repulsion(self, inputs: GraphInputs) -> Graph:
+        """The graph of the pairs that are held apart, made at every step as :meth:`build`'s.
+
+        Asked for only where :attr:`repels`. Not every objective takes it. The default has no edge.
         """
         return Graph.empty(inputs.n, inputs.h.device)
 

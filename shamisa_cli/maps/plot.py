@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from shamisa_cli.distortions.registry import CATEGORIES, DISTORTIONS
 from shamisa_cli.evaluation.plot import save_figure
 from shamisa_cli.imaging.decode import decode_photo
-from shamisa_cli.imaging.resample import limit_short_side
+from shamisa_cli.imaging.resample import rescale
 from shamisa_cli.maps.points import Points
 
 _MARKERS = "osD^vP"
@@ -25,10 +27,15 @@ _BAR_TITLES = {
     "score": "score, higher is better",
 }
 _BAR_COLORS = {"severity": "plasma_r", "mos": "viridis", "score": "viridis"}
+_MORE_HUES = ("black", "gold", "lime", "navy", "darkred")
+_FOLDERS = 10 + len(_MORE_HUES)
+"""Folders with a color of their own."""
+_LONGEST = 32
+"""Letters of a folder's name in the legend."""
 _SHOWN = 14
 """Photos that are shown beside their marks."""
-_THUMBNAIL = 80
-"""Short side, px."""
+_THUMBNAIL = (132, 84)
+"""Width and height that they fit into, px."""
 _SMALL, _LARGE = 10.0, 46.0
 """Areas of the marks, points²."""
 
@@ -41,7 +48,7 @@ def plot_map(
     Parameters
     ----------
     places : (n, 2).
-    color : ``distortion``, or one of ``points.values``.
+    color : ``distortion``, ``folder``, ``none``, or one of ``points.values``.
     """
     from matplotlib.figure import Figure
 
@@ -50,13 +57,18 @@ def plot_map(
     sizes = _sizes(points)
     if color == "distortion":
         _by_distortion(axes, points.distortions, places, sizes)
+    elif color in ("folder", "none"):
+        names = folder_names(points.photos) if color == "folder" else [""] * len(points.photos)
+        _by_folder(axes, np.array(names), places, sizes)
     else:
         _by_value(axes, np.array(points.values[color]), places, sizes, color)
     axes.set_title(title)
     axes.set(xticks=[], yticks=[])
     axes.margins(0.04)
     if not points.distortions:
-        axes.margins(0.08, 0.15)  # room for photos
+        axes.margins(0.08, 0.04)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.12 * (high - low))  # room for photos
         _show_photos(axes, points.photos, places)
     save_figure(figure, path)
 
@@ -118,13 +130,48 @@ def _by_value(
     bar.solids.set_alpha(1)
 
 
+def folder_names(photos: Sequence[Path]) -> list[str]:
+    """The folder of each photo, below the one that all have in common.
+
+    Where there are more folders than colors, those with the fewest photos are one.
+    """
+    parents = [photo.parent.absolute() for photo in photos]
+    common = Path(os.path.commonpath(parents))
+    below = [parent.relative_to(common).as_posix() for parent in parents]
+    names = [common.name if name == "." else name for name in below]
+    counts = Counter(names).most_common()
+    if len(counts) > _FOLDERS:
+        named = {name for name, _ in counts[: _FOLDERS - 1]}
+        rest = f"{len(counts) - len(named)} other folders"
+        names = [name if name in named else rest for name in names]
+    return names
+
+
+def _by_folder(
+    axes: Any, names: NDArray[np.str_], places: NDArray[np.float64], sizes: NDArray[np.float64]
+) -> None:
+    """A color for each folder; the legend tells them apart, if there are several."""
+    handles, labels = [], []
+    for k, name in enumerate(sorted(set(names.tolist()))):
+        here = names == name
+        hue = f"C{k}" if k < 10 else _MORE_HUES[k - 10]
+        handles.append(axes.scatter(*places[here].T, s=sizes[here], c=hue, linewidths=0))
+        shown = name if len(name) <= _LONGEST else f"…{name[-_LONGEST:]}"
+        labels.append(f" {shown} ({here.sum()})".replace("$", r"\$"))
+    if len(handles) > 1:
+        axes.figure.legend(
+            handles, labels, loc="outside right center", frameon=False, title="folder"
+        )
+
+
 def _show_photos(axes: Any, photos: Sequence[Path], places: NDArray[np.float64]) -> None:
     """Some photos above their marks, so that one sees what is where."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     for i in spread_out(places, _SHOWN):
-        decoded = decode_photo(photos[i], short_side=_THUMBNAIL).image
-        picture = OffsetImage(np.asarray(limit_short_side(decoded, _THUMBNAIL)), zoom=0.5)
+        decoded = decode_photo(photos[i], max_side=max(_THUMBNAIL)).image
+        factor = min(1.0, _THUMBNAIL[0] / decoded.width, _THUMBNAIL[1] / decoded.height)
+        picture = OffsetImage(np.asarray(rescale(decoded, factor)), zoom=0.5)
         box = AnnotationBbox(
             picture,
             places[i],

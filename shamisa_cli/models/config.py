@@ -18,6 +18,9 @@ T = TypeVar("T")
 FORMAT = 1
 """Version of the folder format; raised when an older shamisa would misread it."""
 
+SEEN_DIGITS = 12
+"""Hexadecimal digits by which a labeled image is known."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -33,7 +36,9 @@ class ModelConfig:
         :mod:`~shamisa_cli.encoders.scene_statistics`.
     regions : how much each part of the features counts, for ``pooling = "regions"``.
     default_head : the head that is used when none is asked for.
-    training : facts about the pre-training, for people; nothing reads them.
+    training : facts about the training, for people; nothing reads them.
+    seen : labeled images that it was trained on, each the first :data:`SEEN_DIGITS` of the SHA-256
+        of its file. Figures on these images flatter it.
     """
 
     name: str
@@ -46,6 +51,7 @@ class ModelConfig:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     protocol: ViewingProtocol = field(default_factory=ViewingProtocol)
     training: dict[str, Any] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()
     format: int = FORMAT
 
     def encode(self) -> bytes:

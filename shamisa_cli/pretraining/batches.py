@@ -17,6 +17,7 @@ from shamisa_cli.distortions.layout import BatchMetadata
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.seeds import generator
+from shamisa_cli.training.feed import shuffled_order
 
 CROPS, COMPOSITIONS, DRAWS, ORDER = range(4)
 """Names of the random streams of a step."""
@@ -41,16 +42,6 @@ class MiniBatch:
     number: int
 
 
-def photo_order(n_photos: int, start: int, count: int, seed: int) -> list[int]:
-    """Photos at places start … start+count-1 of an endless run of shuffled epochs."""
-    places = range(start, start + count)
-    shuffled = {
-        epoch: torch.randperm(n_photos, generator=generator(seed, ORDER, epoch)).tolist()
-        for epoch in {place // n_photos for place in places}
-    }
-    return [shuffled[place // n_photos][place % n_photos] for place in places]
-
-
 class ReferenceBatches(Dataset[MiniBatch]):
     """Map from (mini-batch number, crop side) to its references, distorted or not.
 
@@ -70,7 +61,7 @@ class ReferenceBatches(Dataset[MiniBatch]):
         layout = self.config.batch
         start = number * layout.tiny_batches * layout.references
         count = layout.tiny_batches * layout.references
-        photos = photo_order(len(self.pool), start, count, self.config.seed)
+        photos = shuffled_order(len(self.pool), start, count, self.config.seed, ORDER)
         references = torch.cat(
             [
                 self.pool.random_crops(

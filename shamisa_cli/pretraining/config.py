@@ -10,7 +10,6 @@ from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.backbones import DEFAULT_BACKBONE
 from shamisa_cli.encoders.config import Pooling, Statistics
 from shamisa_cli.imaging.pool import VIEWS
-from shamisa_cli.pretraining.objective import ObjectiveWeights
 from shamisa_cli.training.config import TrainingConfig, check_range
 
 
@@ -81,6 +80,7 @@ class PretrainConfig(TrainingConfig):
         published training does. ``frozen``, ours, for a start from trained weights: running
         statistics stay as they are and normalize every crop (docs/pretraining.md says what it
         saves); scales and shifts are trained.
+    objective : the ``name`` of an objective, and its options.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -92,12 +92,15 @@ class PretrainConfig(TrainingConfig):
     batch: BatchLayout = field(default_factory=BatchLayout)
     photos: PhotosConfig = field(default_factory=PhotosConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
-    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
+    objective: dict[str, Any] = field(default_factory=lambda: {"name": "graph_vicreg"})
     graphs: GraphsConfig = field(default_factory=GraphsConfig)
 
     def __post_init__(self) -> None:
+        check_range(self, 0, "epochs", above=True)
         super().__post_init__()
         parse_crop(self.crop)
+        if not isinstance(self.objective.get("name"), str):
+            raise ValueError("objective must have a name, such as graph_vicreg")
         if self.batch.views != VIEWS:
             raise ValueError(
                 f"batch.views must be {VIEWS}, the scales that photos are cropped at, "

@@ -1,4 +1,4 @@
-"""What is trained: encoder, projector, graph combination; and the loss of one mini-batch."""
+"""What is trained: encoder, projector, graphs, objective; and the loss of one mini-batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_source
 from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
-from shamisa_cli.pretraining.objective import objective
+from shamisa_cli.pretraining.objective import (
+    ObjectiveInputs,
+    check_graphs,
+    create_objective,
+    loss_of,
+)
 from shamisa_cli.seeds import generator
 from shamisa_cli.training.parallel import Ranks, gather_rows
 from shamisa_cli.training.task import Loss
@@ -25,7 +30,7 @@ GRAPHS = 4
 
 
 class PretrainModel(nn.Module):
-    """Encoder, projector and graph combination; only the encoder outlives pre-training."""
+    """Encoder, projector, graph combination, objective; only the encoder outlives pre-training."""
 
     def __init__(self, encoder: Encoder, config: PretrainConfig) -> None:
         super().__init__()
@@ -39,6 +44,8 @@ class PretrainModel(nn.Module):
         )
         self.graphs = make_combination(config.graphs)
         self.graphs.prepare(encoder.feature_size, generator(config.seed, GRAPHS))
+        self.objective = create_objective(config.objective)
+        check_graphs(config.objective["name"], self.objective, self.graphs, config.graphs.detach)
 
     def train(self, mode: bool = True) -> PretrainModel:
         """As torch's; batch norms of the backbone stay as they are where the config says so."""
@@ -76,11 +83,8 @@ class PretrainModel(nn.Module):
         combined = self.graphs(inputs if detached else engine_inputs(layout, metadata, h, z))
         auxiliary = self.graphs.auxiliary_losses(h, inputs)
         graph = combined.graph if detached else combined.graph.detach()
-        loss = objective(
-            z, graph, inputs.view, auxiliary, self.config.weights, regularized=combined.graph
-        )
-        if not bool(torch.isfinite(loss.total)):
-            raise FloatingPointError("the loss is not finite")
+        seen = ObjectiveInputs(z, inputs, graph, combined.repulsion, auxiliary, combined.graph)
+        loss = loss_of(self.config.objective["name"], self.objective, seen)
         return PretrainLoss(loss.total, loss.terms, crops.shape[-1], combined, h, z)
 
     def encode(self, crops: Tensor, references: int) -> Tensor:

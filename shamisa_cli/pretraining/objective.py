@@ -1,118 +1,154 @@
-"""The graph-weighted objective, as pure functions (docs/method.md §4, §5; its roots: VICReg).
+"""What an objective sees and what it must give: the contract for our own and for plugins.
 
-Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization", ICLR 2022.
-Everything is computed in float32 (or float64 for float64 input), also under mixed precision.
+An objective is a class registered under the entry-point group ``shamisa.objectives``. The keyword
+parameters of its constructor, with defaults, are its options (docs/objectives.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.graph import Graph
+from shamisa_cli.graphs.source import GraphInputs
+from shamisa_cli.plugins import Entry, Kind, available, create
 from shamisa_cli.training.task import Loss
 
-
-@dataclass(frozen=True)
-class ObjectiveWeights:
-    """Published weights; ``regularizer`` is the size of the negative factor of Σ A²."""
-
-    variance: float = 11.976
-    invariance: float = 88.369
-    covariance: float = 57.212
-    regularizer: float = 0.0342
+Repulsion = Literal["refused", "optional", "needed"]
 
 
-def objective(
-    z: Tensor,
-    graph: Graph,
-    views: Tensor,
-    auxiliary: Mapping[str, Tensor],
-    weights: ObjectiveWeights,
-    regularized: Graph | None = None,
-) -> Loss:
-    """L = w_var·L_var + w_inv·L_inv + w_cov·L_cov (docs/method.md §5).
+@dataclass(frozen=True, eq=False)
+class ObjectiveInputs:
+    """What is known of the N crops (nodes) of a mini-batch. All tensors are on one device.
 
-    The terms are before their weights: invariance, variance, covariance, auxiliary (the sum of the
-    sources' own losses), regularizer. L_inv = invariance + auxiliary + regularizer.
-
-    Parameters
+    Attributes
     ----------
-    z : (N, D) embeddings, with gradients.
-    graph : A over the N nodes; its weights may carry gradients.
-    views : (N,) int, the scale view of each node.
-    auxiliary : the graph sources' auxiliary losses by name.
-    regularized : the graph of the regularizer, if its weights carry other gradients.
+    z : (N, D) float, embeddings, with gradients.
+    nodes : the columns that graph sources see, detached.
+    attraction : the combined graph A; its weights carry gradients where α learns.
+    repulsion : the combined graph of the pairs that sources hold apart; without gradients.
+    auxiliary : the graph sources' own losses by name, scalars.
+    regularized : A with all gradients of its weights; other than ``attraction`` only where
+        ``detach = false``.
     """
-    with torch.autocast(z.device.type, enabled=False):
-        if z.dtype != torch.float64:
-            z = z.float()
-        terms = {
-            "invariance": invariance(z, graph),
-            "variance": variance(z, views),
-            "covariance": covariance(z, views),
-            "auxiliary": sum(auxiliary.values(), start=z.new_zeros(())),
-            "regularizer": regularizer(regularized or graph, weights.regularizer),
-        }
-        l_inv = terms["invariance"] + terms["auxiliary"] + terms["regularizer"]
-        total = (
-            weights.variance * terms["variance"]
-            + weights.invariance * l_inv
-            + weights.covariance * terms["covariance"]
+
+    z: Tensor
+    nodes: GraphInputs
+    attraction: Graph
+    repulsion: Graph
+    auxiliary: Mapping[str, Tensor]
+    regularized: Graph
+
+
+class Objective(nn.Module):
+    """Base class: override :meth:`forward`.
+
+    Attributes
+    ----------
+    terms : the names of the terms that the loss is made of, as the log has them.
+    repulsion : what becomes of graph sources that repel: they are refused, or may be there, or
+        there must be one.
+    regularizes : whether it uses ``regularized``; if not, ``detach = false`` is refused.
+    """
+
+    terms: ClassVar[tuple[str, ...]] = ()
+    repulsion: ClassVar[Repulsion] = "refused"
+    regularizes: ClassVar[bool] = False
+
+    def forward(self, inputs: ObjectiveInputs) -> Loss:
+        """What a step minimizes; compute it in float32 at least, under mixed precision too."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+
+def _check(name: str, objective: type[Objective]) -> None:
+    """Terms that can stand in a log, and a known word about repulsion."""
+    terms = objective.terms
+    if not isinstance(terms, tuple) or not all(isinstance(term, str) for term in terms):
+        raise TypeError(f"its terms must be a tuple of names, not {terms!r}")
+    if "total" in terms:
+        raise ValueError("a term cannot be called 'total', the sum of all")
+    if objective.repulsion not in get_args(Repulsion):
+        raise ValueError(
+            f"its repulsion must be {', '.join(get_args(Repulsion))}, not {objective.repulsion!r}"
         )
-    return Loss(total, terms)
 
 
-def invariance(z: Tensor, graph: Graph) -> Tensor:
-    """(2/(N·D))·Σ_{i<j} A_ij·‖z_i − z_j‖², ≥ 0 (up to rounding).
+OBJECTIVES = Kind(
+    "objective", "shamisa.objectives", Objective, _check, "`shamisa objectives` lists them."
+)
 
-    Computed as the Laplacian form Σ_i deg_i·‖z_i‖² − Σ_ij A_ij·z_i·z_j: one N×N×D product instead
-    of E rows of D. It does not change when the mean embedding is subtracted, which is done so that
-    the two sums stay small and keep their digits.
+
+def available_objectives() -> dict[str, Entry[Objective]]:
+    """Every registered objective by name, see :func:`shamisa_cli.plugins.available`."""
+    return available(OBJECTIVES)
+
+
+def create_objective(settings: Mapping[str, Any]) -> Objective:
+    """Make the objective ``settings["name"]`` with the other settings as its options."""
+    options = {key: value for key, value in settings.items() if key != "name"}
+    return create(OBJECTIVES, settings["name"], options)
+
+
+def check_graphs(name: str, objective: Objective, graphs: GraphCombination, detach: bool) -> None:
+    """Refuse graphs that objective ``name`` has no use for, before anything is trained."""
+    repelling = graphs.repelling
+    if objective.repulsion == "refused" and repelling:
+        others = (e.name for e in available_objectives().values() if _takes_repulsion(e))
+        raise UsageError(
+            f"objective {name!r} does not hold crops apart, and graph source {repelling[0]!r} "
+            f"repels: turn off its negatives, or choose an objective that does "
+            f"({', '.join(others)})"
+        )
+    if objective.repulsion == "needed" and not repelling:
+        raise UsageError(
+            f"objective {name!r} needs a graph source that repels, and none of "
+            f"{', '.join(graphs.names)} does: set negatives = true for one that has this option, "
+            "such as arniqa, contrique or vicreg"
+        )
+    if not detach and not objective.regularizes:
+        raise UsageError(
+            f"detach = false lets gradients into the regularizer, and objective {name!r} has none"
+        )
+
+
+def _takes_repulsion(entry: Entry[Objective]) -> bool:
+    return entry.plugin is not None and entry.plugin.repulsion != "refused"
+
+
+def loss_of(name: str, objective: Objective, inputs: ObjectiveInputs) -> Loss:
+    """The loss of ``objective``, registered as ``name``.
+
+    Raises
+    ------
+    FloatingPointError
+        if it is not finite.
+    ShamisaError
+        if the objective, which may be a plugin's, fails or returns something else than a loss.
     """
-    n, size = z.shape
-    z = z - z.mean(0)
-    adjacency = graph.dense().to(z.dtype)
-    degree = adjacency.sum(1)
-    energy = (z * (degree[:, None] * z - adjacency @ z)).sum()
-    return 2 / (n * size) * energy
-
-
-def variance(z: Tensor, views: Tensor) -> Tensor:
-    """Σ_views mean_d max(0, 1 − sqrt(Var_d(z) + 1e-4)) / 2, in [0, 1] for two views.
-
-    Var is the unbiased variance over the nodes of a view. Near 1 the embeddings are constant.
-    """
-    hinges = [torch.relu(1 - torch.sqrt(part.var(0) + 1e-4)).mean() for part in _by_view(z, views)]
-    return torch.stack(hinges).sum() / 2
-
-
-def covariance(z: Tensor, views: Tensor) -> Tensor:
-    """Σ_views (1/D)·Σ_{a≠b} Cov_ab(z)², ≥ 0; Cov is unbiased, over the nodes of a view."""
-    terms = []
-    for part in _by_view(z, views):
-        centered = part - part.mean(0)
-        cov = centered.T @ centered / (len(part) - 1)
-        off_diagonal = cov.square().sum() - cov.diagonal().square().sum()
-        terms.append(off_diagonal / z.shape[1])
-    return torch.stack(terms).sum()
-
-
-def regularizer(graph: Graph, weight: float) -> Tensor:
-    """−weight·Σ A_ij² over the full symmetric matrix, each undirected edge twice; ≤ 0.
-
-    It keeps A from vanishing when α is learned.
-    """
-    return -weight * 2 * graph.weight.square().sum()
-
-
-def _by_view(z: Tensor, views: Tensor) -> list[Tensor]:
-    """The rows of each view, in float32 at least."""
-    z = z if z.dtype == torch.float64 else z.float()
-    parts = [z[views == view] for view in torch.unique(views)]
-    if min(len(part) for part in parts) < 2:
-        raise ValueError("variance and covariance need at least two crops in every view")
-    return parts
+    try:
+        loss = objective(inputs)
+    except (ShamisaError, FloatingPointError):
+        raise
+    except Exception as error:
+        raise ShamisaError(
+            f"objective {name!r} failed: {type(error).__name__}: {error}. Fix it, or choose another"
+        ) from error
+    if not isinstance(loss, Loss):
+        raise UsageError(f"objective {name!r} returned a {type(loss).__name__}, not a Loss")
+    if tuple(loss.terms) != objective.terms:
+        raise UsageError(
+            f"objective {name!r} returned the terms {', '.join(loss.terms)}, and says that it has "
+            f"{', '.join(objective.terms)}"
+        )
+    for term, value in {"total": loss.total, **loss.terms}.items():
+        if not isinstance(value, Tensor) or value.dim():
+            raise UsageError(f"objective {name!r}: its {term} is not a scalar tensor")
+    if not bool(torch.stack([loss.total, *loss.terms.values()]).isfinite().all()):
+        raise FloatingPointError("the loss is not finite")
+    return loss

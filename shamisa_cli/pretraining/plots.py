@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
+from scipy.signal import savgol_filter
 from torch import Tensor
 
 from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.distortions.registry import ENTRIES
+from shamisa_cli.distortions.severity import native_text
 from shamisa_cli.imaging.arrays import to_image
-from shamisa_cli.imaging.sheet import contact_sheet
+from shamisa_cli.imaging.sheet import Row, contact_sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TERMS = ("total", "invariance", "variance", "covariance", "auxiliary", "regularizer")
+"""The panels of losses.png for the default objective."""
 GRAPHS = {
     "alpha": "α, share of each graph source",
     "edges": "edges of each graph",
@@ -25,10 +30,14 @@ GRAPHS = {
 }
 """Keys of a log record that hold a number a source, and what they are."""
 SCALES = ("full", "half")
+_SIDE = 224
+"""px, of the crops on the sheet of a mini-batch."""
 
 
-def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
-    """Write losses.png and graphs.png from a run's log.
+def plot_run(
+    records: Sequence[dict[str, Any]], folder: Path, terms: Sequence[str] = TERMS
+) -> list[Path]:
+    """Write losses.png, a panel each of ``terms``, and graphs.png from a run's log.
 
     An empty list without matplotlib, or where there is no step.
     """
@@ -38,9 +47,9 @@ def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
         return []
     if not records:
         return []
-    losses = Figure(figsize=(11, 6), layout="constrained")
-    _draw_losses(losses, records)
-    graphs = Figure(figsize=(14, 4), layout="constrained")
+    losses = Figure(figsize=(11, 3 * math.ceil(len(terms) / 3)), layout="constrained")
+    _draw_losses(losses, records, terms)
+    graphs = Figure(figsize=(14, 5), layout="constrained")
     _draw_graphs(graphs, records)
     made = []
     for figure, name in ((losses, "losses.png"), (graphs, "graphs.png")):
@@ -49,65 +58,134 @@ def plot_run(records: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
     return made
 
 
-def _draw_losses(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
+def _draw_losses(figure: Figure, records: Sequence[dict[str, Any]], terms: Sequence[str]) -> None:
     """A panel a term; the terms as they are before their weights."""
     steps = [record["step"] for record in records]
-    for axes, term in zip(figure.subplots(2, 3).flat, TERMS, strict=True):
+    window = window_of(len(steps))
+    places = figure.subplots(math.ceil(len(terms) / 3), 3, squeeze=False).flat
+    for axes, term in zip(places, terms, strict=False):
         values = [record[term] for record in records]
         axes.plot(steps, values, lw=0.5, alpha=0.6, label="each step")
-        axes.plot(steps, smoothed(values), lw=1.5, label="moving average")
+        if window > 1:
+            label = f"average of the {window} steps around"
+            axes.plot(steps, smoothed(values, window), lw=1.5, label=label)
         axes.set(title=term, xlabel="step")
         axes.xaxis.get_major_locator().set_params(integer=True)
+    for empty in figure.axes[len(terms) :]:
+        empty.remove()
     figure.axes[0].legend(fontsize=7)
     figure.suptitle("Loss: the weighted total, and its terms before their weights")
 
 
 def _draw_graphs(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
-    """A panel a quantity, a line a source; lines that coincide show by their widths."""
+    """A panel a quantity: bars with their numbers where nothing changes, else lines."""
     steps = [record["step"] for record in records]
     names = list(records[-1]["alpha"])
     for axes, (key, title) in zip(figure.subplots(1, len(GRAPHS)), GRAPHS.items(), strict=True):
-        for k, name in enumerate(names):
-            values = [record[key][name] for record in records]
-            axes.plot(steps, values, lw=4 - 3 * k / max(1, len(names) - 1), label=name)
-        axes.set(title=title, xlabel="step")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", fontsize=8)
+        curves = {name: [record[key][name] for record in records] for name in names}
+        axes.set_title(title)
+        if all(min(values) == max(values) for values in curves.values()):
+            _draw_bars(axes, {name: values[-1] for name, values in curves.items()})
+            axes.set_xlabel(f"the same at all {len(steps)} steps")
+        else:
+            _draw_lines(axes, steps, curves)
 
 
-def smoothed(values: Sequence[float], decay: float = 0.95) -> list[float]:
-    """Exponential moving average of a curve."""
-    average, out = values[0], []
-    for value in values:
-        average = decay * average + (1 - decay) * value
-        out.append(average)
-    return out
+def _draw_bars(axes: Any, values: dict[str, float]) -> None:
+    colors = [f"C{k % 10}" for k in range(len(values))]
+    bars = axes.barh(list(values), list(values.values()), color=colors)
+    axes.bar_label(bars, fmt="{:.4g}", padding=3)
+    axes.margins(x=0.2)
+    axes.locator_params(axis="x", nbins=5)
+    axes.invert_yaxis()
+
+
+def _draw_lines(axes: Any, steps: list[int], curves: dict[str, list[float]]) -> None:
+    """A line a source, with its last value in the legend; lines that coincide differ in width."""
+    window = window_of(len(steps))
+    for k, (name, values) in enumerate(curves.items()):
+        color, label = f"C{k % 10}", f"{name}: {values[-1]:.4g}"
+        width = 4 - 3 * k / max(1, len(curves) - 1)
+        if not any(values):
+            axes.plot([], [], lw=width, color=color, label=label)
+            continue
+        axes.plot(steps, values, lw=0.4, alpha=0.4, color=color)
+        axes.plot(steps, smoothed(values, window), lw=width, color=color, label=label)
+    shown = [value for values in curves.values() if any(values) for value in values]
+    if min(shown) > 0 and max(shown) > 20 * min(shown):
+        axes.set_yscale("log", subs=[])
+        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+        axes.yaxis.set_major_formatter("{x:g}")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(
+        title=f"at step {steps[-1]}",
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.15),
+        ncols=2,
+        fontsize=8,
+    )
+
+
+def window_of(steps: int) -> int:
+    """Of how many steps the average is made: a fortieth of them, an odd number; 1 for a few."""
+    return min(steps // 80 * 2 + 5, (steps - 1) // 2 * 2 + 1)
+
+
+def smoothed(values: Sequence[float], window: int) -> list[float]:
+    """The mean of the ``window`` values around each; it neither lags nor clings to the first.
+
+    At both ends, where half of them are missing, the straight line through the first or last
+    ``window`` values that fits best (Savitzky & Golay's filter of the first order).
+    """
+    if window == 1:
+        return list(values)
+    return savgol_filter(np.array(values), window, polyorder=1).tolist()
 
 
 def batch_sheet(crops: Tensor, metadata: BatchMetadata, layout: BatchLayout) -> Image.Image:
-    """The first reference in each view and group of the first tiny-batch: pristine, its levels.
+    """The first reference of the first tiny-batch in each composition group and view.
 
-    The severities are those of the function that a star marks.
+    A row is the pristine crop, then its levels by the severity of the function that varies. Small
+    crops are shown at twice their size, three times and so on.
     ``crops`` (N, 3, H, W) in [0, 1] in the order of ``layout``.
     """
     nodes = {tuple(place): node for node, place in enumerate(layout.coordinates.tolist())}
-    rows, captions, titles = [], [], []
-    for view in range(layout.views):
-        for group in range(layout.groups):
-            members = [nodes[0, view, 0, group, level] for level in range(layout.levels)]
-            rows.append([to_image(crops[k]) for k in (nodes[0, view, 0, -1, -1], *members)])
-            severities = metadata.varying_severity[0, group].tolist()
-            captions.append(
-                ["reference", *(f"severity* {severity:.2f}" for severity in severities)]
-            )
-            titles.append(f"{SCALES[view]} scale:\n{composition_text(metadata, 0, group)}")
-    return contact_sheet(rows, captions, row_titles=titles)
+    rows = []
+    for group in range(layout.groups):
+        entry = ENTRIES[int(metadata.functions[0, group, metadata.varying[0, group]])]
+        severities = metadata.varying_severity[0, group].tolist()
+        order = sorted(range(layout.levels), key=severities.__getitem__)
+        captions = [
+            f"severity {severities[level]:.2f}, {native_text(entry, severities[level])}"
+            for level in order
+        ]
+        group_name = f"composition group {group + 1} of {layout.groups}"
+        for view in range(layout.views):
+            shown = [(-1, -1), *((group, level) for level in order)]
+            pictures = [_shown(crops[nodes[0, view, 0, at, level]]) for at, level in shown]
+            title = f"{group_name}, {SCALES[view]} scale: {composition_text(metadata, 0, group)}"
+            rows.append(Row(title, pictures, ["reference", *captions]))
+    return contact_sheet(rows)
+
+
+def _shown(crop: Tensor) -> Image.Image:
+    """A crop (3, H, W), each pixel enlarged to a square if it is small."""
+    picture = to_image(crop)
+    factor = max(1, _SIDE // picture.width)
+    size = (picture.width * factor, picture.height * factor)
+    return picture.resize(size, Image.Resampling.NEAREST)
 
 
 def composition_text(metadata: BatchMetadata, tiny_batch: int, group: int) -> str:
-    """The functions of a composition in order, a line each; a star marks the one that varies."""
+    """The functions of a composition in order; of all but the one that varies, their values."""
     ids = [k for k in metadata.functions[tiny_batch, group].tolist() if k >= 0]
+    severities = metadata.severities[tiny_batch, group, 0].tolist()
     varying = int(metadata.varying[tiny_batch, group])
-    names = [ENTRIES[k].distortion.name for k in ids]
-    return "\n".join(name + " *" * (place == varying) for place, name in enumerate(names))
+    texts = []
+    for place, (k, severity) in enumerate(zip(ids, severities, strict=False)):
+        value = "varies" if place == varying else native_text(ENTRIES[k], severity)
+        texts.append(f"{ENTRIES[k].distortion.name} ({value})")
+    return " → ".join(texts)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from shamisa_cli.errors import UsageError, unknown_name
 from shamisa_cli.pretraining.config import PretrainConfig
-from shamisa_cli.settings import from_mapping
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from shamisa_cli.settings import from_mapping, merge, read_toml
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "shamisa": {},
@@ -37,7 +31,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "photos": {"flip": True, "scale": (0.5, 1.0)},
         "projector": {"hidden": 1024, "out": 512},
         # With the published weights the rank of z falls by two thirds within 100 steps.
-        "weights": {"variance": 25.0, "invariance": 10.0, "covariance": 2.0},
+        "objective": {"variance": 25.0, "invariance": 10.0, "covariance": 2.0},
         # Learned shares fall onto one source within ten steps (docs/graph-sources.md).
         "graphs": {
             "alpha": "fixed",
@@ -57,35 +51,32 @@ def resolve(
     """The config of a run: preset, then the config file, then the options, each over the last.
 
     A table under ``graphs.sources`` adds or changes one source; ``graphs.remove`` lists names of
-    sources to leave out. Keys that nobody knows are refused with near matches.
+    sources to leave out. Options of the objective are forgotten where another one is named. Keys
+    that nobody knows are refused with near matches.
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
-    merged: dict[str, Any] = {"graphs": {"sources": PretrainConfig().graphs.sources}}
+    default = PretrainConfig()
+    merged: dict[str, Any] = {
+        "objective": default.objective,
+        "graphs": {"sources": default.graphs.sources},
+    }
     merged = merge(merged, PRESETS[preset])
     if "sources" in PRESETS[preset].get("graphs", {}):
         merged["graphs"]["sources"] = dict(PRESETS[preset]["graphs"]["sources"])
     if config_file is not None:
-        merged = _with_removals(merge(merged, read_toml(config_file)), str(config_file))
-    merged = _with_removals(merge(merged, options or {}), "the options")
+        merged = _over(merged, read_toml(config_file), str(config_file))
+    merged = _over(merged, options or {}, "the options")
     return from_mapping(PretrainConfig, merged, "the configuration")
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the values of ``over``; tables are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
+def _over(base: Mapping[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """``base`` with ``over``, which comes from ``where``, merged into it."""
+    objective = _table(over, "objective", where)
+    merged = _with_removals(merge(base, over), where)
+    if objective.get("name", base["objective"]["name"]) != base["objective"]["name"]:
+        merged["objective"] = dict(objective)
     return merged
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The mapping in a TOML file; a broken one is refused with the parser's line and column."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
 
 
 def _with_removals(merged: dict[str, Any], where: str) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _begin(task: Pretraining, trainer: Trainer, say: Callable[[str], None]) -> N
         f"{config.backbone} ({n / 1e6:.1f} M) from {start.get(config.init, config.init)}; "
         f"{len(task.pool)} photos in {task.pool.folder}; {config.batch.n} crops a mini-batch; "
         f"{task.device.type}, {'bf16' if task.autocast else 'fp32'}; "
-        f"graphs: {', '.join(config.graphs.sources)}"
+        f"objective {config.objective['name']}; graphs: {', '.join(config.graphs.sources)}"
     )
     if trainer.step:
         say(f"resumed at step {trainer.step}")
@@ -122,7 +122,9 @@ def _end(
     out = trainer.out
     save_model(task, trainer)
     with writing(out / "losses.png"):
-        pictures = plot_run(read_log(out / "log.jsonl"), out)
+        pictures = plot_run(
+            read_log(out / "log.jsonl"), out, ("total", *task.model.objective.terms)
+        )
     say(f"{finished.reason} at step {finished.step} after {finished.elapsed / 60:.1f} min")
     if finished.reason == "stopped":
         say("resume to go on")

@@ -79,6 +79,12 @@ class Pretraining(Task):
         record["alpha"] = dict(zip(names, combined.alpha.detach().tolist(), strict=True))
         for key, values in zip(("edges", "edge_weights"), combined.statistics.T, strict=True):
             record[key] = dict(zip(names, values.tolist(), strict=True))
+        if self.model.objective.repulsion != "refused":
+            apart = combined.repulsion
+            record["repulsion"] = {
+                "edges": apart.n_edges,
+                "edge_weights": apart.weight.sum().item(),
+            }
         if (step - 1) % RANK_EVERY == 0:
             record["rank_h"], record["rank_z"] = effective_rank(loss.h), effective_rank(loss.z)
             record["spread_h"], record["spread_z"] = spread(loss.h), spread(loss.z)

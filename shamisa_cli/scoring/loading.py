@@ -122,6 +122,7 @@ def fingerprint(folder: Path, config: ModelConfig, protocol: ViewingProtocol, he
         digest.update(head.spread.double().numpy().tobytes())
     what_counts = replace(config, name="", default_head="", training={}, protocol=protocol)
     mapping = to_mapping(what_counts)
+    del mapping["seen"]  # it decides nothing
     if config.pooling != "regions":
         del mapping["regions"]  # they decide nothing
     facts = [mapping, head.bias, head.info.knots]

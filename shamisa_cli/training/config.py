@@ -86,8 +86,7 @@ class TrainingConfig:
         if self.budget is not None and parse_duration(self.budget) == 0:
             raise ValueError(f"budget must be above 0, got {self.budget}")
         check_range(self, 1, "steps", "accumulate")
-        check_range(self, 0, "epochs", above=True)
-        check_range(self, 0, "seed", "workers")
+        check_range(self, 0, "epochs", "seed", "workers")
         ends = [name for name in ("steps", "epochs", "budget") if getattr(self, name) is not None]
         if len(ends) > 1:
             raise ValueError(f"give one of steps, epochs and budget, not {' and '.join(ends)}")

@@ -12,7 +12,17 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from shamisa_cli.seeds import derived_seed
+from shamisa_cli.seeds import derived_seed, generator
+
+
+def shuffled_order(size: int, start: int, count: int, seed: int, stream: int) -> list[int]:
+    """Items at places start … start+count-1 of an endless run of shuffled epochs of ``size``."""
+    places = range(start, start + count)
+    shuffled = {
+        epoch: torch.randperm(size, generator=generator(seed, stream, epoch)).tolist()
+        for epoch in {place // size for place in places}
+    }
+    return [shuffled[place // size][place % size] for place in places]
 
 
 def made_ahead(

@@ -36,7 +36,7 @@ def test_the_lists_are_those_of_the_registries() -> None:
     assert set(completion.PRESETS) == set(PRESETS)
     assert tuple(DISTORTIONS) == completion.DISTORTIONS
     assert completion._backbones(context) == sorted(timm.list_models())
-    assert set(completion._sources(context)) == {
+    assert set(completion._plugins("shamisa.graph_sources")) == {
         name for name in available_sources() if " (" not in name
     }
 

@@ -11,7 +11,16 @@ from click.testing import CliRunner
 from PIL import Image
 
 from shamisa_cli.cli import app
-from shamisa_cli.commands.demo import DISTORTIONS, PHOTOS, SEVERITIES, make_ladder
+from shamisa_cli.commands.demo import (
+    CROP,
+    DISTORTIONS,
+    LOOK,
+    PHOTOS,
+    SEVERITIES,
+    draw_sheet,
+    make_ladder,
+)
+from shamisa_cli.imaging.closeup import telling_box
 
 
 def table(output: str) -> dict[str, list[float]]:
@@ -41,8 +50,20 @@ def test_a_ladder_a_table_and_a_contact_sheet(
     sheet = out / "contact-sheet.png"
     assert str(sheet) in result.stdout
     with Image.open(sheet) as picture:
-        assert picture.width > 5 * 160
-        assert picture.height > 8 * 160
+        assert 1900 < picture.width <= 2000
+        assert picture.height > 8 * CROP[1]
+
+
+def test_the_sheet_has_a_part_of_every_picture_at_one_to_one() -> None:
+    ladder = make_ladder("flower.jpg", "jpeg")
+    sheet = draw_sheet([("flower.jpg", "jpeg")], [ladder], [[90.0, 70.0, 50.0, 30.0, 10.0]])
+    box = telling_box(ladder[0], CROP)
+    gap = 11
+    for k, rung in enumerate(ladder):
+        right = (k + 1) * (gap + LOOK)
+        places = [(right - CROP[0], top, right, top + CROP[1]) for top in range(60)]
+        part = rung.crop(box).tobytes()
+        assert any(sheet.crop(place).tobytes() == part for place in places), k
 
 
 def test_with_the_bundled_weights_scores_fall_with_severity(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.distortions.copies import stream_of
 from shamisa_cli.distortions.registry import ENTRIES, get_distortion
+from shamisa_cli.distortions.sheets import CROP
+from shamisa_cli.imaging.closeup import telling_box
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_every_entry_at_five_severities(photo: Path, tmp_path: Path) -> None:
         assert [line["functions"][0]["severity"] for line in rungs] == [0, 0.25, 0.5, 0.75, 1]
         assert {line["functions"][0]["name"] for line in rungs} == {entry.distortion.name}
         assert {line["reference"] for line in rungs} == {"china.png"}
-    assert Image.open(sheet).size[1] > 26 * 200
+    assert Image.open(sheet).height > 26 * 100
 
 
 def test_one_distortion_at_one_severity_and_one_sign_at_levels(photo: Path, tmp_path: Path) -> None:
@@ -174,12 +176,27 @@ def test_a_sheet_beside_the_copies_and_one_that_its_format_cannot_hold(
         assert run(photo, "--out", out, "--sheet", sheet, *one).exit_code == 0
         assert Image.open(sheet).size[0] > 200
         (out / "metadata.jsonl").unlink()
-    sheet = tmp_path / "s.jpg"
-    steps = ("--distortion", "darken", "--levels", 65_600 // 230)
+    sheet = tmp_path / "s.webp"  # holds 16,383 px
+    steps = ("--distortion", "darken", "--levels", 6 * 16_383 // 70)
     result = run(photo, "--sheet", sheet, *steps)
     assert result.exit_code == 1
     assert f"{sheet}: cannot be written" in result.output
     assert "ends in .png" in result.output
+
+
+def test_a_sheet_of_a_camera_photo_fits_a_screen_and_shows_its_pixels(
+    sample_photos: list[Image.Image], tmp_path: Path
+) -> None:
+    photo, sheet = tmp_path / "camera.png", tmp_path / "sheet.png"
+    camera = sample_photos[0].resize((2400, 1600))
+    camera.save(photo)
+    assert run(photo, "--sheet", sheet, "--distortion", "jpeg", "--levels", 2).exit_code == 0
+    shown = Image.open(sheet)
+    assert shown.width <= 2000
+    part = camera.crop(telling_box(camera, CROP))
+    beside = 2 * 11 + CROP[0]  # px from the left: right of the whole photo
+    below = [(beside, top, beside + CROP[0], top + CROP[1]) for top in range(100)]
+    assert any(shown.crop(box).tobytes() == part.tobytes() for box in below)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such a name cannot be made there")

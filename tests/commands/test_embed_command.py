@@ -81,6 +81,37 @@ def test_a_dataset_by_human_score(embed: Run, scores: Path, tmp_path: Path) -> N
     assert all(float(row["mos"]) == 60 - int(Path(row["path"]).stem) for row in some)
 
 
+def test_a_model_without_a_head_draws_by_folder(
+    embed: Run, headless: Path, photos: Path, tmp_path: Path
+) -> None:
+    for name in ("_raw$", "b c"):
+        (photos / name).mkdir()
+    for i in range(4):
+        (photos / f"{i}.png").rename(photos / ("_raw$" if i % 2 else "b c") / f"{i}.png")
+    plot, places = tmp_path / "map.svg", tmp_path / "map.csv"
+    arguments = [photos, "--model", headless, "--plot", plot, "--csv", places]
+    result = embed(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "tiny has no head to score by: colored by folder" in result.stderr
+    assert list(table(places)[0]) == ["path", "x", "y"]
+    drawn = plot.read_text()
+    for shown in ("_raw$ (2)", "b c (2)", "photos (2)"):
+        assert f"<!--  {shown} -->" in drawn.replace("\\$", "$")
+    result = embed(*arguments, "--color-by", "score")
+    assert result.exit_code == 2
+    assert "fit one with: shamisa fit" in result.stderr
+
+
+def test_photos_by_folder_or_plain(embed: Run, photos: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "map.svg"
+    for color in ("folder", "none"):  # one folder: both are plain
+        assert embed(photos, "--color-by", color, "--plot", plot).exit_code == 0
+        assert "<!-- folder -->" not in plot.read_text()
+    result = embed(photos, "--color-by", "folder", "--head", "mine", "--plot", plot)
+    assert result.exit_code == 2
+    assert "--head is for --color-by score" in result.output
+
+
 @pytest.mark.parametrize("color", ["distortion", "severity", "score"])
 def test_ladders(embed: Run, photos: Path, tmp_path: Path, color: str) -> None:
     arguments = ["--dataset", "ladder", "--photos", photos, "--sample", 1, "--color-by", color]
@@ -104,7 +135,10 @@ def test_ladders(embed: Run, photos: Path, tmp_path: Path, color: str) -> None:
         (["{photos}"], "nothing to make"),
         (["{photos}", "--photos", "x", "--plot", "m.png"], "go together"),
         (["--dataset", "ladder", "--plot", "m.png"], "go together"),
-        (["{photos}", "--color-by", "mos", "--plot", "m.png"], "can be colored by score"),
+        (
+            ["{photos}", "--color-by", "mos", "--plot", "m.png"],
+            "can be colored by score or folder or none",
+        ),
         (["--dataset", "x", "--color-by", "severity", "--plot", "m.png"], "by mos or score"),
         (["--dataset", "clve", "--plot", "m.png"], "Did you mean clive"),
         (["--dataset", "ladder", "--photos", "{photos}", "--head", "x", "--csv", "m"], "--head is"),

@@ -1,18 +1,15 @@
-"""``shamisa graphs`` and the option that names a graph source."""
+"""``shamisa graphs``."""
 
 from __future__ import annotations
 
 from inspect import Parameter
 
-import pytest
 from click.testing import CliRunner
 
 from shamisa_cli.cli import app
-from shamisa_cli.commands.graphs import parse_source_option
-from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs import registry
-from shamisa_cli.graphs.registry import SourceEntry
 from shamisa_cli.graphs.source import GraphSource
+from shamisa_cli.plugins import Entry
 
 
 class Source(GraphSource):
@@ -25,8 +22,8 @@ def test_every_source_is_listed(monkeypatch):
     required = Parameter("k", Parameter.KEYWORD_ONLY, annotation=int)
     default = Parameter("mode", Parameter.KEYWORD_ONLY, default="a")
     entries = {
-        "good": SourceEntry("good", "other", "1.2", Source, (required, default)),
-        "crash": SourceEntry("crash", "other", "1.2", error="No such file"),
+        "good": Entry("good", "other", "1.2", Source, (required, default)),
+        "crash": Entry("crash", "other", "1.2", error="No such file"),
     }
     monkeypatch.setattr(registry, "available_sources", lambda: entries)
     result = CliRunner().invoke(app, ["graphs"])
@@ -36,23 +33,3 @@ def test_every_source_is_listed(monkeypatch):
         ["Says", "what", "it", "is.", "(needs", "composition)"],
         ["crash", "other", "1.2", "BROKEN:", "No", "such", "file"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("knn", ("knn", {})),
-        ("knn:k=31,coeff=0.2", ("knn", {"k": 31, "coeff": 0.2})),
-        ("reiqa: encoder=quality", ("reiqa", {"encoder": "quality"})),
-        ("x:on=true,off=False,none=None", ("x", {"on": True, "off": False, "none": None})),
-        ("x:t=1e-3", ("x", {"t": 0.001})),
-    ],
-)
-def test_option(text, expected):
-    assert parse_source_option(text) == expected
-
-
-@pytest.mark.parametrize("text", ["knn:", "knn:k", "knn:k=", "knn:=3", "knn:k=1,k=2", ":k=1", ""])
-def test_malformed_option_is_refused(text):
-    with pytest.raises(UsageError, match="--graph"):
-        parse_source_option(text)

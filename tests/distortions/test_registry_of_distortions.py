@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from shamisa_cli.distortions.registry import (
     get_distortion,
     get_entries,
 )
+from shamisa_cli.distortions.severity import native_text
 from shamisa_cli.errors import UnknownNameError
 
 
@@ -49,3 +52,31 @@ def test_entries_go_by_distortion_or_by_sign() -> None:
     assert [ENTRIES[i].sign for i in get_entries("mean_shift-")] == [-1]
     assert [ENTRIES[i].name for i in get_entries("jpeg")] == ["jpeg"]
     assert len({entry.name for entry in ENTRIES}) == 26
+
+
+def test_labels_are_the_units_of_the_docs() -> None:
+    """The label's words, "σ … px", stand in the table's column of native parameters."""
+    text = (Path(__file__).parents[2] / "docs" / "distortions.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\|[^|]*\| `(\w+)`[^|]*\| ([^|]+) \|", text, re.MULTILINE)
+    columns = dict(table[: len(DISTORTIONS)])
+    assert set(columns) == set(DISTORTIONS)
+    for name, distortion in DISTORTIONS.items():
+        assert distortion.label.count("{}") == 1
+        for word in distortion.label.replace("{}", " ").split():
+            assert word in columns[name].replace(",", " ").split(), name
+
+
+@pytest.mark.parametrize(
+    ("entry", "severity", "text"),
+    [
+        ("gaussian_blur", 0.775, "σ 2.3 px"),
+        ("jpeg", 0.5, "quality 24"),
+        ("jpeg2000", 1.0, "ratio 170"),
+        ("mean_shift-", 0.5, "offset −0.115"),
+        ("mean_shift-", 0.0, "offset 0"),
+        ("color_block", 1.0, "10 blocks"),
+    ],
+)
+def test_native_values_are_written_with_their_units(entry: str, severity: float, text: str) -> None:
+    (k,) = get_entries(entry)
+    assert native_text(ENTRIES[k], severity) == text

@@ -15,7 +15,7 @@ from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphSource
-from shamisa_cli.pretraining.objective import invariance
+from shamisa_objectives.graph_vicreg import invariance
 from shamisa_sources.dist_dist import DistDist
 from shamisa_sources.knn import Knn
 from shamisa_sources.paired_view import PairedView
@@ -140,6 +140,53 @@ def test_mixed_precision_changes_nothing(make_graph_inputs):
         made, under = model(inputs), model.auxiliary_losses(inputs.h, inputs)
     assert torch.equal(made.graph.dense(), expected.graph.dense())
     assert torch.equal(under["Transport"], losses["Transport"])
+
+
+class Apart(GraphSource):
+    """Attracts nothing, and holds its edges apart."""
+
+    def __init__(self, *edges):
+        super().__init__()
+        self.edges = edges
+
+    def build_repulsion(self, inputs):
+        i, j = torch.tensor([edge[:2] for edge in self.edges]).T
+        return Graph(inputs.n, i, j, torch.tensor([edge[2] for edge in self.edges]))
+
+
+@pytest.mark.parametrize("alpha", ["learned", "fixed"])
+def test_repulsion_is_weighted_by_coefficients_and_not_shared_out(make_graph_inputs, alpha):
+    inputs = make_graph_inputs(LAYOUT)
+    near, far = Apart((0, 1, 1.0), (2, 5, 3.0)), Apart((0, 1, 0.5))
+    sources = {"near": (near, 0.5), "knn": (Knn(3), 1.0), "far": (far, 2.0), "off": (near, 0.0)}
+    model = GraphCombination(sources, alpha)
+    model.prepare(6, torch.Generator().manual_seed(0))
+    assert model.repelling == ("near", "far")
+    made = model(replace(inputs, h=inputs.h.clone().requires_grad_()))
+    made.repulsion.validate(LAYOUT.n)
+    expected = torch.zeros(LAYOUT.n, LAYOUT.n)
+    expected[0, 1] = expected[1, 0] = 0.5 * 1.0 + 2.0 * 0.5
+    expected[2, 5] = expected[5, 2] = 0.5 * 3.0
+    assert torch.equal(made.repulsion.dense(), expected)
+    assert not made.repulsion.weight.requires_grad
+    # What repels takes part in the shares, and attracts nothing.
+    torch.testing.assert_close(made.graph.dense(), Knn(3).build(inputs).dense() / 3)
+
+
+def test_no_source_repels_unless_it_says_so(make_graph_inputs):
+    model = combination(extra=VicReg())
+    assert model.repelling == ()
+    assert model(make_graph_inputs(LAYOUT)).repulsion.n_edges == 0
+    assert combination(extra=VicReg(negatives=True)).repelling == ("VicReg",)
+
+
+def test_a_wrong_repulsion_graph_is_named(make_graph_inputs):
+    model = GraphCombination({"a": (Apart((1, 0, 1.0)), 1.0)})
+    message = "graph source 'a' returned a wrong repulsion graph: every edge must have 0 ≤ i < j"
+    with pytest.raises(UsageError, match=message):
+        model(make_graph_inputs(LAYOUT))
+    with pytest.raises(ShamisaError, match="graph source 'a' failed"):
+        GraphCombination({"a": (Apart((0,)), 1.0)})(make_graph_inputs(LAYOUT))
 
 
 class Faulty(GraphSource):

@@ -81,7 +81,7 @@ def test_ours_are_there_and_work():
     for name, entry in entries.items():
         assert entry.error == ""
         assert entry.summary
-        assert isinstance(create_source(name), entry.source)
+        assert isinstance(create_source(name), entry.plugin)
 
 
 def test_published_defaults():

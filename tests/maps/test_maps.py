@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.maps.plot import spread_out
+from shamisa_cli.maps.plot import folder_names, spread_out
 from shamisa_cli.maps.points import Points, write_csv
 from shamisa_cli.maps.projection import MIN_POINTS, Method, project
 
@@ -79,3 +79,18 @@ def test_photos_that_are_shown_lie_apart_and_none_twice() -> None:
     assert chosen[0] < 50 or chosen[0] == 54
     assert set(chosen[1:]) == {50, 51, 52, 53}
     assert sorted(spread_out(corners[:3], 9)) == [0, 1, 2]
+
+
+def test_folders_are_named_below_the_one_in_common() -> None:
+    names = folder_names([Path(f"/a/b/{place}/x.png") for place in ("c", "d/e", "c")])
+    assert names == ["c", "d/e", "c"]
+    assert folder_names([Path("/a/b/x.png"), Path("/a/b/c/y.png")]) == ["b", "c"]
+    assert folder_names([Path("x.png"), Path("y.png")]) == [Path.cwd().name] * 2
+
+
+def test_folders_with_fewest_photos_share_a_color() -> None:
+    photos = [Path(f"/a/{k:02}/{n}.png") for k in range(40) for n in range(k + 1)]
+    names = folder_names(photos)
+    rest = "26 other folders"
+    assert sorted(set(names)) == sorted([rest, *(f"{k:02}" for k in range(26, 40))])
+    assert names.count(rest) == sum(range(1, 27))

@@ -19,14 +19,15 @@ from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.registry import available_sources, create_source
 from shamisa_cli.graphs.source import engine_inputs
-from shamisa_cli.pretraining.objective import ObjectiveWeights, objective
+from shamisa_cli.pretraining.objective import ObjectiveInputs, create_objective
 
 entry = available_sources()["same_level"]
-print(entry.distribution, entry.version, entry.source.coeff, *(p.default for p in entry.parameters))
+print(entry.distribution, entry.version, entry.plugin.coeff, *(p.default for p in entry.parameters))
 sources = {"same_level": create_source("same_level", width=0.3), "knn": create_source("knn", k=2)}
 graphs = GraphCombination({name: (source, source.coeff) for name, source in sources.items()})
 generator = torch.Generator().manual_seed(0)
 graphs.prepare(6, generator)
+objective = create_objective({"name": "graph_vicreg"})
 
 layout = BatchLayout(1, 2, 1, 1, 3)
 functions = torch.tensor([[[3, -1, -1, -1, -1, -1, -1]]])
@@ -39,7 +40,8 @@ for _ in range(2):
     h = torch.nn.functional.normalize(x, dim=1)
     inputs = engine_inputs(layout, metadata, h.detach(), h.detach())
     combined = graphs(inputs)
-    loss = objective(h, combined.graph, inputs.view, {}, ObjectiveWeights()).total
+    graph, repulsion = combined.graph, combined.repulsion
+    loss = objective(ObjectiveInputs(h, inputs, graph, repulsion, {}, graph)).total
     x.data -= 1e-3 * torch.autograd.grad(loss, x)[0]
     losses.append(loss.item())
 print(int(combined.statistics[0, 0]), losses[1] < losses[0])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.graphs.source import Role
-from shamisa_cli.pretraining.objective import invariance
+from shamisa_objectives.graph_vicreg import invariance
 from shamisa_sources.arniqa import Arniqa
 from shamisa_sources.contrique import Contrique
 from shamisa_sources.degradation import Degradation
@@ -120,6 +120,34 @@ def test_source_is_its_rule(name, layout, make_graph_inputs):
     graph.validate(layout.n + 1)
     assert 2 * graph.n_edges == graph.dense().count_nonzero()  # no pair twice
     torch.testing.assert_close(graph.dense(), dense(inputs, rule), atol=1e-6, rtol=0)
+
+
+def anything(a, b):
+    return True
+
+
+def both_distorted(a, b):
+    return a.role == b.role == Role.DISTORTED
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize(
+    ("source", "rule", "knows"),
+    [
+        (Arniqa(negatives=True), paired_view, both_distorted),
+        (Contrique(2, negatives=True), contrique(2), anything),
+        (VicReg(negatives=True), same_image, anything),
+    ],
+    ids=["arniqa", "contrique", "vicreg"],
+)
+def test_negatives_are_all_other_pairs(source, rule, knows, layout, make_graph_inputs):
+    inputs = make_graph_inputs(layout, seed=1)
+    assert source.repels
+    assert not type(source)().repels
+    graph = source.build_repulsion(inputs)
+    graph.validate(layout.n)
+    expected = dense(inputs, lambda a, b: knows(a, b) and not rule(a, b))
+    assert torch.equal(graph.dense(), expected)
 
 
 @settings(max_examples=25, deadline=None)

@@ -38,6 +38,26 @@ def test_file_and_options_say_the_same(tmp_path: Path) -> None:
     assert by_options.graphs.sources == {**published, "knn": {"k": 7, "coeff": 0.5}}
 
 
+def test_another_objective_forgets_the_options_of_the_last(tmp_path: Path) -> None:
+    assert resolve("shamisa").objective == {"name": "graph_vicreg"}
+    scratch = resolve("scratch").objective
+    assert scratch == {
+        "name": "graph_vicreg", "variance": 25.0, "invariance": 10.0, "covariance": 2.0,
+    }  # fmt: skip
+    more = {"objective": {"variance": 3.0}}
+    assert resolve("scratch", None, more).objective == {**scratch, "variance": 3.0}
+    named = {"objective": {"name": "graph_vicreg", "variance": 3.0}}
+    assert resolve("scratch", None, named).objective == {**scratch, "variance": 3.0}
+    path = tmp_path / "run.toml"
+    path.write_text('[objective]\nname = "infonce"\ntemperature = 0.5\n')
+    expected = {"name": "infonce", "temperature": 0.5}
+    assert resolve("scratch", path).objective == expected
+    cold = {"objective": {"temperature": 0.1}}
+    assert resolve("scratch", path, cold).objective == {**expected, "temperature": 0.1}
+    back = {"objective": {"name": "graph_vicreg"}}
+    assert resolve("scratch", path, back).objective == back["objective"]
+
+
 def test_options_win_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("seed = 1\n[optimizer]\nlr = 0.1\nname = 'adamw'\n")
@@ -60,6 +80,8 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ({"graphs": {"remove": "knn"}}, "graphs.remove: expected a list of names, got 'knn'"),
         ({"graphs": 3}, "graphs: expected a table, got 3"),
         ({"graphs": {"sources": ["knn"]}}, "sources: expected a table"),
+        ({"objective": "infonce"}, "the options: objective: expected a table, got 'infonce'"),
+        ({"objective": {"name": 3}}, "objective must have a name"),
         ({"batch": {"views": 1}}, "views must be 2, the scales that photos are cropped at, got 1"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"epochs": -1}, "epochs must be above 0, got -1"),

@@ -1,0 +1,1 @@
+"""The objectives that come with shamisa, one a file; registered as anyone else's are."""

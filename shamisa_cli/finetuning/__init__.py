@@ -1,0 +1,1 @@
+"""Fine-tuning on human scores (docs/lml.md)."""

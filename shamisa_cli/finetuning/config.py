@@ -1,0 +1,78 @@
+"""Everything that decides a fine-tuning run; TOML, options and checkpoints use these names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from shamisa_cli.settings import from_mapping, merge, read_toml
+from shamisa_cli.training.config import (
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainingConfig,
+    check_range,
+)
+
+EPOCHS = 6.0
+"""Passes over the training part, where nothing else says how long a run is."""
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainingConfig):
+    """One fine-tuning run.
+
+    Attributes
+    ----------
+    method : ``regress`` learns from human scores alone.
+    images : of a mini-batch.
+    crop : side in px of random crops to train on; None is what the model itself looks at, a random
+        place instead of five where it looks at five.
+    trained : share of the backbone's layers that is trained, counted from the last; the layers
+        before are as they were. All of them take six times the time.
+    decoder_rate : learning rate of the decoder, as a multiple of the backbone's; 0 leaves it at the
+        ridge solution, where it starts.
+    checks : looks at the validation part during a run, evenly spread, beside the one at the start.
+    """
+
+    method: Literal["regress"] = "regress"
+    images: int = 8
+    crop: int | None = None
+    trained: float = 0.3
+    decoder_rate: float = 0.0
+    checks: int = 6
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig("adamw", 3e-5, weight_decay=0.02, clip_norm=1.0)
+    )
+    schedule: ScheduleConfig = field(
+        default_factory=lambda: ScheduleConfig("cosine", warmup_steps=20)
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 1, "images", "checks")
+        check_range(self, 32, "crop")
+        check_range(self, 0, "decoder_rate")
+        check_range(self, 0, "trained", above=True)
+        if self.trained > 1:
+            raise ValueError(f"trained must be at most 1, got {self.trained}")
+
+
+def resolve(config_file: Path | None, options: Mapping[str, Any]) -> FinetuneConfig:
+    """The config of a run: the file, then ``options`` over it; those of None are not given.
+
+    ``lr`` among the options is that of the optimizer. A run that nothing limits has
+    :data:`EPOCHS`.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    if "lr" in given:
+        given["optimizer"] = {"lr": given.pop("lr")}
+    defaults = {
+        "optimizer": vars(FinetuneConfig().optimizer),
+        "schedule": vars(FinetuneConfig().schedule),
+    }
+    merged = merge(merge(defaults, read_toml(config_file) if config_file else {}), given)
+    if not any(merged.get(key) is not None for key in ("steps", "epochs", "budget")):
+        merged["epochs"] = EPOCHS
+    return from_mapping(FinetuneConfig, merged, "the configuration")

@@ -1,0 +1,220 @@
+"""Fine-tuning on one split: from the linear probe, and never worse than it on the validation part.
+
+The decoder starts at the ridge solution on the training part, so the start *is* the linear probe.
+The state with the best validation SRCC is kept, the start among them. The test part is looked at
+once.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.precision import choose_device
+from shamisa_cli.errors import UsageError
+from shamisa_cli.evaluation.evaluate import SplitResult, evaluate
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.measures import measure_all, srcc
+from shamisa_cli.evaluation.ridge import crop_rows, image_features, ridge_path
+from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.model import FinetuneModel, Standard
+from shamisa_cli.finetuning.task import Finetuning
+from shamisa_cli.finetuning.views import LabeledViews
+from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkpoint, writing
+from shamisa_cli.training.loop import Trainer
+
+BEST, CHECKS = "best.safetensors", "checks.json"
+
+RUNNING = ("workers", "device", "precision", "compile")
+"""Keys that a resumed run may change."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A look at the validation part: after how many steps, and the SRCC there; -2 if undefined."""
+
+    step: int
+    srcc: float
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """What fine-tuning on one split came to.
+
+    Attributes
+    ----------
+    probe : the linear probe on this split, where fine-tuning started.
+    checks : looks at the validation part, the start first.
+    best : the step whose state was kept; 0 is the start.
+    measures : of the kept state on the test part, by name.
+    predictions : (t,) float64, its predictions there.
+    encoder, fit : the kept state: the encoder, and (w, b) of its head.
+    """
+
+    probe: SplitResult
+    checks: list[Check]
+    best: int
+    measures: dict[str, float]
+    predictions: np.ndarray
+    encoder: Encoder
+    fit: tuple[Tensor, float]
+
+
+class Watch:
+    """The best state so far, by validation SRCC; in files, so that a resumed run has it.
+
+    State: the checks, and the best state's tensors in ``out``.
+    """
+
+    def __init__(self, out: Path, start: float) -> None:
+        self.out = out
+        self.checks = [Check(0, start)]
+
+    @property
+    def best(self) -> Check:
+        """The best check; of equal ones the first."""
+        return max(self.checks, key=lambda check: check.srcc)
+
+    def resume(self, step: int) -> None:
+        """Take up the checks of a run that is resumed after ``step`` steps."""
+        path = self.out / CHECKS
+        if step and path.is_file():
+            found = [Check(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+            self.checks = [check for check in found if check.step <= step]
+
+    def look(self, step: int, value: float, state: dict[str, Tensor]) -> None:
+        """Note a check; keep the ``state`` if it is the best."""
+        self.checks.append(Check(step, value))
+        with writing(self.out):
+            if self.best.step == step:
+                unfinished = self.out / f"{BEST}.part"
+                save_file({k: v.cpu().contiguous() for k, v in state.items()}, unfinished)
+                unfinished.replace(self.out / BEST)
+            text = json.dumps([asdict(check) for check in self.checks])
+            (self.out / CHECKS).write_text(text, encoding="utf-8")
+
+
+def finetune_split(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    config: FinetuneConfig,
+    out: Path,
+    on_step: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> Finetuned | None:
+    """Fine-tune on one split; None if a signal stopped it: it can be resumed.
+
+    Parameters
+    ----------
+    frozen : the encoder to start from, and how it looks at photos.
+    found : its features of the dataset.
+    split : of the images that could be read.
+    config : of the run.
+    out : folder for checkpoints, log and the best state; a run in it is resumed.
+    on_step : gets the log record of each step.
+    """
+    scores = found.dataset.scores
+    probe = evaluate(found.features, scores, [split])[0]
+    path = ridge_path(*crop_rows(found.features[split.train], scores[split.train]))
+    fit = path.solution(probe.strength)
+    trained = scores[split.train].double()
+    standard = Standard(float(trained.mean()), float(trained.std(correction=0)))
+    model = FinetuneModel(frozen.encoder, fit, standard, config.trained)
+    protocol = frozen.protocol_for(found.dataset.info.short_side)
+    views = LabeledViews(found.dataset.images, split.train, protocol, config)
+    task = Finetuning(config, model, views, scores, choose_device(config.device))
+    watch = Watch(out, float(np.nan_to_num(probe.validation, nan=-2.0).max()))
+    if config.epochs != 0 and not _trained(task, watch, frozen, found, split, on_step):
+        return None
+    if watch.best.step == 0:
+        encoder = frozen.encoder
+        predictions, measures = probe.predictions, probe.measures
+    else:
+        task.model.load_state_dict(load_file(out / BEST))
+        encoder, fit = rounded(task.model.encoder), task.model.fit()
+        predictions = _predict(frozen, found, encoder, fit, split.test)
+        measures = measure_all(predictions, scores[split.test].double().numpy())
+    return Finetuned(probe, watch.checks, watch.best.step, measures, predictions, encoder, fit)
+
+
+def _trained(
+    task: Finetuning,
+    watch: Watch,
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    on_step: Callable[[dict[str, Any]], None],
+) -> bool:
+    """Train to the end, with looks at the validation part; False if a signal stopped it."""
+    saved = checkpoints(watch.out / "checkpoints")
+    checkpoint = load_checkpoint(saved[-1]) if saved else None
+    if checkpoint is not None:
+        check_same_run(checkpoint, task, watch.out)
+    trainer = Trainer(task, task.config, watch.out, checkpoint=checkpoint)
+    watch.resume(trainer.step)
+    wanted = found.dataset.scores[split.val].double().numpy()
+
+    def after_step(record: dict[str, Any]) -> None:
+        on_step(record)
+        if record["progress"] * task.config.checks < len(watch.checks):
+            return
+        encoder, fit = rounded(task.model.encoder), task.model.fit()
+        value = srcc(_predict(frozen, found, encoder, fit, split.val), wanted)
+        watch.look(trainer.step, float(np.nan_to_num(value, nan=-2.0)), task.model.state_dict())
+        trainer.save()
+
+    return trainer.run(after_step).reason == "complete"
+
+
+def check_same_run(checkpoint: Checkpoint, task: Finetuning, out: Path) -> None:
+    """Refuse to go on with other settings, or with other photos in the training part."""
+    now, then = to_mapping(task.config), checkpoint.config
+    differing = [key for key in now if key not in RUNNING and now[key] != then.get(key)]
+    if checkpoint.facts != to_mapping(task.facts()):
+        differing.append("images")
+    if differing:
+        raise UsageError(
+            f"the run in {out} was made with another {', '.join(differing)}: resume with the same, "
+            "or choose another out"
+        )
+
+
+def rounded(encoder: Encoder) -> Encoder:
+    """A copy of ``encoder`` in evaluation, with weights as a model folder stores them (float16)."""
+    made = copy.deepcopy(encoder).cpu().eval()
+    for values in (*made.backbone.parameters(), *made.backbone.buffers()):
+        if values.is_floating_point():
+            values.data = values.data.half().float()
+    return made
+
+
+def _predict(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    encoder: Encoder,
+    fit: tuple[Tensor, float],
+    images: Tensor,
+) -> np.ndarray:
+    """(n,) float64 predictions of ``images`` by an encoder and a head for it."""
+    dataset = found.dataset
+    paths = [dataset.images[i] for i in images.tolist()]
+    tuned = frozen.with_encoder(encoder)
+    _, features = tuned.features(paths, _unreadable, dataset.info.short_side)
+    w, b = fit
+    return (image_features(features) @ w + b).numpy()
+
+
+def _unreadable(error: Exception) -> None:
+    """A photo that could be read when the run began can be read no more."""
+    raise error

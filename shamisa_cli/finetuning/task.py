@@ -1,0 +1,73 @@
+"""Fine-tuning as a task for the training loop: labeled photos in, the loss by their scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shamisa_cli.encoders.precision import depthwise_convolutions, has_fast_bf16
+from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.model import FinetuneModel, regression_loss
+from shamisa_cli.finetuning.views import LabeledViews, Views
+from shamisa_cli.training.feed import made_ahead
+from shamisa_cli.training.task import Loss, Task
+
+
+class Finetuning(Task):
+    """The model on its device, and the training part. State: the model.
+
+    Parameters
+    ----------
+    config : of the run.
+    model : encoder and decoder.
+    views : of the training part.
+    scores : (n,) of the whole dataset; those of the training part are read, no others.
+    device : where the model is trained.
+    """
+
+    model: FinetuneModel
+
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        model: FinetuneModel,
+        views: LabeledViews,
+        scores: Tensor,
+        device: torch.device,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.model = model.to(device)
+        self.model.encoder.to(memory_format=torch.channels_last)
+        self.views = views
+        self.targets = torch.full((len(scores),), torch.nan)
+        self.targets[views.train] = model.standard.of(scores[views.train])
+        pays = device.type != "cpu" or not depthwise_convolutions(model.encoder)
+        wants_bf16 = config.precision == "auto" and pays and has_fast_bf16(device)
+        self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
+        self.examples = len(views.train)
+        self.batch_examples = self.batch_crops = config.images
+        self.rates = {"decoder.": config.decoder_rate}
+
+    def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[list[Views], None, None]:
+        workers = self.config.workers if self.config.workers is not None else 1
+        keys = (number for number, _ in numbers)
+        return made_ahead(self.views, keys, workers, self.config.seed)
+
+    def loss(self, model: nn.Module, batch: list[Views]) -> Loss:
+        found, wanted = [], []
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            for views in batch:
+                found.append(model([pixels.to(self.device) for pixels in views.pixels]).float())
+                wanted.append(self.targets[views.images].to(self.device))
+        deviation = self.model.standard.deviation
+        total = regression_loss(torch.cat(found), torch.cat(wanted), deviation)
+        if not bool(torch.isfinite(total)):
+            raise FloatingPointError("the loss is not finite")
+        return Loss(total, {"regression": total.detach()})
+
+    def facts(self) -> dict[str, Any]:
+        return {"images": len(self.targets), "train": self.views.train.tolist()}

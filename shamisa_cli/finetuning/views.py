@@ -1,0 +1,93 @@
+"""Labeled photos as mini-batches: each a pure function of (seed, number), whoever makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.imaging.crops import CropPlan, Place, crop_at
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.imaging.resample import rescale, resize, viewing_size
+from shamisa_cli.seeds import generator
+from shamisa_cli.training.feed import shuffled_order
+
+ORDER, PLACES = range(2)
+"""Names of the random streams of a run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What is looked at of some images, all of one size.
+
+    Attributes
+    ----------
+    pixels : for each scale (n, 3, h, w) uint8, mirrored or not.
+    images : (n,) int64, which images they are of.
+    """
+
+    pixels: tuple[Tensor, ...]
+    images: Tensor
+
+
+class LabeledViews(Dataset[list[Views]]):
+    """Map from the number of a mini-batch to its views, those of one size together.
+
+    Parameters
+    ----------
+    paths : of all images of the dataset.
+    train : (t,) int64, the images that mini-batches are made of; no other file is opened.
+    protocol : how the model looks at photos.
+    config : of the run.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        train: Tensor,
+        protocol: ViewingProtocol,
+        config: FinetuneConfig,
+    ) -> None:
+        self.paths = paths
+        self.train = train
+        self.protocol = protocol
+        self.config = config
+        self.plan = training_plan(protocol, config.crop)
+
+    def __getitem__(self, number: int) -> list[Views]:
+        count, seed = self.config.images, self.config.seed
+        order = shuffled_order(len(self.train), number * count, count, seed, ORDER)
+        images = self.train[order].tolist()
+        draws = torch.rand((len(images), 3), generator=generator(seed, PLACES, number)).tolist()
+        by_shape: dict[tuple[tuple[int, ...], ...], list[tuple[int, list[np.ndarray]]]] = {}
+        for image, (x, y, mirror) in zip(images, draws, strict=True):
+            crops = self._crops(image, (x, y), mirrored=mirror < 0.5)
+            by_shape.setdefault(tuple(crop.shape for crop in crops), []).append((image, crops))
+        return [_stacked(members) for members in by_shape.values()]
+
+    def _crops(self, image: int, place: Place, *, mirrored: bool) -> list[np.ndarray]:
+        """(h, w, 3) uint8 of an image at each scale, at one place."""
+        photo = decode(self.paths[image])
+        size = viewing_size(photo.size, self.protocol.short_side, self.protocol.max_side)
+        views = [rescale(resize(photo, size), scale) for scale in self.plan.scales]
+        crops = [crop_at(view, place, self.plan.crop_size(view.size)) for view in views]
+        return [crop[:, ::-1] for crop in crops] if mirrored else crops
+
+
+def training_plan(protocol: ViewingProtocol, crop: int | None) -> CropPlan:
+    """What is cut for training: as for scoring, or crops of ``crop`` px."""
+    plan = CropPlan(protocol.crops, protocol.crop, protocol.scales)
+    return plan if crop is None else replace(plan, kind="five", side=crop)
+
+
+def _stacked(members: Sequence[tuple[int, list[np.ndarray]]]) -> Views:
+    scales = zip(*(crops for _, crops in members), strict=True)
+    pixels = tuple(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) for crops in scales)
+    return Views(pixels, torch.tensor([image for image, _ in members]))

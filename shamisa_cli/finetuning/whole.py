@@ -1,0 +1,86 @@
+"""Fine-tuning on all images of a dataset: a model folder with its head."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from shamisa_cli.evaluation.datasets import DatasetResult, make_head
+from shamisa_cli.evaluation.feature_cache import file_digest
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.splits import Split, random_splits
+from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.run import Finetuned, finetune_split
+from shamisa_cli.models.config import SEEN_DIGITS, ModelConfig
+from shamisa_cli.models.heads import save_head
+from shamisa_cli.models.store import encoder_digest, save_encoder
+from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.checkpoint import writing
+
+
+def finetune_whole(
+    frozen: FrozenEncoder,
+    start: ModelConfig,
+    found: DatasetFeatures,
+    config: FinetuneConfig,
+    out: Path,
+    on_step: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> Path | None:
+    """Fine-tune on all images but a validation part; the folder of the model, ``out``/model.
+
+    The validation part, a tenth, chooses the state that is kept. There is no test part: how good
+    such a model is, :func:`~shamisa_cli.finetuning.study.finetune_splits` says. None if a signal
+    stopped the run.
+
+    Parameters
+    ----------
+    frozen, start : the encoder to start from, and its model's config.
+    found : its features of the dataset.
+    """
+    split = whole_split(found, config.seed)
+    made = finetune_split(frozen, found, split, config, out, on_step)
+    return None if made is None else save_model(made, start, found, split, config, out)
+
+
+def whole_split(found: DatasetFeatures, seed: int) -> Split:
+    """All images but a tenth for training, and that tenth in place of a test part."""
+    split = random_splits(found.dataset.references, 1, seed)[0]
+    inside = sorted({*split.train.tolist(), *split.test.tolist()})
+    return Split(split.train.new_tensor(inside), split.val, split.val)
+
+
+def save_model(
+    made: Finetuned,
+    start: ModelConfig,
+    found: DatasetFeatures,
+    split: Split,
+    config: FinetuneConfig,
+    out: Path,
+) -> Path:
+    """Write the kept state as ``out``/model, with a head that has the dataset's name."""
+    dataset, folder = found.dataset, out / "model"
+    name = dataset.info.name
+    facts = {
+        "method": f"fine-tuned on human scores ({config.method})",
+        "start": start.name,
+        "dataset": name,
+        "images": len(dataset.images),
+        "validation_srcc": max(check.srcc for check in made.checks),
+        "kept_step": made.best,
+        "config": to_mapping(config),
+    }
+    seen = tuple(file_digest(path)[:SEEN_DIGITS] for path in dataset.images)
+    model = dataclasses.replace(
+        start, name=out.resolve().name, default_head=name, training=facts, seen=seen
+    )
+    result = DatasetResult(start.name, dataset, [split], [], made.probe.strength, found.left_out)
+    note = "fine-tuned together with the encoder; no figures, as no image was left out"
+    head = make_head(name, result, made.fit, note=note)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_encoder(folder, made.encoder, model)
+    info = dataclasses.replace(head.info, encoder=encoder_digest(folder, model))
+    save_head(folder, dataclasses.replace(head, info=info))
+    return folder

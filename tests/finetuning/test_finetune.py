@@ -1,0 +1,336 @@
+"""Fine-tuning on human scores: where it starts, what it sees, what it keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from shamisa_cli.datasets.registry import open_dataset
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.errors import PhotoError, UsageError
+from shamisa_cli.evaluation.evaluate import evaluate
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.splits import Split, random_splits
+from shamisa_cli.finetuning import run as run_module
+from shamisa_cli.finetuning.config import EPOCHS, FinetuneConfig, resolve
+from shamisa_cli.finetuning.model import (
+    FinetuneModel,
+    Standard,
+    regression_loss,
+    train_last,
+)
+from shamisa_cli.finetuning.run import Finetuned, finetune_split
+from shamisa_cli.finetuning.study import Check, Outcome, finetune_splits, paired, smaller
+from shamisa_cli.finetuning.task import Finetuning
+from shamisa_cli.finetuning.views import LabeledViews
+from shamisa_cli.finetuning.whole import finetune_whole
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.heads import load_head
+from shamisa_cli.models.store import load_encoder, random_encoder
+from shamisa_cli.training.optimizer import make_optimizer
+
+BASE = ModelConfig("toy", "test_efficientnet", 256, protocol=ViewingProtocol(crop=64))
+
+
+def unreadable(error: PhotoError) -> None:
+    raise error
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 noisy pictures with a score that is lower the more noise they have."""
+    folder = tmp_path_factory.mktemp("labeled")
+    rng = np.random.default_rng(0)
+    lines = ["image,mos"]
+    for i in range(40):
+        noise = 2 + 1.5 * i
+        base = rng.uniform(120, 130, 3) + np.linspace(-20, 20, 90)[:, None, None]
+        pixels = base + rng.normal(0, noise, (90, 80 + 10 * (i % 2), 3))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{90 - 1.8 * i + rng.normal(0, 2):.2f}")
+    (folder / "scores.csv").write_text("\n".join(lines) + "\n")
+    return folder / "scores.csv"
+
+
+@pytest.fixture(scope="module")
+def frozen() -> FrozenEncoder:
+    return FrozenEncoder("toy", random_encoder(BASE, seed=1), BASE.protocol, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def found(frozen: FrozenEncoder, scores: Path) -> DatasetFeatures:
+    return frozen.dataset(open_dataset(str(scores), None), unreadable)
+
+
+@pytest.fixture(scope="module")
+def split(found: DatasetFeatures) -> Split:
+    return random_splits(found.dataset.references, 1, seed=3)[0]
+
+
+def config(**changes: object) -> FinetuneConfig:
+    plain = {"epochs": 2.0, "workers": 0, "trained": 1.0, "device": "cpu", "precision": "fp32"}
+    return resolve(None, {**plain, "lr": 1e-3, "checks": 2, "images": 7, **changes})
+
+
+@pytest.fixture(scope="module")
+def tuned(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Finetuned:
+    made = finetune_split(frozen, found, split, config(), tmp_path_factory.mktemp("run"))
+    assert made is not None
+    return made
+
+
+def test_no_epoch_is_the_linear_probe(
+    frozen: FrozenEncoder, found: DatasetFeatures, split: Split, tmp_path: Path
+) -> None:
+    made = finetune_split(frozen, found, split, config(epochs=0), tmp_path / "run")
+    assert made is not None
+    expected = evaluate(found.features, found.dataset.scores, [split])[0]
+    assert made.measures == expected.measures
+    assert np.array_equal(made.predictions, expected.predictions)
+    assert made.best == 0
+
+
+def test_the_decoder_starts_at_the_probe(
+    frozen: FrozenEncoder, found: DatasetFeatures, split: Split
+) -> None:
+    w = torch.randn(512, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    model = FinetuneModel(frozen.encoder, (w, 12.5), Standard(50.0, 20.0), trained=0.5).eval()
+    back, b = model.fit()
+    torch.testing.assert_close(back, w, rtol=1e-6, atol=1e-6)
+    assert b == pytest.approx(12.5, abs=1e-4)
+    views = LabeledViews(found.dataset.images, split.train, BASE.protocol, config())[0]
+    for some in views:
+        features = [frozen.encoder(pixels.float() / 255) for pixels in some.pixels]
+        raw = torch.cat(features, 1).double() @ w + 12.5
+        torch.testing.assert_close(model(some.pixels).double() * 20 + 50, raw, rtol=1e-4, atol=1e-4)
+
+
+def test_the_best_look_at_the_validation_part_is_kept(tuned: Finetuned) -> None:
+    assert len(tuned.checks) == 3
+    best = max(tuned.checks, key=lambda check: check.srcc)
+    assert tuned.best == best.step
+    assert [check.step for check in tuned.checks] == [0, 4, 8]
+
+
+def test_training_learns(frozen: FrozenEncoder, found: DatasetFeatures, split: Split) -> None:
+    """A constant start: what is learned, the backbone and the decoder learned."""
+    model = FinetuneModel(
+        frozen.encoder, (torch.zeros(512, dtype=torch.float64), 50.0), Standard(50.0, 20.0), 1.0
+    )
+    settings = config(decoder_rate=10.0)
+    views = LabeledViews(found.dataset.images, split.train, BASE.protocol, settings)
+    task = Finetuning(settings, model, views, found.dataset.scores, torch.device("cpu"))
+    optimizer = make_optimizer(task.model, settings.optimizer, task.rates)
+    losses = []
+    for number in range(40):
+        loss = task.loss(task.model.train(), views[number])
+        optimizer.zero_grad()
+        loss.total.backward()
+        optimizer.step()
+        losses.append(loss.total.item())
+    assert np.mean(losses[-8:]) < 0.7 * np.mean(losses[:8])
+
+
+def test_validation_and_test_images_are_never_seen(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their scores may be anything, and no batch holds one of them."""
+    seen: set[int] = set()
+    original = LabeledViews.__getitem__
+
+    def spied(self: LabeledViews, number: int) -> list:
+        views = original(self, number)
+        seen.update(image for some in views for image in some.images.tolist())
+        return views
+
+    monkeypatch.setattr(LabeledViews, "__getitem__", spied)
+    other = found.dataset.scores.clone()
+    other[split.test] = torch.linspace(0, 90, len(split.test), dtype=torch.float64)
+    changed = dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, scores=other))
+    first = finetune_split(frozen, found, split, config(), tmp_path / "a")
+    second = finetune_split(frozen, changed, split, config(), tmp_path / "b")
+    assert first is not None
+    assert second is not None
+    assert seen == set(split.train.tolist())
+    assert first.checks == second.checks
+    assert np.array_equal(first.predictions, second.predictions)
+
+
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    tuned: Finetuned,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = itertools.count()
+    original = run_module._predict
+
+    def killed(*args: object) -> np.ndarray:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(run_module, "_predict", killed)
+    with pytest.raises(KeyboardInterrupt):
+        finetune_split(frozen, found, split, config(), tmp_path)
+    monkeypatch.setattr(run_module, "_predict", original)
+    made = finetune_split(frozen, found, split, config(), tmp_path)
+    assert made is not None
+    assert made.checks == tuned.checks
+    assert np.array_equal(made.predictions, tuned.predictions)
+    with pytest.raises(UsageError, match="another optimizer, images"):
+        finetune_split(frozen, found, split, config(lr=1e-4, images=5), tmp_path)
+
+
+def test_shuffled_labels_teach_nothing(
+    frozen: FrozenEncoder, found: DatasetFeatures, tmp_path: Path
+) -> None:
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(5))
+    shuffled = dataclasses.replace(
+        found, dataset=dataclasses.replace(found.dataset, scores=found.dataset.scores[order])
+    )
+    splits = random_splits(found.dataset.references, 6, seed=1)
+    made = list(
+        finetune_splits(frozen, shuffled, splits, [1.0], config(), tmp_path, print, lambda r: None)
+    )
+    assert abs(np.median([each.tuned["srcc"] for each in made])) < 0.45  # 8 test images each
+    honest = list(
+        finetune_splits(
+            frozen, found, splits[:2], [1.0], config(), tmp_path / "h", print, lambda r: None
+        )
+    )
+    assert min(each.tuned["srcc"] for each in honest) > 0.6
+
+
+def test_finished_splits_are_not_done_again(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def study() -> list[Outcome]:
+        return list(
+            finetune_splits(
+                frozen, found, [split], [0.5], config(epochs=0), tmp_path, print, lambda r: None
+            )
+        )
+
+    first = study()
+    monkeypatch.setattr("shamisa_cli.finetuning.study.finetune_split", None)
+    assert study() == first
+
+
+def test_only_the_last_layers_are_trained() -> None:
+    encoder = random_encoder(BASE)
+    train_last(encoder.backbone, 0.4)
+    trained = {name for name, p in encoder.backbone.named_parameters() if p.requires_grad}
+    assert trained
+    assert not any(name.startswith(("conv_stem", "bn1", "blocks.0")) for name in trained)
+    train_last(encoder.backbone, 1.0)
+    assert all(p.requires_grad for p in encoder.backbone.parameters())
+
+
+def test_loss_against_a_loop() -> None:
+    g = torch.Generator().manual_seed(0)
+    found, wanted = torch.randn(30, generator=g), torch.randn(30, generator=g)
+    beta, total = 1 / 4.0, 0.0
+    for a, b in zip(found.tolist(), wanted.tolist(), strict=True):
+        d = abs(a - b)
+        total += 0.5 * d * d / beta if d < beta else d - 0.5 * beta
+    assert float(regression_loss(found, wanted, 4.0)) == pytest.approx(total / 30, rel=1e-5)
+
+
+@pytest.mark.parametrize("crop", [None, 48])
+def test_views_are_of_the_photos_and_repeat(
+    found: DatasetFeatures, split: Split, crop: int | None
+) -> None:
+    def made() -> list[tuple[Tensor, ...]]:
+        views = LabeledViews(found.dataset.images, split.train, BASE.protocol, config(crop=crop))
+        return [some.pixels for some in views[5]]
+
+    first, again = made(), made()
+    side = crop or 64
+    for pixels, same in zip(first, again, strict=True):
+        assert [tuple(scale.shape[1:]) for scale in pixels] == [(3, side, side)] * 2
+        assert all(torch.equal(a, b) for a, b in zip(pixels, same, strict=True))
+    views = LabeledViews(found.dataset.images, split.train, BASE.protocol, config(crop=crop))
+    epoch = [i for n in range(4) for some in views[n] for i in some.images.tolist()]
+    assert len(set(epoch[:28])) == 28  # an epoch has each image once
+
+
+def test_whole_photos_of_two_sizes(scores: Path, split: Split) -> None:
+    data = open_dataset(str(scores), None)
+    protocol = ViewingProtocol(512, None, 64, "whole", (1.0,))
+    views = LabeledViews(data.images, split.train, protocol, config())[0]
+    assert {tuple(some.pixels[0].shape[2:]) for some in views} == {(90, 80), (90, 90)}
+    assert sum(len(some.images) for some in views) == 7
+
+
+def test_a_model_from_all_images(
+    frozen: FrozenEncoder, found: DatasetFeatures, tmp_path: Path
+) -> None:
+    folder = finetune_whole(frozen, BASE, found, config(), tmp_path / "mine")
+    assert folder == tmp_path / "mine" / "model"
+    encoder, model = load_encoder(folder)
+    head = load_head(folder, model.default_head)
+    assert (model.name, head.info.dataset, len(model.seen)) == ("mine", "scores", 40)
+    again = FrozenEncoder("again", encoder, model.protocol, device="cpu")
+    features = again.dataset(found.dataset, unreadable).features
+    raws = [head.raw(each) for each in features]
+    agreement = np.corrcoef(raws, found.dataset.scores.numpy())[0, 1]
+    assert agreement > 0.8
+
+
+def test_paired_differences() -> None:
+    def outcome(probe: float, tuned: float) -> Outcome:
+        return Outcome(0, 1.0, 3, [Check(0, 0.5)], 1.0, {"srcc": probe}, {"srcc": tuned})
+
+    values = [(0.5, 0.6), (0.5, 0.55), (0.7, 0.68), (0.4, 0.49), (0.3, 0.33)]
+    made = paired([outcome(*each) for each in values])
+    assert made.mean == pytest.approx(0.05)
+    assert (made.ahead, made.splits) == (4, 5)
+    signs = itertools.product((1, -1), repeat=5)  # ranks 1…5 of |gain|; −0.02 has rank 1
+    sums = [sum(r for s, r in zip(sign, range(1, 6), strict=True) if s < 0) for sign in signs]
+    assert made.p == pytest.approx(2 * np.mean([s <= 1 for s in sums]))
+    assert np.isnan(paired([outcome(0.5, 0.5)]).p)
+
+
+def test_smaller_training_parts_are_nested(split: Split) -> None:
+    parts = [smaller(split, share, seed=0, number=2) for share in (0.2, 0.6, 1.0)]
+    assert [len(part.train) for part in parts] == [6, 17, 28]
+    assert set(parts[0].train.tolist()) < set(parts[1].train.tolist()) < set(split.train.tolist())
+    assert all(torch.equal(part.test, split.test) for part in parts)
+
+
+def test_config(tmp_path: Path) -> None:
+    assert resolve(None, {}).epochs == EPOCHS
+    assert resolve(None, {"budget": "5m"}).epochs is None
+    file = tmp_path / "run.toml"
+    file.write_text("images = 4\n[optimizer]\nlr = 1e-5\n")
+    made = resolve(file, {"lr": 2e-5, "epochs": None})
+    assert (made.images, made.optimizer.lr, made.optimizer.name) == (4, 2e-5, "adamw")
+    with pytest.raises(UsageError, match="Did you mean images"):
+        resolve(None, {"image": 4})
+    with pytest.raises(UsageError, match="regress"):
+        resolve(None, {"method": "regres"})
+    with pytest.raises(UsageError, match="at most 1"):
+        resolve(None, {"trained": 1.5})
