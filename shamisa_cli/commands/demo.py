@@ -53,7 +53,6 @@ def demo(out: Path, model: str, device: str) -> None:
             scores.append([score.score or 0.0 for score in scorer.score_many(ladders[-1])])
             bar.update(len(ladders[-1]))
 
-    rungs = ["as it is", *(f"severity {severity:g}" for severity in SEVERITIES)]
     click.echo(_line("severity", ["as it is", *(f"{severity:g}" for severity in SEVERITIES)]))
     for title, row in zip(titles, scores, strict=True):
         click.echo(_line(title, [f"{score:.1f}" for score in row]))

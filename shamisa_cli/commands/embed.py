@@ -12,13 +12,16 @@ from shamisa_cli.commands.completion import DATASETS, complete_head, one_of
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
+    PassedBy,
     Skipped,
     check_files,
     command,
     feature_options,
+    follow_links_option,
     model_option,
     open_model,
     option_group,
+    recursive_option,
     root_option,
     seed_option,
 )
@@ -51,6 +54,7 @@ class Pictures:
 
     paths: tuple[str, ...]
     recursive: bool
+    follow_links: bool
     dataset: str | None
     root: Path | None
     photos: Path | None
@@ -81,15 +85,20 @@ class Pictures:
         from shamisa_cli.ladders.ladder import draw
         from shamisa_cli.maps.points import dataset_points, ladder_points, photo_points
 
+        passed_by = PassedBy()
+        how: Any = {"follow_links": self.follow_links, "pass_by": passed_by}
         if self.dataset is None:
-            paths = [Path(path) for path in expand_paths(self.paths, recursive=self.recursive)]
+            found = expand_paths(self.paths, recursive=self.recursive, **how)
+            paths = [Path(path) for path in found]
+            passed_by.tell()
             if not paths:
                 raise UsageError(f"no photos in {', '.join(self.paths)}")
             return photo_points(frozen, paths, skip, self.sample, self.seed)
         if self.photos is None:
             dataset = open_dataset(self.dataset, self.root)
             return dataset_points(frozen, dataset, skip, self.sample, self.seed)
-        drawn = draw(list_photos(self.photos), self.sample or LADDER_PHOTOS, self.seed)
+        drawn = draw(list_photos(self.photos, **how), self.sample or LADDER_PHOTOS, self.seed)
+        passed_by.tell()
         return ladder_points(extract_ladders(frozen, drawn, skip, seed=self.seed))
 
 
@@ -97,7 +106,8 @@ picture_options = option_group(
     "pictures",
     Pictures,
     click.argument("paths", nargs=-1, type=click.Path()),
-    click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not."),
+    recursive_option,
+    follow_links_option,
     click.option(
         "--dataset",
         shell_complete=one_of((*DATASETS, "ladder"), "file"),

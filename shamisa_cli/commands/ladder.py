@@ -11,11 +11,13 @@ from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.shared import (
     FOLDER,
     Crops,
+    PassedBy,
     Skipped,
     check_files,
     command,
     crops_option,
     feature_options,
+    follow_links_option,
     model_option,
     open_model,
     per_photo_option,
@@ -32,6 +34,7 @@ from shamisa_cli.commands.shared import (
 @click.option(
     "--head", shell_complete=complete_head, help="Which head to test.  [default: the model's]"
 )
+@follow_links_option
 @sample_option("--sample")
 @per_photo_option("--per-photo")
 @seed_option
@@ -42,6 +45,7 @@ def ladder(
     photos: Path,
     model: str,
     head: str | None,
+    follow_links: bool,
     sample: int,
     per_photo: int,
     seed: int,
@@ -71,7 +75,9 @@ def ladder(
     from shamisa_cli.models.heads import choose_head
 
     check_files(*files.values())
-    drawn = draw_photos(photos, sample, seed)
+    passed_by = PassedBy()
+    drawn = draw_photos(photos, sample, seed, follow_links=follow_links, pass_by=passed_by)
+    passed_by.tell()
     folder, config, frozen = open_model(model, features, crops)
     tested = choose_head(folder, head, config)
     skipped = Skipped()

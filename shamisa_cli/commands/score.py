@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import click
 
 from shamisa_cli.commands.completion import complete_head
-from shamisa_cli.commands.shared import FILE, crops_option, device_option, flags_for, model_option
+from shamisa_cli.commands.shared import (
+    FILE,
+    PassedBy,
+    crops_option,
+    device_option,
+    flags_for,
+    follow_links_option,
+    model_option,
+    recursive_option,
+)
 from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -52,11 +61,14 @@ DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
     type=click.IntRange(0),
     help="Threads that decode and score.  [default: the cores]",
 )
-@click.option("--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size.")
+@click.option(
+    "--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size, at least 128."
+)
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
 @crops_option
-@click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
+@recursive_option
+@follow_links_option
 @click.option(
     "--from-file", type=click.File("rb"), metavar="F", help="More PATHS, one a line; - is stdin."
 )
@@ -77,6 +89,7 @@ def score(
     from_file: BinaryIO | None,
     null: bool,
     recursive: bool,
+    follow_links: bool,
     resume: bool,
     sort: bool,
     quiet: bool,
@@ -93,7 +106,9 @@ def score(
     130 after Ctrl-C.
     """
     files, printed = _files(csv, json, jsonl, resume)
-    photos = _photos([*paths, *_listed(from_file, null)], from_file, recursive)
+    listed = _listed(from_file, null)
+    how = {"recursive": recursive, "follow_links": follow_links}
+    photos = _photos([*paths, *listed], from_file, quiet, **how)
 
     from shamisa_cli.scoring.rows import earlier_rows, remaining
 
@@ -254,19 +269,27 @@ def _name(file: BinaryIO) -> str:
     return getattr(file, "name", "<stdin>")
 
 
-def _photos(asked: Sequence[str], from_file: BinaryIO | None, recursive: bool) -> list[str]:
-    """The photos to score, in order; a folder or list without any is told."""
+def _photos(
+    asked: Sequence[str], from_file: BinaryIO | None, quiet: bool, **how: bool
+) -> list[str]:
+    """The photos to score, in order; ``how`` folders are searched is as in :func:`expand_paths`.
+
+    A folder or list without any is told, and what folders have beside photos.
+    """
     from shamisa_cli.imaging.paths import expand_paths
 
     if not asked:
         where = f"{_name(from_file)} is empty" if from_file else "no photos given"
         raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
     photos: list[str] = []
+    passed_by = PassedBy()
     for path in asked:
-        found = list(expand_paths([path], recursive=recursive))
+        found = list(expand_paths([path], pass_by=passed_by, **how))
         if not found:
             click.echo(f"{path}: no photos in this folder", err=True)
         photos += found
+    if not (photos and quiet):
+        passed_by.tell()
     if not photos:
         raise UsageError("nothing to score")
     return photos

@@ -18,6 +18,7 @@ from shamisa_cli.files import write_text
 from shamisa_cli.imaging.paths import folder_error
 from shamisa_cli.ladders.ladder import Ladders, draw
 from shamisa_cli.models.head import Head
+from shamisa_cli.spelling import escape_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,9 @@ def score_points(points: Points, head: Head) -> tuple[float, ...]:
 
 def write_csv(path: Path, points: Points, places: NDArray[np.float64]) -> None:
     """One line a picture: its photo, what is known of it, and its place on the map."""
-    columns: dict[str, Sequence[object]] = {"path": points.photos}
+    columns: dict[str, Sequence[object]] = {
+        "path": [escape_name(str(photo)) for photo in points.photos]
+    }
     if points.distortions:
         columns["distortion"] = points.distortions
     columns |= points.values | {"x": places[:, 0].tolist(), "y": places[:, 1].tolist()}
