@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shamisa_cli.commands.completion import complete_distortion
 from shamisa_cli.commands.shared import (
     EXISTING,
     FILE,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     "--distortion",
     "names",
     multiple=True,
+    shell_complete=complete_distortion,
     help="Only this one (may be repeated); mean_shift- is one sign of mean_shift.  [default: all]",
 )
 @click.option("--severity", type=click.FloatRange(0, 1), help="One severity, instead of a ladder.")
@@ -126,19 +128,22 @@ def _distort(
 ) -> tuple[int, int]:
     """Distort ``photos``; returns how many copies were written, and how many photos not read."""
     from shamisa_cli.imaging.decode import decode
+    from shamisa_cli.progress import progress_bar, say_skipped
 
     made, unread = 0, 0
-    for path, name in photos:
-        try:
-            image = decode(path)
-        except PhotoError as error:
-            click.echo(f"skipped {error}", err=True)
-            unread += 1
-            continue
-        if rows is not None:
-            rows.add(image, name)
-        if writer is not None:
-            made += writer.write(image, name, plan)
+    with progress_bar(len(photos)) as bar:
+        for path, name in photos:
+            try:
+                image = decode(path)
+            except PhotoError as error:
+                say_skipped(error)
+                unread += 1
+            else:
+                if rows is not None:
+                    rows.add(image, name)
+                if writer is not None:
+                    made += writer.write(image, name, plan)
+            bar.update()
     return made, unread
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from shamisa_cli.commands.completion import DATASETS, complete_head, one_of
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -108,7 +109,11 @@ picture_options = option_group(
     click.argument("paths", nargs=-1, type=click.Path()),
     recursive_option,
     follow_links_option,
-    click.option("--dataset", help="Instead of PATHS: a name, a CSV with image,mos, or ladder."),
+    click.option(
+        "--dataset",
+        shell_complete=one_of((*DATASETS, "ladder"), "file"),
+        help="Instead of PATHS: a name, a CSV with image,mos, or ladder.",
+    ),
     root_option,
     click.option("--photos", type=FOLDER, help="Photos for --dataset ladder."),
     click.option(
@@ -135,7 +140,11 @@ picture_options = option_group(
     help="umap needs: pip install 'shamisa[umap]'",
 )
 @model_option
-@click.option("--head", help="Head for --color-by score.  [default: the model's]")
+@click.option(
+    "--head",
+    shell_complete=complete_head,
+    help="Head for --color-by score.  [default: the model's]",
+)
 @click.option("--plot", type=FILE, help="Write the map as a picture.")
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
 @overwrite_option

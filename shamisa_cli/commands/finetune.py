@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -58,7 +60,11 @@ training_options = option_group(
 
 @command()
 @click.argument("csv_or_name", required=False)
-@click.option("--dataset", help="Name (see: shamisa datasets), or a CSV with image,mos.")
+@click.option(
+    "--dataset",
+    shell_complete=complete_dataset,
+    help="Name (see: shamisa datasets), or a CSV with image,mos.",
+)
 @root_option
 @model_option
 @click.option("--config", "config_file", type=FILE, help="TOML file.")
@@ -204,6 +210,7 @@ class _Progress:
     def __init__(self, runs: int, *, quiet: bool) -> None:
         from shamisa_cli.progress import progress_bar
 
+        self.quiet = quiet
         self.bar = progress_bar(runs, "fine-tuning", unit="split", quiet=quiet)
         self.done = 0
 
@@ -215,8 +222,10 @@ class _Progress:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        if not self.bar.disable:
-            self.bar.write(message)
+        from tqdm import tqdm
+
+        if not self.quiet:
+            tqdm.write(message, file=sys.stderr)
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar within a run."""

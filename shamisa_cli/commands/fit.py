@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -155,7 +156,7 @@ ladder_options = option_group(
 
 
 @command()
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=complete_dataset)
 @click.option("--name", required=True, help="Name of the head, for: shamisa score --head NAME.")
 @root_option
 @model_option

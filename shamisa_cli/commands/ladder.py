@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.shared import (
     FOLDER,
     Crops,
@@ -31,7 +32,9 @@ from shamisa_cli.commands.shared import (
 @command()
 @click.argument("photos", type=FOLDER)
 @model_option
-@click.option("--head", help="Which head to test.  [default: the model's]")
+@click.option(
+    "--head", shell_complete=complete_head, help="Which head to test.  [default: the model's]"
+)
 @follow_links_option
 @sample_option("--sample")
 @per_photo_option("--per-photo")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shamisa_cli.commands.completion import complete_datasets
 from shamisa_cli.commands.shared import (
     FILE,
     Crops,
@@ -47,6 +48,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
     multiple=True,
     required=True,
     callback=_names,
+    shell_complete=complete_datasets,
     help="Name (see: shamisa datasets), or a CSV with image,mos; several with commas.",
 )
 @root_option
@@ -54,7 +56,11 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--random", is_flag=True, help="Also the same backbone with random weights.")
 @split_options
 @click.option(
-    "--test-on", multiple=True, callback=_names, help="Also fit on all, test on all of these."
+    "--test-on",
+    multiple=True,
+    callback=_names,
+    shell_complete=complete_datasets,
+    help="Also fit on all, test on all of these.",
 )
 @crops_option
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")

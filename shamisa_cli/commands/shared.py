@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from shamisa_cli.commands.completion import complete_device, complete_model, complete_precision
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.files import is_ours, write_text
 from shamisa_cli.progress import say_skipped
@@ -53,10 +54,18 @@ def option_group(name: str, make: Callable[..., object], *options: Option) -> Op
 
 
 model_option = click.option(
-    "--model", default="default", show_default=True, help="Name or folder of a model."
+    "--model",
+    default="default",
+    show_default=True,
+    shell_complete=complete_model,
+    help="Name or folder of a model.",
 )
 device_option = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
+    "--device",
+    default="auto",
+    show_default=True,
+    shell_complete=complete_device,
+    help="auto, cpu, cuda or mps.",
 )
 root_option = click.option(
     "--root", type=FOLDER, help="Folder of your datasets.  [default: $SHAMISA_DATA]"
@@ -96,7 +105,12 @@ feature_options = option_group(
     dict,
     click.option("--features-cache", "cache", type=FOLDER, help="Keep features for the next run."),
     device_option,
-    click.option("--precision", default="auto", help="auto, fp32 or bf16."),
+    click.option(
+        "--precision",
+        default="auto",
+        shell_complete=complete_precision,
+        help="auto, fp32 or bf16.",
+    ),
     click.option("--workers", type=click.IntRange(0), default=2, help="Threads that read photos."),
     click.option("--quiet", is_flag=True, help="No progress bar."),
 )

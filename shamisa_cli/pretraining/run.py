@@ -43,8 +43,8 @@ def pretrain_to(
     *,
     save_every: int = 250,
     probe: Probe | None = None,
-) -> Path | None:
-    """Pre-train, and return the folder of the model; None on ranks that do not write it.
+) -> tuple[Path | None, Finished]:
+    """Pre-train; returns the folder of the model (None on ranks that do not write it), and the end.
 
     Parameters
     ----------
@@ -66,8 +66,7 @@ def pretrain_to(
         task = Pretraining(config, start.model, pool, device, ranks)
         trainer = Trainer(task, config, out, ranks, save_every, checkpoint)
         if not ranks.is_first:
-            trainer.run()
-            return None
+            return None, trainer.run()
         _begin(task, trainer, say)
         with tensorboard_writer(out, trainer.step + 1) as to_tensorboard:
 
@@ -81,7 +80,7 @@ def pretrain_to(
 
             finished = trainer.run(after_step)
         _end(task, trainer, finished, say)
-        return out / "model"
+        return out / "model", finished
     finally:
         leave_ranks()
 

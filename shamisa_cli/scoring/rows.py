@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -141,6 +141,45 @@ class RowFiles:
             records.close()
         for output in self._outputs:
             output.close(rows)
+
+
+class RowStream:
+    """The same rows in a stream, such as standard output: each is handed on as it is made.
+
+    Parameters
+    ----------
+    put : takes the next bytes.
+    kind : ``csv``, ``json`` or ``jsonl``; a JSON array ends when the stream is closed.
+    sort : hand on all rows when it is closed, best first.
+    """
+
+    def __init__(self, put: Callable[[bytes], object], kind: Kind, *, sort: bool) -> None:
+        self._put = put
+        self._kind: Kind = kind
+        self._kept: list[Score] | None = [] if sort else None
+        self._between = b""
+        put(_START[kind].encode())
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``: of what is only handed on nothing is recorded."""
+        return photos
+
+    def write(self, row: Score) -> None:
+        """Hand on a row, or keep it for the end."""
+        if self._kept is not None:
+            self._kept.append(row)
+        else:
+            self._hand_on(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Hand on what was kept, whether or not the run is ``finished``."""
+        for row in best_first(self._kept or ()):
+            self._hand_on(row)
+        self._put(_END[self._kind].encode())
+
+    def _hand_on(self, row: Score) -> None:
+        self._put(self._between + _encode(row, self._kind))
+        self._between = _BETWEEN[self._kind].encode()
 
 
 def read_rows(path: Path, kind: Kind) -> list[Score]:

@@ -157,6 +157,68 @@ def test_resume_refuses_what_would_be_mixed_or_lost(photos: Path, score) -> None
     assert "note" in Path("c.jsonl").read_text()
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_rows_on_standard_output_are_those_of_a_file(photos: Path, score, name: str) -> None:
+    """The columns of a file, whatever standard output is; beside a file too."""
+    for kind in ("csv", "jsonl", "json"):
+        for sort in ([], ["--sort"]):
+            printed = score("photos", f"--{kind}", name, *sort).stdout
+            score("photos", f"--{kind}", f"o.{kind}", *sort)
+            assert printed == Path(f"o.{kind}").read_text()
+    assert len(json.loads(score("none.jpg", "--json", name).stdout)) == 1
+    both = score("photos", "--csv", name, "--jsonl", "beside.jsonl").stdout.splitlines()
+    assert len(both) == 1 + len(read_rows(Path("beside.jsonl"), "jsonl"))
+
+
+def test_lists_of_find_print0(photos: Path, score) -> None:
+    odd = photos / "two\nlines .png"
+    (photos / "p0.png").rename(odd)
+    listed = f"photos/p1.png\0photos/{odd.name}\0"
+    rows = [
+        json.loads(row)
+        for row in score("--from-file", "-", "-0", "--jsonl", "-", input=listed).stdout.splitlines()
+    ]
+    assert [row["path"] for row in rows] == ["photos/p1.png", f"photos/{odd.name}"]
+    assert all(row["score"] for row in rows)
+    refused = score("--from-file", "-", input=listed)
+    assert refused.exit_code == 2
+    assert "add -0" in refused.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send there")
+@pytest.mark.parametrize("ending", ["Ctrl-C", "head -1"])
+def test_ended_early_by_the_user_or_the_next_in_the_pipe(
+    photos: Path, tiny_model: Path, ending: str
+) -> None:
+    names = [f"photos/p{n % 3}.png" for n in range(400)]
+    Path("list.txt").write_text("\n".join(names))
+    command = [sys.executable, "-m", "shamisa_cli", "score", "--from-file", "list.txt"]
+    command += ["--model", str(tiny_model), "--device", "cpu", "--quiet"]
+    process = subprocess.Popen(
+        [*command, "--csv", "-", "--jsonl", "o.jsonl"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("path,score")
+    assert process.stdout.readline().startswith("photos/p0.png"), "rows come as they are made"
+    if ending == "Ctrl-C":
+        process.send_signal(signal.SIGINT)
+        says, code = "stopped by Ctrl-C", 128 + signal.SIGINT
+        process.stdout.read()
+    else:
+        says, code = "Error: standard output was closed; stopped", 128 + signal.SIGPIPE
+    process.stdout.close()
+    assert process.wait(60) == code
+    assert process.stderr is not None
+    with process.stderr as messages:
+        kept, last = messages.read().splitlines()
+    assert kept == "stopped; finished rows are kept, go on with --resume"
+    assert last == says
+    assert 0 < len(read_rows(Path("o.jsonl"), "jsonl")) < len(names)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
 def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, score) -> None:
     names = [f"photos/p{n % 3}.png" for n in range(40)]
@@ -290,8 +352,11 @@ def test_the_second_of_two_runs_on_a_file_is_refused(photos: Path, score) -> Non
         (["empty"], "empty: no photos in this folder"),
         (["photos", "--resume"], "--resume needs the file to go on with"),
         (["photos", "--csv", "o.csv", "--json", "o.csv"], "need a file each"),
-        (["photos", "--csv", "-"], "plain lines go to a pipe"),
+        (["photos", "--csv", "-", "--jsonl", "/dev/stdout"], "need a file each"),
+        (["photos", "--csv", "-", "--resume"], "rows on standard output are not kept"),
+        (["photos", "-0"], "--null is for a list of paths"),
         (["photos", "--csv", os.devnull], "is no ordinary file"),
+        (["photos", "--csv", "/dev/stderr"], "is no ordinary file"),
         (["photos", "--csv", "nowhere/o.csv"], "there is no folder nowhere"),
         (["photos", "--csv", "photos/p0.png"], "is no CSV file of shamisa score"),
         (["photos", "--native", "--max-side", "9"], "--max-side and --native exclude each other"),
