@@ -163,7 +163,7 @@ def test_rows_on_standard_output_are_those_of_a_file(photos: Path, score, name: 
     for kind in ("csv", "jsonl", "json"):
         for sort in ([], ["--sort"]):
             printed = score("photos", f"--{kind}", name, *sort).stdout
-            score("photos", f"--{kind}", f"o.{kind}", *sort)
+            score("photos", f"--{kind}", f"o.{kind}", "--overwrite", *sort)
             assert printed == Path(f"o.{kind}").read_text()
     assert len(json.loads(score("none.jpg", "--json", name).stdout)) == 1
     both = score("photos", "--csv", name, "--jsonl", "beside.jsonl").stdout.splitlines()
