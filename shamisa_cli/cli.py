@@ -10,6 +10,8 @@ import click
 
 from shamisa_cli import __version__
 from shamisa_cli.errors import ShamisaError, near_matches
+from shamisa_cli.interrupts import INTERRUPTED, Interrupts, tell_interrupted
+from shamisa_cli.streams import guard_streams
 
 COMMANDS = (
     "score",
@@ -58,8 +60,10 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ShamisaError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(error.exit_code)
+            ctx.exit(_told(error))
+        except KeyboardInterrupt:
+            tell_interrupted()
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,5 +82,19 @@ def app() -> None:
 
 def main() -> None:
     """Entry point of the ``shamisa`` script."""
-    app(prog_name="shamisa")
-    sys.exit(0)
+    guard_streams()
+    interrupts = Interrupts()
+    try:
+        app(prog_name="shamisa")
+    except ShamisaError as error:  # outside of a command: --help into a full disk
+        sys.exit(_told(error))
+    except BaseException:
+        if interrupts.times:  # some library made something else of it, or nothing
+            sys.exit(INTERRUPTED)
+        raise
+
+
+def _told(error: ShamisaError) -> int:
+    """The exit code of ``error``, whose message is printed."""
+    click.echo(f"Error: {error}", err=True)
+    return error.exit_code

@@ -36,6 +36,14 @@ class HubError(ShamisaError):
     """Something that a model hub refused, or that came between it and us."""
 
 
+class OutputError(ShamisaError):
+    """Standard output takes no more: it was ``closed`` (exit code 141), or is full (1)."""
+
+    def __init__(self, message: str, *, closed: bool = False) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + 13 if closed else 1  # of a program that SIGPIPE ends
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownNameError:
     """Build the refusal of ``name``, with near matches among ``known`` (or all of a short list)."""
     names = list(known)
@@ -60,8 +68,13 @@ def system_reason(error: OSError) -> str:
     return error.strerror or first_line(error)
 
 
-def near_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Up to ``n`` names of ``known`` that resemble ``name``, best first, whatever their case."""
+def near_matches(
+    name: str, known: Iterable[str], n: int = 3, *, likeness: float = 0.6
+) -> list[str]:
+    """Up to ``n`` names of ``known`` that resemble ``name``, best first, whatever their case.
+
+    ``likeness``, from 0 to 1, is what they must have (difflib's ratio).
+    """
     by_folded = {k.casefold(): k for k in known}
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=n, cutoff=0.6)
+    near = difflib.get_close_matches(name.casefold(), by_folded, n=n, cutoff=likeness)
     return [by_folded[k] for k in near]

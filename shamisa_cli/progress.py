@@ -1,21 +1,125 @@
-"""How far something is, shown on a terminal."""
+"""How far a long command is: a bar on a terminal; in a log, a line a minute."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+EVERY = 60.0
+"""Seconds between two lines in a log."""
+
+SHARE_BAR = "{percentage:3.0f}%|{bar}| {remaining} left{postfix}"
+_SHARE_BAR_WIDTH = len("100%|12345678| 12:34:56 left, ")
+
 
 def progress_bar(
-    total: int | None, what: str = "", *, unit: str = "photo", initial: int = 0, quiet: bool = False
-) -> tqdm:
-    """A bar of ``total``, ``initial`` done, on standard error if that is a terminal."""
+    total: float,
+    what: str = "",
+    *,
+    unit: str = "photo",
+    initial: float = 0,
+    quiet: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> tqdm | ProgressLines:
+    """Progress on standard error: a bar if that is a terminal, else :class:`ProgressLines`.
+
+    Parameters
+    ----------
+    total : of the units that ``update`` counts.
+    what : a word in front.
+    unit : of the count; "" for a share of ``total``, such as of a run that ends by the clock.
+    initial : what is done before.
+    quiet : show nothing.
+    clock : of the lines, s.
+    """
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=what, unit=unit, initial=initial, disable=quiet or None)
+    if not (quiet or sys.stderr.isatty()):
+        return ProgressLines(total, what, unit, initial, clock, sys.stderr)
+    share = {} if unit else {"bar_format": SHARE_BAR, "miniters": 0}
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        initial=initial,
+        disable=quiet,
+        nrows=24,  # where a terminal has no height, tqdm would show nothing
+        **share,
+    )
+
+
+class ProgressLines:
+    """A line each minute, the first after one; with the methods of a tqdm bar that we use.
+
+    State: what is done, and when that was last told.
+    """
+
+    def __init__(
+        self,
+        total: float,
+        what: str,
+        unit: str,
+        initial: float,
+        clock: Callable[[], float],
+        file: TextIO,
+    ) -> None:
+        self.n = initial
+        self._total, self._what, self._unit = total, what, unit
+        self._clock, self._file = clock, file
+        self._initial = initial
+        self._started = self._told = clock()
+        self._note = ""
+
+    def update(self, n: float = 1) -> None:
+        """``n`` more are done."""
+        self.n += n
+        now = self._clock()
+        if now - self._told >= EVERY:
+            self._told = now
+            print(self._line(now - self._started), file=self._file, flush=True)
+
+    def set_postfix_str(self, note: str, refresh: bool = True) -> None:
+        """What the next line ends with."""
+        self._note = note
+
+    def close(self) -> None:
+        """Nothing is left to tell."""
+
+    def __enter__(self) -> ProgressLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _line(self, seconds: float) -> str:
+        from tqdm import tqdm
+
+        count = f"{self.n:.0f} of {self._total:.0f} {self._unit}s" if self._unit else ""
+        left = ""
+        if self.n > self._initial:
+            more = max(0.0, self._total - self.n) / (self.n - self._initial)
+            left = f"{tqdm.format_interval(more * seconds)} left"
+        parts = (self._what, count, f"{self.n / self._total:.0%}", left, self._note)
+        return ", ".join(part for part in parts if part)
+
+
+def facts_that_fit(facts: Iterable[str]) -> str:
+    """As many of ``facts``, the first ones first, as a bar of shares has room for on its line."""
+    import shutil
+
+    columns = shutil.get_terminal_size().columns if sys.stderr.isatty() else 1000
+    shown = ""
+    for fact in facts:
+        longer = f"{shown}, {fact}" if shown else fact
+        if len(longer) > columns - _SHARE_BAR_WIDTH:
+            break
+        shown = longer
+    return shown
 
 
 def say_skipped(error: Exception) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from shamisa_cli.commands.completion import complete_backbone
+
 
 @click.command()
-@click.argument("pattern", default="")
+@click.argument("pattern", default="", shell_complete=complete_backbone)
 def backbones(pattern: str) -> None:
     """List timm backbones whose name holds PATTERN, with their size.
 
@@ -16,12 +18,18 @@ def backbones(pattern: str) -> None:
     import timm
 
     from shamisa_cli.encoders.backbones import describe_backbone
-    from shamisa_cli.errors import unknown_name
+    from shamisa_cli.errors import UnknownNameError, near_matches
 
     wildcard = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     names = timm.list_models(wildcard)
     if not names:
-        raise unknown_name("backbone", pattern, timm.list_models())
+        families = sorted({name.partition("_")[0] for name in timm.list_models()})
+        word = pattern.strip("*?")
+        near = near_matches(word, families) or near_matches(word, families, likeness=0.0)
+        raise UnknownNameError(
+            f"no backbone's name holds {pattern!r}. Did you mean {' or '.join(near)}? "
+            "All are listed by: shamisa backbones"
+        )
     click.echo(f"{'backbone':<48} {'parameters':>12} {'features':>9}")
     for name in names:
         info = describe_backbone(name)

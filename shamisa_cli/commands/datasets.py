@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.shared import root_option
 
 
@@ -39,7 +40,7 @@ def datasets(ctx: click.Context, root: Path | None) -> None:
 
 
 @datasets.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_dataset)
 @root_option
 @click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
 @click.pass_obj
@@ -66,7 +67,7 @@ def check(group_root: Path | None, name: str, root: Path | None, workers: int) -
 
 
 @datasets.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_dataset)
 @root_option
 @click.option("--from", "repository", help="Repository of datasets on the Hub.  [default: pyiqa's]")
 @click.pass_obj

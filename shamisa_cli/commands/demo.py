@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shamisa_cli.commands.shared import FOLDER, device_option, model_option
+from shamisa_cli.commands.shared import (
+    FOLDER,
+    check_replaceable,
+    device_option,
+    model_option,
+    overwrite_option,
+)
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 SHEET = "contact-sheet.png"
 LOOK, CROP = 386, (230, 230)
 """px: the width of a look, the whole picture small and a part at 1:1; and the size of that part."""
+WIDTH = 79
+"""Characters of a line, for a terminal of 80."""
 
 
 @click.command()
@@ -29,25 +37,31 @@ LOOK, CROP = 386, (230, 230)
 )
 @model_option
 @device_option
-def demo(out: Path, model: str, device: str) -> None:
+@overwrite_option
+def demo(out: Path, model: str, device: str, overwrite: bool) -> None:
     """Distort two sample photos at rising severity, score all of them, and show them.
 
     Prints a table, and writes a contact sheet: each picture small with its score, and a part of it
     at 1:1, where the damage shows.
     """
+    from shamisa_cli.progress import progress_bar
     from shamisa_cli.scoring import load
     from shamisa_cli.scoring.score import describe_head
 
+    check_replaceable(out / SHEET, overwrite)
     scorer = load(model, device=device)
-    click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}\n")
+    about = f"model {scorer.model}, {describe_head(scorer.head.info)}"
+    click.echo(f"{click.wrap_text(about, WIDTH)}\n")
     shown = [(photo, name) for photo in PHOTOS for name in DISTORTIONS]
     titles = [f"{Path(photo).stem}, {name}" for photo, name in shown]
-    ladders = [make_ladder(photo, name) for photo, name in shown]
-    scored = scorer.score_many(rung for ladder in ladders for rung in ladder)
-    scores = [[next(scored).score or 0.0 for _ in ladder] for ladder in ladders]
+    ladders, scores = [], []
+    with progress_bar(len(shown) * (1 + len(SEVERITIES)), unit="picture") as bar:
+        for photo, name in shown:
+            ladders.append(make_ladder(photo, name))
+            scores.append([score.score or 0.0 for score in scorer.score_many(ladders[-1])])
+            bar.update(len(ladders[-1]))
 
-    rungs = ["as it is", *(f"severity {severity:g}" for severity in SEVERITIES)]
-    click.echo(_line("", rungs))
+    click.echo(_line("severity", ["as it is", *(f"{severity:g}" for severity in SEVERITIES)]))
     for title, row in zip(titles, scores, strict=True):
         click.echo(_line(title, [f"{score:.1f}" for score in row]))
     steps = [step for row in scores for step in pairwise(row)]
@@ -93,13 +107,15 @@ def draw_sheet(
 
 
 def _save(sheet: Image.Image, path: Path) -> Path:
+    from shamisa_cli.imaging.save import save_picture
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
+        save_picture(sheet, path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error}; choose another --out") from error
     return path
 
 
 def _line(title: str, cells: Sequence[str]) -> str:
-    return f"{title:<24}" + "".join(f"{cell:>15}" for cell in cells)
+    return f"{title:<24}" + "".join(f"{cell:>11}" for cell in cells)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shamisa_cli.commands.shared import EXISTING, FILE, PassedBy, follow_links_option
+from shamisa_cli.commands.completion import complete_distortion
+from shamisa_cli.commands.shared import (
+    EXISTING,
+    FILE,
+    PassedBy,
+    check_replaceable,
+    flags_for,
+    follow_links_option,
+    overwrite_option,
+)
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     "--distortion",
     "names",
     multiple=True,
+    shell_complete=complete_distortion,
     help="Only this one (may be repeated); mean_shift- is one sign of mean_shift.  [default: all]",
 )
 @click.option("--severity", type=click.FloatRange(0, 1), help="One severity, instead of a ladder.")
@@ -36,6 +46,7 @@ if TYPE_CHECKING:
     type=FILE,
     help="Contact sheet of the first photo; with --compose, of up to 24 photos.",
 )
+@overwrite_option
 @follow_links_option
 def distort(
     photos: tuple[Path, ...],
@@ -46,6 +57,7 @@ def distort(
     compose: int | None,
     seed: int,
     sheet: Path | None,
+    overwrite: bool,
     follow_links: bool,
 ) -> None:
     """Make distorted copies of each PHOTO (files or folders).
@@ -62,8 +74,10 @@ def distort(
     plan = _plan(names, severity, levels, compose, seed)
     if sheet is not None:
         _check_sheet(sheet, out)
+        check_replaceable(sheet, overwrite)
     found = _found(photos, follow_links)
-    writer = CopyWriter(out, seed, [name for _, name in found]) if out is not None else None
+    with flags_for("overwrite"):
+        writer = CopyWriter(out, seed, [name for _, name in found], overwrite) if out else None
     rows = SheetRows(plan, seed) if sheet is not None else None
     made, unread = _distort(found, plan, writer, rows)
     if sheet is not None and rows is not None and rows.rows:
@@ -114,25 +128,30 @@ def _distort(
 ) -> tuple[int, int]:
     """Distort ``photos``; returns how many copies were written, and how many photos not read."""
     from shamisa_cli.imaging.decode import decode
+    from shamisa_cli.progress import progress_bar, say_skipped
 
     made, unread = 0, 0
-    for path, name in photos:
-        try:
-            image = decode(path)
-        except PhotoError as error:
-            click.echo(f"skipped {error}", err=True)
-            unread += 1
-            continue
-        if rows is not None:
-            rows.add(image, name)
-        if writer is not None:
-            made += writer.write(image, name, plan)
+    with progress_bar(len(photos)) as bar:
+        for path, name in photos:
+            try:
+                image = decode(path)
+            except PhotoError as error:
+                say_skipped(error)
+                unread += 1
+            else:
+                if rows is not None:
+                    rows.add(image, name)
+                if writer is not None:
+                    made += writer.write(image, name, plan)
+            bar.update()
     return made, unread
 
 
 def _save_sheet(rows: SheetRows, path: Path) -> None:
+    from shamisa_cli.imaging.save import save_picture
+
     try:
-        rows.draw().save(path)
+        save_picture(rows.draw(), path)
     except (OSError, ValueError) as error:  # JPEG and WebP limit the sides, a disk its bytes
         raise ShamisaError(
             f"{path}: cannot be written ({first_line(error)}); "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from shamisa_cli.commands.completion import DATASETS, complete_head, one_of
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -20,6 +21,7 @@ from shamisa_cli.commands.shared import (
     model_option,
     open_model,
     option_group,
+    overwrite_option,
     recursive_option,
     root_option,
     seed_option,
@@ -107,7 +109,11 @@ picture_options = option_group(
     click.argument("paths", nargs=-1, type=click.Path()),
     recursive_option,
     follow_links_option,
-    click.option("--dataset", help="Instead of PATHS: a name, a CSV with image,mos, or ladder."),
+    click.option(
+        "--dataset",
+        shell_complete=one_of((*DATASETS, "ladder"), "file"),
+        help="Instead of PATHS: a name, a CSV with image,mos, or ladder.",
+    ),
     root_option,
     click.option("--photos", type=FOLDER, help="Photos for --dataset ladder."),
     click.option(
@@ -134,9 +140,14 @@ picture_options = option_group(
     help="umap needs: pip install 'shamisa[umap]'",
 )
 @model_option
-@click.option("--head", help="Head for --color-by score.  [default: the model's]")
+@click.option(
+    "--head",
+    shell_complete=complete_head,
+    help="Head for --color-by score.  [default: the model's]",
+)
 @click.option("--plot", type=FILE, help="Write the map as a picture.")
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
+@overwrite_option
 @feature_options
 def embed(
     pictures: Pictures,
@@ -146,6 +157,7 @@ def embed(
     head: str | None,
     plot: Path | None,
     csv: Path | None,
+    overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
@@ -163,7 +175,7 @@ def embed(
     from shamisa_cli.maps.projection import project
 
     color = _color(pictures, color_by, head)
-    _check_outputs(method, csv, plot)
+    _check_outputs(method, csv, plot, overwrite)
     folder, config, frozen = open_model(model, features)
     color, scorer = _scorer(color, folder, config, head, asked=bool(color_by or head))
     skipped = Skipped()
@@ -185,13 +197,13 @@ def embed(
     skipped.tell("on the map")
 
 
-def _check_outputs(method: Method, csv: Path | None, plot: Path | None) -> None:
+def _check_outputs(method: Method, csv: Path | None, plot: Path | None, overwrite: bool) -> None:
     """Refuse what cannot be made or written, before anything is computed."""
     from shamisa_cli.maps.projection import check_method
 
     if not (plot or csv):
         raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
-    check_files(csv, plot=plot)
+    check_files(csv, plot=plot, overwrite=overwrite)
     check_method(method)
 
 

@@ -7,15 +7,23 @@ from pathlib import Path
 
 import click
 
-from shamisa_cli.commands.shared import FILE, check_files
+from shamisa_cli.commands.completion import complete_head, complete_model
+from shamisa_cli.commands.shared import FILE, check_files, overwrite_option
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option("--onnx", type=FILE, help="Write an ONNX file; needs: pip install 'shamisa[export]'")
 @click.option("--torch-export", type=FILE, help="Write a torch.export file (.pt2).")
-@click.option("--head", help="Which head of the model.  [default: the model's own]")
-def export(model: str, onnx: Path | None, torch_export: Path | None, head: str | None) -> None:
+@click.option(
+    "--head",
+    shell_complete=complete_head,
+    help="Which head of the model.  [default: the model's own]",
+)
+@overwrite_option
+def export(
+    model: str, onnx: Path | None, torch_export: Path | None, head: str | None, overwrite: bool
+) -> None:
     """Write encoder and head of MODEL as one graph: pixels in, scores from 0 to 100 out.
 
     MODEL is a name or a folder, as for --model elsewhere. The file is checked after writing: its
@@ -35,7 +43,7 @@ def export(model: str, onnx: Path | None, torch_export: Path | None, head: str |
     from shamisa_cli.models.export_graph import make_graph, sample_inputs
     from shamisa_cli.scoring import load
 
-    _check_files(onnx, torch_export)
+    _check_files(onnx, torch_export, overwrite)
     scorer = load(model, head, device="cpu", precision="fp32")
     graph = make_graph(scorer.extractor, scorer.head)
     inputs = sample_inputs(scorer.extractor)
@@ -52,16 +60,14 @@ def export(model: str, onnx: Path | None, torch_export: Path | None, head: str |
             click.echo(f"{path}: written; differs from torch by at most {difference:.1g}")
 
 
-def _check_files(onnx: Path | None, torch_export: Path | None) -> None:
+def _check_files(onnx: Path | None, torch_export: Path | None, overwrite: bool) -> None:
     """Refuse what cannot be written, before anything is computed."""
     from shamisa_cli.errors import UsageError
     from shamisa_cli.models.export import check_onnx_installed
 
     if onnx is None and torch_export is None:
         raise UsageError("nothing to make: give --onnx FILE, --torch-export FILE, or both")
-    if onnx and torch_export and onnx.resolve() == torch_export.resolve():
-        raise UsageError(f"{onnx}: two files of one name; --onnx needs another than --torch-export")
-    check_files(onnx, torch_export)
+    check_files(onnx, torch_export, overwrite=overwrite)
     if torch_export and torch_export.suffix != ".pt2":
         raise UsageError(f"{torch_export}: torch.export files end in .pt2")
     if onnx:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -19,6 +21,7 @@ from shamisa_cli.commands.shared import (
     model_option,
     open_model,
     option_group,
+    overwrite_option,
     root_option,
     table_options,
     write_files,
@@ -57,7 +60,11 @@ training_options = option_group(
 
 @command()
 @click.argument("csv_or_name", required=False)
-@click.option("--dataset", help="Name (see: shamisa datasets), or a CSV with image,mos.")
+@click.option(
+    "--dataset",
+    shell_complete=complete_dataset,
+    help="Name (see: shamisa datasets), or a CSV with image,mos.",
+)
 @root_option
 @model_option
 @click.option("--config", "config_file", type=FILE, help="TOML file.")
@@ -82,6 +89,7 @@ training_options = option_group(
 @click.option("--out", type=FOLDER, default=Path("runs/finetune"), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @table_options
+@overwrite_option
 @feature_options
 def finetune(
     csv_or_name: str | None,
@@ -98,6 +106,7 @@ def finetune(
     out: Path,
     resume: bool,
     files: dict[str, Path | None],
+    overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Train the last layers of an encoder on human scores, beside the linear probe.
@@ -115,7 +124,7 @@ def finetune(
 
     if (dataset is None) == (csv_or_name is None):
         raise UsageError("name one dataset: shamisa finetune mine.csv, or --dataset clive")
-    check_files(*files.values())
+    check_files(*files.values(), overwrite=overwrite)
     given = {"seed": seed, "device": features["device"], "precision": features["precision"]}
     config = resolve(config_file, {**training, **given})
     if out.is_dir() and any(out.iterdir()) and not resume:
@@ -126,8 +135,7 @@ def finetune(
     _, start, frozen = open_model(model, features)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
-    if found.left_out:
-        splits = [split.select(found.kept) for split in splits]
+    splits = [split.select(found.kept) for split in splits] if found.left_out else splits
     if whole:
         _whole(frozen, start, found, config, out)
     else:
@@ -202,6 +210,7 @@ class _Progress:
     def __init__(self, runs: int, *, quiet: bool) -> None:
         from shamisa_cli.progress import progress_bar
 
+        self.quiet = quiet
         self.bar = progress_bar(runs, "fine-tuning", unit="split", quiet=quiet)
         self.done = 0
 
@@ -213,8 +222,10 @@ class _Progress:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        if not self.bar.disable:
-            self.bar.write(message)
+        from tqdm import tqdm
+
+        if not self.quiet:
+            tqdm.write(message, file=sys.stderr)
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar within a run."""

@@ -1,4 +1,4 @@
-"""``shamisa fit``: a head from human scores, kept beside the model."""
+"""``shamisa fit``: a head from human scores, kept for the model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -18,11 +19,13 @@ from shamisa_cli.commands.shared import (
     check_files,
     command,
     feature_options,
+    flags_for,
     mention_part,
     mention_seen,
     model_option,
     open_model,
     option_group,
+    overwrite_option,
     per_photo_option,
     root_option,
     sample_option,
@@ -81,13 +84,16 @@ class LadderRequest:
         photos: list[Path],
         seed: int,
         skip: Skip,
-    ) -> tuple[Head, DatasetResult, dict[str, LadderResult]]:
-        """A head on the images' features (n, K, F) and on ladders of ``photos``."""
+    ) -> tuple[Head, DatasetResult, dict[str, LadderResult] | None]:
+        """A head on the images' features (n, K, F) and, if there are any, ladders of ``photos``."""
+        from shamisa_cli.evaluation.datasets import fit_head
         from shamisa_cli.ladders.extract import extract_edits, extract_ladders
         from shamisa_cli.ladders.heads import fit_head_with_ladders
         from shamisa_cli.ladders.ladder import check_photos
         from shamisa_cli.ladders.lessons import LessonOptions
 
+        if not photos:
+            return fit_head(name, result, features), result, None
         ladders = extract_ladders(frozen, photos, skip, self.ladder_per_photo, seed)
         readable = list(dict.fromkeys(ladders.photos))
         check_photos(self.ladders or Path(), len(readable))
@@ -150,13 +156,14 @@ ladder_options = option_group(
 
 
 @command()
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=complete_dataset)
 @click.option("--name", required=True, help="Name of the head, for: shamisa score --head NAME.")
 @root_option
 @model_option
 @split_options
 @ladder_options
 @click.option("--json", type=FILE, help="Write everything measured as JSON.")
+@overwrite_option
 @allow_seen_option
 @feature_options
 def fit(
@@ -167,10 +174,11 @@ def fit(
     splits: dict[str, Any],
     request: LadderRequest,
     json: Path | None,
+    overwrite: bool,
     allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
-    """Fit a head to the human scores of DATASET, and keep it beside the model.
+    """Fit a head to the human scores of DATASET, and keep it (shamisa models shows where).
 
     DATASET is a CSV with the columns image and mos, or a name (see: shamisa datasets). The head is
     fitted on all images. Its figures are of heads fitted in the same way on a part of them, as in
@@ -181,46 +189,43 @@ def fit(
     shamisa fit clive --name mixed --ladders photos/ --calibrate
     """
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.datasets import evaluate_dataset, fit_head
+    from shamisa_cli.evaluation.datasets import evaluate_dataset
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.heads import check_head_name, save_head
     from shamisa_cli.models.store import encoder_digest
 
-    check_files(json)
+    check_files(json, overwrite=overwrite)
     check_head_name(name)
     scored = open_dataset(dataset, root)
     mention_part(scored)
     chosen = choose_splits(scored, **splits)
     photos = request.draw(splits["seed"])
-    folder, config, frozen = _frozen(model, scored.info.short_side, features)
+    folder, config, frozen = _frozen(model, name, overwrite, scored.info.short_side, features)
     digest = encoder_digest(folder, config)  # now: a training may go on while features are made
     if not allow_seen:
         mention_seen(config, scored)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
     result = evaluate_dataset(frozen.name, found, chosen)
-    of_head, ladders = result, None
-    if photos:
-        head, of_head, ladders = request.fit(
-            name, result, found.features, frozen, photos, splits["seed"], skipped
-        )
-    else:
-        head = fit_head(name, result, found.features)
+    head, of_head, ladders = request.fit(
+        name, result, found.features, frozen, photos, splits["seed"], skipped
+    )
     head = dataclasses.replace(head, info=dataclasses.replace(head.info, encoder=digest))
     _tell(result, head, of_head, ladders, json)
-    path = save_head(folder, head)
+    path = save_head(folder, head, overwrite=overwrite)
     click.echo(f"\nhead {name} on {head.info.n_images} images: {path}")
     skipped.tell("in the fit")
 
 
 def _frozen(
-    model: str, short_side: int | None, features: dict[str, Any]
+    model: str, name: str, overwrite: bool, short_side: int | None, features: dict[str, Any]
 ) -> tuple[Path, ModelConfig, FrozenEncoder]:
-    """Folder, config and encoder of a model that can have a head for photos of ``short_side``."""
-    from shamisa_cli.models.heads import check_own_folder
+    """Folder, config and encoder of a model that can have a head ``name`` for such photos."""
+    from shamisa_cli.models.heads import check_new_head
 
     folder, config, frozen = open_model(model, features)
-    check_own_folder(folder)
+    with flags_for("overwrite"):
+        check_new_head(folder, name, overwrite=overwrite)
     seen = frozen.protocol_for(short_side)
     if seen != config.protocol:
         raise UsageError(

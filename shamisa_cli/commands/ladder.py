@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.shared import (
     FOLDER,
     Crops,
@@ -19,6 +20,7 @@ from shamisa_cli.commands.shared import (
     follow_links_option,
     model_option,
     open_model,
+    overwrite_option,
     per_photo_option,
     sample_option,
     seed_option,
@@ -30,13 +32,16 @@ from shamisa_cli.commands.shared import (
 @command()
 @click.argument("photos", type=FOLDER)
 @model_option
-@click.option("--head", help="Which head to test.  [default: the model's]")
+@click.option(
+    "--head", shell_complete=complete_head, help="Which head to test.  [default: the model's]"
+)
 @follow_links_option
 @sample_option("--sample")
 @per_photo_option("--per-photo")
 @seed_option
 @crops_option
 @table_options
+@overwrite_option
 @feature_options
 def ladder(
     photos: Path,
@@ -48,6 +53,7 @@ def ladder(
     seed: int,
     crops: Crops | None,
     files: dict[str, Path | None],
+    overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Test a head without human scores: does its score fall as damage grows?
@@ -71,7 +77,7 @@ def ladder(
     )
     from shamisa_cli.models.heads import choose_head
 
-    check_files(*files.values())
+    check_files(*files.values(), overwrite=overwrite)
     passed_by = PassedBy()
     drawn = draw_photos(photos, sample, seed, follow_links=follow_links, pass_by=passed_by)
     passed_by.tell()

@@ -17,7 +17,8 @@ def models(folders: tuple[Path, ...], as_json: bool) -> None:
     """List the models on this machine.
 
     These are the bundled ones, those pulled from the Hub, and those in FOLDERS (default: runs, if
-    it is there). The name of each is what --model takes. No network is used.
+    it is there). The name of each is what --model takes. Heads that you fitted for a bundled model
+    are in a folder of yours, which is shown. No network is used.
     """
     import json
 
@@ -35,6 +36,9 @@ def models(folders: tuple[Path, ...], as_json: bool) -> None:
         click.echo(f"{row.where:<8} {row.name:<{width}} {size}  {row.backbone}{note}")
         for head in row.heads:
             name = head.name + (" (default)" if head.name == row.default_head else "")
+            name += " (yours)" if head.name in row.user_heads else ""
             figures = ", ".join(f"{key} {value:.3f}" for key, value in head.metrics.items())
             facts = f"{head.dataset}, {head.n_images} images; {figures or 'no figures'}"
             click.echo(f"{'':<8}   head {name}: {facts}")
+        if row.user_folder:
+            click.echo(f"{'':<8}   your heads are in {row.user_folder}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from shamisa_cli.commands import completion
 from shamisa_cli.commands.shared import PassedBy, follow_links_option
 
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
@@ -18,10 +19,19 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 
 @click.command()
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of good photos.")
-@click.option("--backbone", help="Any timm backbone; see: shamisa backbones.  [default: resnet50]")
-@click.option("--init", help="auto, imagenet, random, or a model to go on from.  [default: auto]")
+@click.option(
+    "--backbone",
+    shell_complete=completion.complete_backbone,
+    help="Any timm backbone; see: shamisa backbones.  [default: resnet50]",
+)
+@click.option(
+    "--init",
+    shell_complete=completion.complete_init,
+    help="auto, imagenet, random, or a model to go on from.  [default: auto]",
+)
 @click.option(
     "--preset",
+    shell_complete=completion.complete_preset,
     help="shamisa (as published), scratch, arniqa, reiqa, contrique or vicreg.  "
     "[default: shamisa; scratch from random weights]",
 )
@@ -30,21 +40,44 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 )
 @click.option(
     "--objective",
+    shell_complete=completion.complete_objective,
     help="What is minimized: graph_vicreg, or infonce:temperature=0.1; see: shamisa objectives.  "
     "[default: graph_vicreg]",
 )
-@click.option("--graph", "graphs", multiple=True, help="Add or change a source: knn:k=31,coeff=0.2")
-@click.option("--no-graph", "no_graphs", multiple=True, help="Leave a graph source out.")
-@click.option("--alpha", help="learned or fixed weights of the graph sources.")
+@click.option(
+    "--graph",
+    "graphs",
+    multiple=True,
+    shell_complete=completion.complete_source,
+    help="Add or change a source: knn:k=31,coeff=0.2",
+)
+@click.option(
+    "--no-graph",
+    "no_graphs",
+    multiple=True,
+    shell_complete=completion.complete_source,
+    help="Leave a graph source out.",
+)
+@click.option(
+    "--alpha",
+    shell_complete=completion.one_of(["learned", "fixed"]),
+    help="learned or fixed weights of the graph sources.",
+)
 @click.option("--steps", type=int, help="Stop after so many steps.")
 @click.option("--epochs", type=float, help="Stop after so many passes over the photos.")
 @click.option("--budget", help="Stop after so much wall-clock time: 25m, 1h30m.")
 @click.option("--crop", help="Crop side, or a progression: 112:0.6,224.")
-@click.option("--optimizer", help="sgd, adamw or lars.")
+@click.option(
+    "--optimizer",
+    shell_complete=completion.one_of(["sgd", "adamw", "lars"]),
+    help="sgd, adamw or lars.",
+)
 @click.option("--lr", type=float, help="Peak learning rate.")
 @click.option("--accumulate", type=int, help="Mini-batches per step.")
-@click.option("--precision", help="auto, fp32 or bf16.")
-@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option(
+    "--precision", shell_complete=completion.complete_precision, help="auto, fp32 or bf16."
+)
+@click.option("--device", shell_complete=completion.complete_device, help="auto, cpu, cuda or mps.")
 @click.option("--workers", type=int, help="Processes that make mini-batches ahead.")
 @click.option("--compile/--no-compile", default=None, help="torch.compile the backbone.")
 @click.option("--seed", type=int, help="Seed of everything random.")
@@ -52,8 +85,14 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
     "--out", type=click.Path(path_type=Path), default=Path("runs/pretrain"), show_default=True
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --out.")
 @click.option("--save-every", type=click.IntRange(1), default=250, show_default=True)
-@click.option("--probe", "probe_dataset", help="Measure on this dataset while training.")
+@click.option(
+    "--probe",
+    "probe_dataset",
+    shell_complete=completion.complete_dataset,
+    help="Measure on this dataset while training.",
+)
 @click.option("--probe-every", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of your datasets.")
 @follow_links_option
@@ -64,6 +103,7 @@ def pretrain(
     config_file: Path | None,
     out: Path,
     resume: bool,
+    overwrite: bool,
     save_every: int,
     probe_dataset: str | None,
     probe_every: int,
@@ -76,6 +116,7 @@ def pretrain(
 
     Photos come from --photos, else from photos/ or KADIS700/ref_imgs under SHAMISA_DATA.
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
+    Ctrl-C and SIGTERM save what is trained; the exit code is then 130 or 143.
     """
     from shamisa_cli.imaging.pool import PhotoPool
     from shamisa_cli.pretraining.run import Probe, pretrain_to
@@ -88,15 +129,23 @@ def pretrain(
         passed_by.tell()
     with _Progress(quiet) as progress:
         start = plan_start(
-            options, out, progress.say, preset=preset, config_file=config_file, resume=resume
+            options,
+            out,
+            progress.say,
+            preset=preset,
+            config_file=config_file,
+            resume=resume,
+            overwrite=overwrite,
         )
         progress.terms = start.model.objective.terms[:3]
         probe = Probe(probe_every, _prober(probe_dataset, root)) if probe_dataset else None
-        folder = pretrain_to(
+        folder, finished = pretrain_to(
             out, start, pool, progress.say, progress.step, save_every=save_every, probe=probe
         )
     if folder is not None:
         click.echo(str(folder))
+    if finished.signal:
+        sys.exit(128 + finished.signal)
 
 
 def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
@@ -200,15 +249,17 @@ class _Progress:
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; it starts after the first step, which is slower than the others."""
-        from shamisa_cli.progress import progress_bar
+        from shamisa_cli.progress import facts_that_fit, progress_bar
 
         if self.bar is None:
-            self.bar = progress_bar(
-                record["total_steps"], unit="step", initial=record["step"], quiet=self.quiet
-            )
-        self.bar.update(record["step"] - self.bar.n)
-        terms = "".join(f"{term[:3]} {record[term]:.4f} " for term in self.terms)
-        self.bar.set_postfix_str(
-            f"loss {record['total']:.3f} {terms}"
-            f"{record['crops_per_s']:.0f} crops/s {record['progress']:.1%}"
+            done = record["progress"]
+            self.bar = progress_bar(1.0, unit="", initial=done, quiet=self.quiet)
+        of_all = f"/{record['total_steps']}" if record["total_steps"] else ""
+        facts = (
+            f"step {record['step']}{of_all}",
+            f"loss {record['total']:.3f}",
+            f"{record['crops_per_s']:.0f} crops/s",
+            *(f"{term[:3]} {record[term]:.4f}" for term in self.terms),
         )
+        self.bar.set_postfix_str(facts_that_fit(facts), refresh=False)
+        self.bar.update(record["progress"] - self.bar.n)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shamisa_cli.commands.completion import complete_datasets
 from shamisa_cli.commands.shared import (
     FILE,
     Crops,
@@ -21,6 +22,7 @@ from shamisa_cli.commands.shared import (
     mention_seen,
     model_option,
     open_model,
+    overwrite_option,
     root_option,
     split_options,
     table_options,
@@ -46,6 +48,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
     multiple=True,
     required=True,
     callback=_names,
+    shell_complete=complete_datasets,
     help="Name (see: shamisa datasets), or a CSV with image,mos; several with commas.",
 )
 @root_option
@@ -53,12 +56,17 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option("--random", is_flag=True, help="Also the same backbone with random weights.")
 @split_options
 @click.option(
-    "--test-on", multiple=True, callback=_names, help="Also fit on all, test on all of these."
+    "--test-on",
+    multiple=True,
+    callback=_names,
+    shell_complete=complete_datasets,
+    help="Also fit on all, test on all of these.",
 )
 @crops_option
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @table_options
 @click.option("--plot", type=FILE, help="Write a picture: predicted against human scores.")
+@overwrite_option
 @allow_seen_option
 @feature_options
 def probe(
@@ -72,6 +80,7 @@ def probe(
     fr: bool,
     files: dict[str, Path | None],
     plot: Path | None,
+    overwrite: bool,
     allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
@@ -90,7 +99,7 @@ def probe(
     from shamisa_cli.evaluation.datasets import by_name, evaluate_datasets
     from shamisa_cli.evaluation.splits import choose_splits
 
-    check_files(*files.values(), plot=plot)
+    check_files(*files.values(), plot=plot, overwrite=overwrite)
     fit_on = by_name(open_dataset(name, root) for name in datasets)
     tested = by_name(open_dataset(name, root) for name in test_on)
     both = by_name([*fit_on.values(), *tested.values()])
@@ -107,11 +116,7 @@ def probe(
         some = evaluate_datasets(frozen, both, chosen, list(tested), skipped, fr)
         results += some[0]
         rows += some[1]
-    _write(results, rows, files)
-    if plot:
-        from shamisa_cli.evaluation.plot import plot_predictions
-
-        plot_predictions(results[0], plot)
+    _write(results, rows, files, plot)
     skipped.tell("in the figures")
 
 
@@ -129,10 +134,14 @@ def _encoders(
 
 
 def _write(
-    results: Sequence[DatasetResult], rows: Sequence[ReportRow], files: dict[str, Path | None]
+    results: Sequence[DatasetResult],
+    rows: Sequence[ReportRow],
+    files: dict[str, Path | None],
+    plot: Path | None,
 ) -> None:
     """Print the tables, and write the files that are asked for."""
     from shamisa_cli.evaluation import report
+    from shamisa_cli.evaluation.plot import plot_predictions
 
     all_rows, papers = report.with_averages(rows), report.paper_lines(rows)
     tables = [each for each in (report.row_cells(all_rows), report.paper_cells(papers)) if each]
@@ -144,3 +153,5 @@ def _write(
         markdown="\n".join(map(report.markdown_table, tables)),
         json=report.json_text({"rows": all_rows, "table": papers, "splits": splits}),
     )
+    if plot:
+        plot_predictions(results[0], plot)

@@ -6,9 +6,11 @@ from functools import partial
 
 import click
 
+from shamisa_cli.commands.completion import complete_model
+
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("name")
 @click.option("--private", is_flag=True, help="Make the repository private, if it is new.")
 @click.option("--message", "-m", default="Push a shamisa model", show_default=True)

@@ -7,10 +7,11 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import click
 
+from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.shared import (
     FILE,
     PassedBy,
@@ -19,26 +20,35 @@ from shamisa_cli.commands.shared import (
     flags_for,
     follow_links_option,
     model_option,
+    overwrite_option,
     recursive_option,
 )
 from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from shamisa_cli.scoring import Score, Scorer
-    from shamisa_cli.scoring.rows import Kind, RowFiles
+    from shamisa_cli.scoring.resume import Earlier
+    from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
+    Sink: TypeAlias = "RowFiles | RowStream | _Both | _Terminal"
 
-_LIST = click.File(encoding="utf-8", errors="surrogateescape")
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Files of rows that are none: the rows are printed."""
+DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
-@click.option("--csv", type=FILE, help="Write rows to this CSV file.")
+@click.option("--csv", type=FILE, help="Write rows to this CSV file; - is standard output.")
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
 @model_option
-@click.option("--head", help="Which head of the model.  [default: the model's own]")
+@click.option(
+    "--head",
+    shell_complete=complete_head,
+    help="Which head of the model.  [default: the model's own]",
+)
 @device_option
 @click.option(
     "--precision",
@@ -61,8 +71,13 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
 @crops_option
 @recursive_option
 @follow_links_option
-@click.option("--from-file", type=_LIST, metavar="F", help="More PATHS, one a line; - is stdin.")
+@click.option(
+    "--from-file", type=click.File("rb"), metavar="F", help="More PATHS, one a line; - is stdin."
+)
+@click.option("--null", "-0", is_flag=True, help="PATHS in F end in NUL, as of find -print0.")
 @click.option("--resume", is_flag=True, help="Go on with the files of a run that was stopped.")
+@click.option("--check-content", is_flag=True, help="--resume compares photos by their content.")
+@overwrite_option
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
 @click.option(
     "--max-pixels",
@@ -75,10 +90,13 @@ def score(
     csv: Path | None,
     json: Path | None,
     jsonl: Path | None,
-    from_file: TextIO | None,
+    from_file: BinaryIO | None,
+    null: bool,
     recursive: bool,
     follow_links: bool,
     resume: bool,
+    check_content: bool,
+    overwrite: bool,
     sort: bool,
     quiet: bool,
     **options: Any,
@@ -90,17 +108,20 @@ def score(
     path) in a pipe.
 
     \b
-    Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage.
+    Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage,
+    130 after Ctrl-C.
     """
-    files = _files(csv, json, jsonl, resume)
-    photos = _photos(paths, from_file, quiet, recursive=recursive, follow_links=follow_links)
+    files, printed = _files(csv, json, jsonl, resume, overwrite)
+    listed = _listed(from_file, null)
+    how = {"recursive": recursive, "follow_links": follow_links}
+    photos = _photos([*paths, *listed], from_file, quiet, **how)
 
-    from shamisa_cli.scoring.rows import RowFiles, earlier_rows, remaining
+    from shamisa_cli.scoring.resume import remaining
 
     scorer = _load(options, quiet)
-    earlier = earlier_rows(files, scorer.model, scorer.head.info.name, photos) if resume else []
-    todo = remaining(photos, earlier)
-    sink = RowFiles(files, earlier, sort=sort) if files else _Terminal(sort=sort)
+    earlier = _earlier(scorer, files if resume else [], photos, check_content)
+    todo = remaining(photos, earlier.rows)
+    sink = _sink(files, printed, earlier, content=check_content, sort=sort)
     started = time.monotonic()
     try:
         failed = _run(scorer, todo, sink, quiet=quiet)
@@ -110,9 +131,49 @@ def score(
         raise
     if failed or not quiet:
         seconds = time.monotonic() - started
-        click.echo(_summary(len(todo) - failed, failed, len(earlier), seconds, files), err=True)
+        click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
     if failed:
         sys.exit(1)
+
+
+def _sink(
+    files: Files, printed: Kind | None, earlier: Earlier, *, content: bool, sort: bool
+) -> Sink:
+    """Where rows go: into ``files``, and to standard output as a kind of file or for a reader."""
+    from shamisa_cli.scoring.rows import RowFiles, RowStream
+
+    in_files = None
+    if files:
+        in_files = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
+    elif content:
+        raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
+    stream = RowStream(_put, printed, sort=sort) if printed else None
+    if in_files and stream:
+        return _Both(in_files, stream)
+    return in_files or stream or _Terminal(sort=sort)
+
+
+class _Both:
+    """Files of rows, and the same rows on standard output."""
+
+    def __init__(self, files: RowFiles, stream: RowStream) -> None:
+        self._files, self._stream = files, stream
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``, which are recorded beside the files."""
+        return self._files.watch(photos)
+
+    def write(self, row: Score) -> None:
+        """Write a row, into the files first."""
+        self._files.write(row)
+        self._stream.write(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Close both, whatever becomes of the other."""
+        try:
+            self._files.close(finished=finished)
+        finally:
+            self._stream.close(finished=finished)
 
 
 class _Terminal:
@@ -126,6 +187,10 @@ class _Terminal:
         self._line = table_line if sys.stdout.isatty() else plain_line
         if sys.stdout.isatty():
             _print(TABLE_HEADER)
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``: of what is only printed nothing is recorded."""
+        return photos
 
     def write(self, row: Score) -> None:
         """Print a row, or keep it for the end."""
@@ -143,13 +208,19 @@ class _Terminal:
 
 
 def _print(line: str) -> None:
-    """A line on stdout, clear of the progress bar on stderr; odd file names keep their bytes."""
+    """A line on stdout; odd file names keep their bytes."""
+    _put(line.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def _put(content: bytes) -> None:
+    """Write to stdout, clear of the progress bar on stderr."""
     from tqdm import tqdm
 
     if sys.stdout.isatty():
-        tqdm.write(line, file=sys.stdout)
+        with tqdm.external_write_mode(file=sys.stdout):
+            click.echo(content, nl=False)
     else:
-        click.echo(line.encode("utf-8", "surrogateescape"))
+        click.echo(content, nl=False)
 
 
 def _load(options: dict[str, Any], quiet: bool) -> Scorer:
@@ -173,36 +244,93 @@ def _load(options: dict[str, Any], quiet: bool) -> Scorer:
     return scorer
 
 
-def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool) -> Files:
-    """The files of rows to write; what is in the way of one is refused before the work starts."""
+def _files(
+    csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool, overwrite: bool
+) -> tuple[Files, Kind | None]:
+    """The files of rows to write, locked, and the kind that is printed instead.
+
+    What is in the way of a file is refused before the work starts.
+    """
+    from shamisa_cli.files import locked
     from shamisa_cli.scoring.rows import read_rows
 
-    asked: list[tuple[Path | None, Kind]] = [(csv, "csv"), (json, "json"), (jsonl, "jsonl")]
-    files = [(path, kind) for path, kind in asked if path is not None]
+    given: list[tuple[Path | None, Kind]] = [(csv, "csv"), (json, "json"), (jsonl, "jsonl")]
+    asked = [(path, kind) for path, kind in given if path is not None]
+    printed = [kind for path, kind in asked if str(path) in STANDARD_OUTPUT]
+    files = [(path, kind) for path, kind in asked if kind not in printed]
+    if resume and printed:
+        raise UsageError("--resume goes on with files; rows on standard output are not kept")
     if resume and not files:
         raise UsageError("--resume needs the file to go on with: --csv, --json or --jsonl")
-    if len({path.resolve() for path, _ in files}) < len(files):
+    if resume and overwrite:
+        raise UsageError("--resume goes on with files, --overwrite replaces them: give one of them")
+    if len({path.resolve() for path, _ in files}) < len(files) or len(printed) > 1:
         raise UsageError("--csv, --json and --jsonl need a file each")
     for path, kind in files:
-        if str(path) == "-":
-            raise UsageError("rows go to files; without such an option, plain lines go to a pipe")
+        if path.parent in DEVICES:  # a link there, /dev/stderr, would be replaced
+            raise UsageError(f"{path}: is no ordinary file; rows need one, or -, standard output")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
-        read_rows(path, kind, to_replace=not resume)
-    return files
+        click.get_current_context().with_resource(locked(path))
+        rows = read_rows(path, kind)
+        if rows and not (resume or overwrite):
+            raise UsageError(
+                f"{path}: holds {len(rows)} rows of an earlier run; go on with --resume, replace "
+                "them with --overwrite, or choose another name"
+            )
+    return files, next(iter(printed), None)
 
 
-def _photos(paths: Iterable[str], from_file: TextIO | None, quiet: bool, **how: bool) -> list[str]:
+def _earlier(scorer: Scorer, files: Files, photos: Sequence[str], check_content: bool) -> Earlier:
+    """What stays of the earlier run in ``files``; what does not, and what is unsure, is told."""
+    from shamisa_cli.scoring.resume import Earlier, earlier_run
+
+    if not files:
+        return Earlier()
+    with flags_for("check_content", "overwrite"):
+        earlier = earlier_run(
+            files, scorer.model, scorer.head.info.name, photos, content=check_content
+        )
+    if earlier.changed:
+        some = ", ".join(earlier.changed[:3]) + (" …" if len(earlier.changed) > 3 else "")
+        click.echo(f"replaced since, scored again: {some} ({len(earlier.changed)})", err=True)
+    if earlier.unchecked:
+        click.echo(
+            f"{earlier.unchecked} rows stay unchecked: no record of their photos is beside "
+            f"{files[0][0]}",
+            err=True,
+        )
+    return earlier
+
+
+def _listed(from_file: BinaryIO | None, null: bool) -> list[str]:
+    """The paths in a list: one a line, or with ``null`` each ended by a NUL."""
+    if from_file is None:
+        if null:
+            raise UsageError("--null is for a list of paths: --from-file F, - for standard input")
+        return []
+    text = from_file.read().decode("utf-8", "surrogateescape")
+    if "\0" in text and not null:
+        raise UsageError(f"{_name(from_file)}: has NULs, as find -print0 writes them; add -0")
+    lines = text.split("\0") if null else [line.rstrip("\r") for line in text.split("\n")]
+    return [line for line in lines if line]
+
+
+def _name(file: BinaryIO) -> str:
+    return getattr(file, "name", "<stdin>")
+
+
+def _photos(
+    asked: Sequence[str], from_file: BinaryIO | None, quiet: bool, **how: bool
+) -> list[str]:
     """The photos to score, in order; ``how`` folders are searched is as in :func:`expand_paths`.
 
     A folder or list without any is told, and what folders have beside photos.
     """
     from shamisa_cli.imaging.paths import expand_paths
 
-    listed = [line.rstrip("\r\n") for line in from_file or ()]
-    asked = [*paths, *filter(None, listed)]
     if not asked:
-        where = f"{from_file.name} is empty" if from_file else "no photos given"
+        where = f"{_name(from_file)} is empty" if from_file else "no photos given"
         raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
     photos: list[str] = []
     passed_by = PassedBy()
@@ -218,18 +346,18 @@ def _photos(paths: Iterable[str], from_file: TextIO | None, quiet: bool, **how: 
     return photos
 
 
-def _run(scorer: Scorer, photos: Sequence[str], sink: RowFiles | _Terminal, *, quiet: bool) -> int:
+def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, *, quiet: bool) -> int:
     """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
     from shamisa_cli.progress import progress_bar
 
     failed, finished = 0, False
     try:
         with progress_bar(len(photos), quiet=quiet) as bar:
-            for row in scorer.score_many(photos):
+            for row in scorer.score_many(sink.watch(photos)):
                 sink.write(row)
                 failed += row.failed
                 if failed:
-                    bar.set_postfix(failed=failed, refresh=False)
+                    bar.set_postfix_str(f"{failed} failed", refresh=False)
                 bar.update()
         finished = True
     finally:
@@ -237,11 +365,11 @@ def _run(scorer: Scorer, photos: Sequence[str], sink: RowFiles | _Terminal, *, q
     return failed
 
 
-def _summary(scored: int, failed: int, earlier: int, seconds: float, files: Files) -> str:
+def _summary(tried: int, failed: int, earlier: int, seconds: float, files: Files) -> str:
     """The last line: how many, how fast, where."""
-    parts = [f"{scored} scored", f"{failed} failed"]
+    parts = [f"{tried - failed} scored", f"{failed} failed"]
     if earlier:
         parts.append(f"{earlier} already there")
-    rate = (scored + failed) / max(seconds, 1e-9)
+    rate = tried / max(seconds, 1e-9)
     written = f"; rows in {', '.join(str(path) for path, _ in files)}" if files else ""
     return f"{', '.join(parts)} in {seconds:.1f} s ({rate:.1f} photos/s){written}"

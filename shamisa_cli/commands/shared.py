@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.files import write_text
+from shamisa_cli.commands.completion import complete_device, complete_model, complete_precision
+from shamisa_cli.errors import ShamisaError, UsageError, system_reason
+from shamisa_cli.files import is_ours, write_text
 from shamisa_cli.progress import say_skipped
 
 if TYPE_CHECKING:
@@ -53,16 +54,27 @@ def option_group(name: str, make: Callable[..., object], *options: Option) -> Op
 
 
 model_option = click.option(
-    "--model", default="default", show_default=True, help="Name or folder of a model."
+    "--model",
+    default="default",
+    show_default=True,
+    shell_complete=complete_model,
+    help="Name or folder of a model.",
 )
 device_option = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
+    "--device",
+    default="auto",
+    show_default=True,
+    shell_complete=complete_device,
+    help="auto, cpu, cuda or mps.",
 )
 root_option = click.option(
     "--root", type=FOLDER, help="Folder of your datasets.  [default: $SHAMISA_DATA]"
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, help="Of all that is drawn at random."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace files, if shamisa made them."
 )
 crops_option = click.option(
     "--crops",
@@ -93,7 +105,12 @@ feature_options = option_group(
     dict,
     click.option("--features-cache", "cache", type=FOLDER, help="Keep features for the next run."),
     device_option,
-    click.option("--precision", default="auto", help="auto, fp32 or bf16."),
+    click.option(
+        "--precision",
+        default="auto",
+        shell_complete=complete_precision,
+        help="auto, fp32 or bf16.",
+    ),
     click.option("--workers", type=click.IntRange(0), default=2, help="Threads that read photos."),
     click.option("--quiet", is_flag=True, help="No progress bar."),
 )
@@ -153,11 +170,15 @@ def write_files(files: dict[str, Path | None], **texts: str) -> None:
             write_text(path, texts[name])
 
 
-def check_files(*paths: Path | None, plot: Path | None = None) -> None:
-    """Refuse files that cannot be written, and a picture that cannot be drawn."""
-    for path in filter(None, (*paths, plot)):
+def check_files(*paths: Path | None, plot: Path | None = None, overwrite: bool = False) -> None:
+    """Refuse files that cannot be written or must not be replaced, and a plot of no known kind."""
+    asked = [path for path in (*paths, plot) if path]
+    for path in asked:
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
+        if sum(path.resolve() == other.resolve() for other in asked) > 1:
+            raise UsageError(f"{path}: two files of one name; give each a name of its own")
+        check_replaceable(path, overwrite)
     if plot is None:
         return
     if importlib.util.find_spec("matplotlib") is None:
@@ -166,6 +187,28 @@ def check_files(*paths: Path | None, plot: Path | None = None) -> None:
 
     if plot.suffix[1:].casefold() not in FigureCanvasBase.get_supported_filetypes():
         raise UsageError(f"{plot}: its ending names no picture format; use .png, .svg or .pdf")
+
+
+def check_replaceable(path: Path, overwrite: bool) -> None:
+    """Refuse to replace a file that is not ours, and without ``overwrite`` one that is.
+
+    Where there is no file, or an empty one, or a device, nothing can be lost.
+    """
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return
+        ours = is_ours(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {system_reason(error)}") from error
+    if not ours:
+        raise UsageError(
+            f"{path}: is there, and nothing in it says that shamisa made it; choose another name, "
+            "or move it away"
+        )
+    if not overwrite:
+        raise UsageError(
+            f"{path}: is there already; replace it with --overwrite, or choose another name"
+        )
 
 
 class Skipped:

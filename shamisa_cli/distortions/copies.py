@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,8 +19,10 @@ from shamisa_cli.distortions.pictures import distort_image
 from shamisa_cli.distortions.registry import ENTRIES, get_entries
 from shamisa_cli.distortions.severity import native_value, quantize_severity
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
+from shamisa_cli.files import is_ours, write_whole, writing
+from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.seeds import generator
-from shamisa_cli.spelling import escape_name
+from shamisa_cli.spelling import escape_name, unescape_name
 
 
 @dataclass(frozen=True)
@@ -103,17 +107,18 @@ class CopyWriter:
     folder : is made if need be.
     seed : of the draws inside the distortions.
     photos : the names, relative to the folder that they came from, of all photos to come.
+    overwrite : remove an earlier set of copies: those that its metadata.jsonl lists.
 
     Raises
     ------
     UsageError
         if copies of two photos would have the same name, as of a.jpg and a.png, or if ``folder``
-        cannot be made.
-    ShamisaError
-        if the folder already holds a metadata.jsonl.
+        cannot be made, or holds files already.
     """
 
-    def __init__(self, folder: Path, seed: int, photos: Sequence[PurePath]) -> None:
+    def __init__(
+        self, folder: Path, seed: int, photos: Sequence[PurePath], overwrite: bool = False
+    ) -> None:
         _check_distinct(photos)
         self.folder = folder
         self.seed = seed
@@ -124,8 +129,15 @@ class CopyWriter:
             in_the_way = isinstance(error, (FileExistsError, NotADirectoryError))
             why = "a file is in the way" if in_the_way else system_reason(error)
             raise UsageError(f"{folder}: {why}; choose another folder") from error
+        if self.metadata.exists() and not overwrite:
+            raise UsageError(
+                f"{self.metadata} exists already; replace that set of copies with overwrite, or "
+                "choose another folder"
+            )
         if self.metadata.exists():
-            raise ShamisaError(f"{self.metadata} exists already; choose another folder")
+            _remove_copies(folder, self.metadata)
+        elif any(not each.name.startswith(".") for each in folder.iterdir()):
+            raise UsageError(f"{folder}: holds files that are no copies; choose another folder")
 
     def write(self, image: Image.Image, photo: PurePath, plan: Plan) -> int:
         """Write the copies of one photo, in the folder that ``photo`` names; how many they are."""
@@ -133,11 +145,26 @@ class CopyWriter:
         (self.folder / photo).parent.mkdir(parents=True, exist_ok=True)
         for variant in variants:
             name = photo.with_name(f"{photo.stem}_{variant.suffix}.png")
-            distorted_copy(image, photo, variant, self.seed).save(self.folder / name)
-            line = record(name, photo, variant)
-            with self.metadata.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            path = self.folder / name
+            if path.exists():
+                raise ShamisaError(f"{path}: is in the way, and no copy of ours; move it away")
+            with writing(path):
+                save_picture(distorted_copy(image, photo, variant, self.seed), path)
+            line = json.dumps(record(name, photo, variant), ensure_ascii=False) + "\n"
+            with writing(self.metadata), self.metadata.open("ab", buffering=0) as file:
+                write_whole(file, file.seek(0, os.SEEK_END), line.encode())
         return len(variants)
+
+
+def _remove_copies(folder: Path, metadata: Path) -> None:
+    """Remove the copies that ``metadata`` lists, where they are ours still, and it itself."""
+    with writing(metadata):
+        for line in metadata.read_bytes().splitlines():
+            with suppress(ValueError, KeyError, TypeError, FileNotFoundError):
+                name = unescape_name(json.loads(line)["file"])
+                if ".." not in PurePath(name).parts and is_ours(folder / name):
+                    (folder / name).unlink()
+        metadata.unlink()
 
 
 def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:

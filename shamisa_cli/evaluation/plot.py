@@ -10,9 +10,10 @@ import numpy as np
 from shamisa_cli.evaluation.datasets import DatasetResult
 from shamisa_cli.evaluation.evaluate import SplitResult
 from shamisa_cli.evaluation.measures import fit_logistic, logistic
-from shamisa_cli.files import writing
+from shamisa_cli.files import MARK, replacing, writing
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import limit_short_side
+from shamisa_cli.imaging.save import marked_exif
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,9 +42,15 @@ def plot_predictions(found: DatasetResult, path: Path) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture in the format of the file's ending."""
-    with writing(path):
-        figure.savefig(path, dpi=110)
+    """Write a picture in the format of the file's ending, with the mark by which it is ours."""
+    kind = path.suffix[1:].casefold()
+    mark: dict[str, Any] = {}
+    if kind in ("png", "svg", "pdf", "ps", "eps"):
+        mark = {"metadata": {"Software" if kind == "png" else "Creator": MARK}}
+    elif kind in ("jpg", "jpeg", "tif", "tiff", "webp", "avif"):
+        mark = {"pil_kwargs": {"exif": marked_exif()}}
+    with writing(path), replacing(path) as part:
+        figure.savefig(part, format=kind, dpi=110, **mark)
 
 
 def _median_result(found: DatasetResult) -> SplitResult:

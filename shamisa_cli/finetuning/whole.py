@@ -82,5 +82,5 @@ def save_model(
         folder.mkdir(parents=True, exist_ok=True)
         save_encoder(folder, made.encoder, model)
     info = dataclasses.replace(head.info, encoder=encoder_digest(folder, model))
-    save_head(folder, dataclasses.replace(head, info=info))
+    save_head(folder, dataclasses.replace(head, info=info), overwrite=True)
     return folder

@@ -20,7 +20,7 @@ from torch.export import Dim, ExportedProgram
 
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import ShamisaError, UsageError, first_line
-from shamisa_cli.files import writing
+from shamisa_cli.files import MARK, writing
 from shamisa_cli.models.export_graph import OUTPUTS, ScoreGraph
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.settings import to_mapping
@@ -74,6 +74,7 @@ def describe(model: str, head: HeadInfo, protocol: ViewingProtocol) -> dict[str,
     crops = "crops: uint8 RGB (photos, places, scales, 3, crop, crop)"
     whole = "photos: uint8 RGB (photos, 3, height, width)"
     return {
+        "software": MARK,
         "model": model,
         "head": to_mapping(head),
         "protocol": to_mapping(protocol),
@@ -142,9 +143,21 @@ def place_verified(
                 f"{path}: not written, since it differs from torch by {difference:.2g}, more "
                 f"than {TOLERANCE:g}"
             )
-        for file in Path(folder).iterdir():
-            file.replace(path.parent / file.name)
+        _place(Path(folder), path)
     return difference
+
+
+def _place(folder: Path, path: Path) -> None:
+    """Move ``path.name`` and its weights, if they lie beside, from ``folder`` to beside ``path``.
+
+    What is in the way of the weights is theirs only if the file that they belong to is there.
+    """
+    made = {file: path.parent / file.name for file in folder.iterdir()}
+    for place in made.values():
+        if place.exists() and not path.exists():
+            raise UsageError(f"{place}: is in the way of the weights of {path.name}; move it away")
+    for file, place in made.items():
+        file.replace(place)
 
 
 @torch.inference_mode()

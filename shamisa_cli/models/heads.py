@@ -1,4 +1,8 @@
-"""Heads on disk: ``<model folder>/heads/<name>.safetensors`` and ``<name>.json`` beside it."""
+"""Heads on disk: ``<model folder>/heads/<name>.safetensors`` and ``<name>.json`` beside it.
+
+Heads that a person fits for a bundled model are in a folder of the person's, which a reinstall of
+the program does not touch.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from shamisa_cli.errors import UsageError, WeightsError, unknown_name
 from shamisa_cli.hub.names import cache_folder
 from shamisa_cli.models.config import ModelConfig, load_stored
 from shamisa_cli.models.head import Head, HeadInfo
+from shamisa_cli.models.names import is_bundled, user_folder
 from shamisa_cli.models.store import encoder_digest
 from shamisa_cli.models.weights import read_tensors, write_files
 from shamisa_cli.settings import read_json_object, to_mapping
@@ -23,20 +28,33 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def list_heads(model_folder: Path) -> list[str]:
-    """Names of the heads of a model folder, sorted."""
-    return sorted(p.stem for p in (model_folder / HEADS_FOLDER).glob("*.json"))
+    """Names of the heads of a model: those in its folder and those of the user, sorted."""
+    return sorted({*_names_in(model_folder / HEADS_FOLDER), *list_user_heads(model_folder)})
 
 
-def save_head(model_folder: Path, head: Head) -> Path:
-    """Write ``head`` under its own name; returns the json's path.
+def list_user_heads(model_folder: Path) -> list[str]:
+    """Names of the heads that a person has for a bundled model, sorted; else none."""
+    own = _names_in(model_folder / HEADS_FOLDER)
+    return [name for name in _names_in(heads_folder(model_folder)) if name not in own]
+
+
+def heads_folder(model_folder: Path) -> Path:
+    """Where new heads of a model are kept: in its folder, or the user's for a bundled model."""
+    if is_bundled(model_folder):
+        return user_folder() / HEADS_FOLDER / model_folder.name
+    return model_folder / HEADS_FOLDER
+
+
+def save_head(model_folder: Path, head: Head, *, overwrite: bool = False) -> Path:
+    """Write ``head`` under its own name into :func:`heads_folder`; returns the json's path.
 
     Weights are float32, the bias is float64, and what only tells the uncertainty is float16.
 
-    An older head of that name is replaced, or stays as it was if a WeightsError says that the new
-    one cannot be written.
+    With ``overwrite``, an older head of that name is replaced, or stays as it was if a WeightsError
+    says that the new one cannot be written.
     """
-    check_own_folder(model_folder)
-    tensors_path, info_path = _paths(model_folder, check_head_name(head.info.name))
+    check_new_head(model_folder, head.info.name, overwrite=overwrite)
+    tensors_path, info_path = _files_in(heads_folder(model_folder), head.info.name)
     tensors = {
         "weight": head.weight.detach().cpu().to(torch.float32).contiguous(),
         "bias": torch.tensor(head.bias, dtype=torch.float64),
@@ -48,12 +66,32 @@ def save_head(model_folder: Path, head: Head) -> Path:
     return info_path
 
 
-def check_own_folder(model_folder: Path) -> None:
-    """Refuse a folder where no head can be kept.
+def check_new_head(model_folder: Path, name: str, *, overwrite: bool = False) -> None:
+    """Refuse a head that could not be kept, or would take the place of another.
 
-    That is one that cannot be written to, and one of the Hub's cache: its files are links to
-    content that others share.
+    It cannot be kept in a model folder that cannot be written to, nor in the Hub's cache: its files
+    are links to content that others share. Heads that come with a bundled model are not replaced.
+
+    Raises
+    ------
+    UsageError
+        if ``name`` can be no file name, or is taken and ``overwrite`` is not given.
+    WeightsError
+        if no head can be kept there.
     """
+    check_head_name(name)
+    if is_bundled(model_folder) and name in _names_in(model_folder / HEADS_FOLDER):
+        raise UsageError(f"head {name!r} comes with {model_folder.name}; choose another name")
+    if not is_bundled(model_folder):
+        _check_own_folder(model_folder)
+    if name in _names_in(heads_folder(model_folder)) and not overwrite:
+        raise UsageError(
+            f"{heads_folder(model_folder) / name}.json: head {name!r} is there already; replace it "
+            "with overwrite, or choose another name"
+        )
+
+
+def _check_own_folder(model_folder: Path) -> None:
     if cache_folder().resolve() in model_folder.resolve().parents:
         raise WeightsError(
             f"{model_folder} is in the Hub's cache, where only shamisa pull writes: copy it, with "
@@ -78,10 +116,12 @@ def load_head(model_folder: Path, name: str) -> Head:
     """
     known = list_heads(model_folder)
     if name not in known:
-        hint = f"Heads of this model are in {model_folder / HEADS_FOLDER}"
+        hint = f"Heads of this model are in {heads_folder(model_folder)}"
+        if is_bundled(model_folder) and known:
+            hint += f" and {model_folder / HEADS_FOLDER}"
         hint += "." if known else ", which holds none; fit one with: shamisa fit"
         raise unknown_name("head", name, known, hint)
-    tensors_path, info_path = _paths(model_folder, name)
+    tensors_path, info_path = find_head(model_folder, name)
     info = load_stored(HeadInfo, read_json_object(info_path, "head"), str(info_path))
     tensors = read_tensors(tensors_path)
     spread = tensors.pop("spread", None)
@@ -108,7 +148,8 @@ def choose_head(folder: Path, name: str | None, config: ModelConfig) -> Head:
             f"{which} takes {head.info.features} features, the model gives {features}; fit it "
             "again with: shamisa fit"
         )
-    if head.info.encoder and head.info.encoder != encoder_digest(folder, config):
+    of_any = not head.info.encoder and head.info.name not in list_user_heads(folder)
+    if not of_any and head.info.encoder != encoder_digest(folder, config):
         raise WeightsError(
             f"{which} was fitted before the model's weights, or how features are made of them, "
             "changed; fit it again with: shamisa fit"
@@ -123,9 +164,19 @@ def check_head_name(name: str) -> str:
     return name
 
 
-def _paths(model_folder: Path, name: str) -> tuple[Path, Path]:
-    folder = model_folder / HEADS_FOLDER
+def find_head(model_folder: Path, name: str) -> tuple[Path, Path]:
+    """The files of a head that there is: tensors, and what is known of it."""
+    of_user = name in list_user_heads(model_folder)
+    folder = heads_folder(model_folder) if of_user else model_folder / HEADS_FOLDER
+    return _files_in(folder, name)
+
+
+def _files_in(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f"{name}.safetensors", folder / f"{name}.json"
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.json"))
 
 
 def _default_head(folder: Path, named: str) -> str:

@@ -12,7 +12,7 @@ from shamisa_cli.errors import ShamisaError, WeightsError
 from shamisa_cli.hub.names import HubName, cache_folder
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import HeadInfo
-from shamisa_cli.models.heads import list_heads, load_head
+from shamisa_cli.models.heads import heads_folder, list_heads, list_user_heads, load_head
 from shamisa_cli.models.names import CONFIG_FILE, bundled_folder, bundled_models
 from shamisa_cli.settings import read_json_object
 
@@ -30,6 +30,8 @@ class ModelRow:
     backbone : timm name; "" if unknown.
     default_head : the head that is used when none is asked for.
     heads : what they were fitted on, and their figures.
+    user_heads : names of those that a person fitted for a bundled model.
+    user_folder : of these; "" if there are none.
     note : what is wrong or special; "" for a model that can score.
     """
 
@@ -40,6 +42,8 @@ class ModelRow:
     backbone: str = ""
     default_head: str = ""
     heads: tuple[HeadInfo, ...] = ()
+    user_heads: tuple[str, ...] = ()
+    user_folder: str = ""
     note: str = ""
 
 
@@ -66,7 +70,9 @@ def describe(where: Literal["bundled", "cached", "local"], name: str, folder: Pa
     except ShamisaError as error:
         return row(note=str(error))
     note = "" if heads else "no head yet: shamisa fit"
-    return row(config.backbone, config.default_head, heads, note)
+    of_user = tuple(list_user_heads(folder))
+    where_of_user = str(heads_folder(folder)) if of_user else ""
+    return row(config.backbone, config.default_head, heads, of_user, where_of_user, note)
 
 
 def _cached() -> list[tuple[HubName, Path]]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from platformdirs import user_data_path
+
 from shamisa_cli.errors import WeightsError, near_matches
 from shamisa_cli.hub.names import (
     SCHEME,
@@ -27,6 +29,16 @@ def bundled_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     inside = package / "bundled"
     return inside if inside.is_dir() else package.parent / "weights"
+
+
+def is_bundled(folder: Path) -> bool:
+    """Whether the model in ``folder`` came with the program, so that a reinstall replaces it."""
+    return folder.resolve().parent == bundled_folder().resolve()
+
+
+def user_folder() -> Path:
+    """Where the system keeps what a person's programs keep; no installation touches it."""
+    return user_data_path("shamisa", appauthor=False)
 
 
 def bundled_models() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
 from shamisa_cli.errors import ShamisaError, WeightsError
@@ -16,7 +16,7 @@ from shamisa_cli.hub.upload import Uploaded, prepare_repository, upload_model
 from shamisa_cli.models.card import CARD_FILE, dead_links, pictures, updated_card
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import HeadInfo
-from shamisa_cli.models.heads import HEADS_FOLDER, choose_head, list_heads
+from shamisa_cli.models.heads import HEADS_FOLDER, choose_head, find_head, list_heads
 from shamisa_cli.models.names import CONFIG_FILE
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.models.weights import WEIGHTS_FILE
@@ -90,13 +90,13 @@ def _check_model(folder: Path) -> tuple[ModelConfig, list[HeadInfo]]:
 
 def _stage(folder: Path, staging: Path, card: str) -> list[str]:
     """Copy what is pushed into ``staging``; returns the paths there."""
-    files = [folder / CONFIG_FILE, folder / WEIGHTS_FILE]
-    for name in list_heads(folder):
-        files += [folder / HEADS_FOLDER / f"{name}{end}" for end in (".json", ".safetensors")]
-    files += [folder / picture for picture in pictures(card, folder)]
-    for file in files:
-        to = staging / file.relative_to(folder)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, to)
+    files = {name: folder / name for name in (CONFIG_FILE, WEIGHTS_FILE)}
+    for head in list_heads(folder):
+        files |= {f"{HEADS_FOLDER}/{file.name}": file for file in find_head(folder, head)}
+    for picture in pictures(card, folder):
+        files[PurePath(picture).as_posix()] = folder / picture
+    for name, file in files.items():
+        (staging / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, staging / name)
     (staging / CARD_FILE).write_text(card, encoding="utf-8", newline="")
-    return [CARD_FILE, *(file.relative_to(folder).as_posix() for file in files)]
+    return [CARD_FILE, *files]

@@ -12,8 +12,10 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.imaging.pool import PhotoPool
+from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.store import save_encoder
+from shamisa_cli.pretraining.folder import remove_run
 from shamisa_cli.pretraining.plots import batch_sheet, plot_run
 from shamisa_cli.pretraining.start import Start
 from shamisa_cli.pretraining.task import Pretraining, check_photos
@@ -41,8 +43,8 @@ def pretrain_to(
     *,
     save_every: int = 250,
     probe: Probe | None = None,
-) -> Path | None:
-    """Pre-train, and return the folder of the model; None on ranks that do not write it.
+) -> tuple[Path | None, Finished]:
+    """Pre-train; returns the folder of the model (None on ranks that do not write it), and the end.
 
     Parameters
     ----------
@@ -59,11 +61,12 @@ def pretrain_to(
         check_photos(pool, checkpoint.facts["photos"])
     ranks = join_ranks(device.type)
     try:
+        if start.overwrite and ranks.is_first:
+            remove_run(out)
         task = Pretraining(config, start.model, pool, device, ranks)
         trainer = Trainer(task, config, out, ranks, save_every, checkpoint)
         if not ranks.is_first:
-            trainer.run()
-            return None
+            return None, trainer.run()
         _begin(task, trainer, say)
         with tensorboard_writer(out, trainer.step + 1) as to_tensorboard:
 
@@ -77,7 +80,7 @@ def pretrain_to(
 
             finished = trainer.run(after_step)
         _end(task, trainer, finished, say)
-        return out / "model"
+        return out / "model", finished
     finally:
         leave_ranks()
 
@@ -112,7 +115,7 @@ def _begin(task: Pretraining, trainer: Trainer, say: Callable[[str], None]) -> N
         return
     batch = task.first_batch()
     with writing(out / "batch.png"):
-        batch_sheet(batch.crops, batch.metadata, config.batch).save(out / "batch.png")
+        save_picture(batch_sheet(batch.crops, batch.metadata, config.batch), out / "batch.png")
     say(f"a mini-batch to look at: {out / 'batch.png'}")
 
 

@@ -21,6 +21,7 @@ from shamisa_cli.models.names import CONFIG_FILE, locate_model
 from shamisa_cli.models.pretrained import imagenet_folder, load_pretrained, timm_architecture
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.pretraining.folder import check_folder
 from shamisa_cli.pretraining.model import PretrainModel
 from shamisa_cli.pretraining.presets import resolve
 from shamisa_cli.seeds import derived_seed
@@ -44,11 +45,13 @@ class Start:
     config : with ``init`` decided, so never ``auto``.
     checkpoint : to go on from; None for a new run.
     model : on the CPU, with initial weights; those of ``checkpoint`` are still to be loaded.
+    overwrite : the run in the folder is removed first.
     """
 
     config: PretrainConfig
     checkpoint: Checkpoint | None
     model: PretrainModel
+    overwrite: bool = False
 
 
 def plan_start(
@@ -59,6 +62,7 @@ def plan_start(
     preset: str | None = None,
     config_file: Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
 ) -> Start:
     """Decide where a run starts.
 
@@ -69,6 +73,7 @@ def plan_start(
     say : hears what was decided, and why, where the user could not know.
     preset : as asked for; None takes the one that fits the weights.
     resume : go on from the newest checkpoint in ``out``, if there is one.
+    overwrite : replace the run in ``out``.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def plan_start(
     WeightsError
         if the initial weights are not to be had.
     """
-    checkpoint = _newest(out, resume)
+    checkpoint = _newest(out, resume, overwrite)
     if resume and checkpoint is None:
         say(f"nothing to resume in {out}: a new run")
     config = resolve(preset or PUBLISHED, config_file, options)
@@ -97,18 +102,18 @@ def plan_start(
         encoder = _resumed_encoder(checkpoint) if checkpoint else initial_encoder(config)
         # What the finished model cannot read is refused now, not after the training.
         Encoder(encoder.backbone, encoder.preprocessing, config.pooling, config.statistics)
-        return Start(config, checkpoint, PretrainModel(encoder, config))
+        return Start(config, checkpoint, PretrainModel(encoder, config), overwrite)
 
 
-def _newest(out: Path, resume: bool) -> Checkpoint | None:
-    """The newest checkpoint in ``out``, to resume; without ``resume`` there must be none."""
-    found = checkpoints(out / "checkpoints")
-    if found and not resume:
-        raise UsageError(
-            f"{out} holds a run already (step {int(found[-1].name[5:])}): resume it, or choose "
-            "another out"
-        )
-    return load_checkpoint(found[-1]) if found else None
+def _newest(out: Path, resume: bool, overwrite: bool) -> Checkpoint | None:
+    """The newest checkpoint in ``out``, to resume; None for a new run, which may begin there."""
+    if resume and overwrite:
+        raise UsageError("resume goes on with a run, overwrite replaces it: give one of them")
+    found = checkpoints(out / "checkpoints") if resume else []
+    if found:
+        return load_checkpoint(found[-1])
+    check_folder(out, overwrite=overwrite)
+    return None
 
 
 def _decided_init(

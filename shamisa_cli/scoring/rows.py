@@ -8,17 +8,17 @@ last row is dropped when the file is read.
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
+from shamisa_cli.files import replacing, write_whole
+from shamisa_cli.scoring.records import PhotoRecord, RecordFile, record_photo
 from shamisa_cli.scoring.score import COLUMNS, Score, best_first
 
 Kind = Literal["csv", "json", "jsonl"]
@@ -58,12 +58,7 @@ class RowFile:
         between = "" if self._empty else _BETWEEN[self.kind]
         content = between.encode() + _encode(row, self.kind) + end
         try:
-            place = self._file.seek(-len(end), os.SEEK_END)
-            if self._file.write(content) != len(content):
-                self._file.truncate(place)
-                self._file.seek(place)
-                self._file.write(end)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write_whole(self._file, self._file.seek(-len(end), os.SEEK_END), content, end)
         except OSError as error:
             raise _unwritable(self.path, error) from error
         self._empty = False
@@ -81,41 +76,60 @@ class RowFile:
         """Write ``rows`` in place of the file; returns whether there were none."""
         encoded = [_encode(row, self.kind) for row in rows]
         start, between, end = (part[self.kind].encode() for part in (_START, _BETWEEN, _END))
-        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        try:
-            with unfinished.open("wb") as file:
-                file.write(start + between.join(encoded) + end)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
+        with replacing(self.path) as part, part.open("wb") as file:
+            file.write(start + between.join(encoded) + end)
+            file.flush()
+            os.fsync(file.fileno())
         return not encoded
 
 
 class RowFiles:
-    """Several files of the same rows.
+    """Several files of the same rows, each with the records of its photos beside it.
 
     Parameters
     ----------
     files : paths and kinds.
     earlier : rows of an earlier run that stay.
+    records : of their photos.
+    content : record the digest of every photo too.
     sort : put the rows in order, best first, once all are there; a run that is stopped before has
         them in the order in which they were made.
     """
 
     def __init__(
-        self, files: Iterable[tuple[Path, Kind]], earlier: Sequence[Score], *, sort: bool
+        self,
+        files: Sequence[tuple[Path, Kind]],
+        earlier: Sequence[Score] = (),
+        records: Mapping[str, PhotoRecord] | None = None,
+        *,
+        content: bool = False,
+        sort: bool = False,
     ) -> None:
         self._outputs = [RowFile(path, kind, earlier) for path, kind in files]
+        try:
+            self._records = [RecordFile(path, records or {}) for path, _ in files]
+        except OSError as error:
+            raise _unwritable(files[0][0], error) from error
+        self._content = content
         self._sort = sort
         self._kept = list(earlier)
+        self._handed_out: deque[PhotoRecord | None] = deque()
+
+    def watch(self, photos: Iterable[str]) -> Iterator[str]:
+        """``photos``, each recorded when it is asked for, which is before it is read."""
+        for photo in photos:
+            self._handed_out.append(record_photo(photo, content=self._content))
+            yield photo
 
     def write(self, row: Score) -> None:
-        """Add a row to every file."""
-        for output in self._outputs:
+        """Add a row to every file; rows come in the order of the photos that were handed out."""
+        record = self._handed_out.popleft() if self._handed_out else None
+        for output, records in zip(self._outputs, self._records, strict=True):
+            try:
+                if record is not None:
+                    records.add(row.path, record)
+            except OSError as error:
+                raise _unwritable(output.path, error) from error
             output.write(row)
         if self._sort:
             self._kept.append(row)
@@ -123,14 +137,53 @@ class RowFiles:
     def close(self, *, finished: bool) -> None:
         """Close the files, in order if that was asked for and the run is ``finished``."""
         rows = best_first(self._kept) if finished and self._sort else None
+        for records in self._records:
+            records.close()
         for output in self._outputs:
             output.close(rows)
 
 
-def read_rows(path: Path, kind: Kind, *, to_replace: bool = False) -> list[Score]:
-    """The whole rows of a file that :class:`RowFile` made; none if there is no such file.
+class RowStream:
+    """The same rows in a stream, such as standard output: each is handed on as it is made.
 
-    ``to_replace`` says that the file will be made anew: of JSON, fields that somebody added may go.
+    Parameters
+    ----------
+    put : takes the next bytes.
+    kind : ``csv``, ``json`` or ``jsonl``; a JSON array ends when the stream is closed.
+    sort : hand on all rows when it is closed, best first.
+    """
+
+    def __init__(self, put: Callable[[bytes], object], kind: Kind, *, sort: bool) -> None:
+        self._put = put
+        self._kind: Kind = kind
+        self._kept: list[Score] | None = [] if sort else None
+        self._between = b""
+        put(_START[kind].encode())
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``: of what is only handed on nothing is recorded."""
+        return photos
+
+    def write(self, row: Score) -> None:
+        """Hand on a row, or keep it for the end."""
+        if self._kept is not None:
+            self._kept.append(row)
+        else:
+            self._hand_on(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Hand on what was kept, whether or not the run is ``finished``."""
+        for row in best_first(self._kept or ()):
+            self._hand_on(row)
+        self._put(_END[self._kind].encode())
+
+    def _hand_on(self, row: Score) -> None:
+        self._put(self._between + _encode(row, self._kind))
+        self._between = _BETWEEN[self._kind].encode()
+
+
+def read_rows(path: Path, kind: Kind) -> list[Score]:
+    """The whole rows of a file that :class:`RowFile` made; none if there is no such file.
 
     Raises
     ------
@@ -148,61 +201,15 @@ def read_rows(path: Path, kind: Kind, *, to_replace: bool = False) -> list[Score
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
             f"{path}: exists, and is no {kind.upper()} file of shamisa score; "
-            "choose another name, or remove it"
+            "choose another name, or move it away"
         ) from error
     added = {key for record in records for key in record if key not in COLUMNS}
-    if added and (kind == "csv" or not to_replace):
+    if added:
         raise UsageError(
             f"{path}: has a field that shamisa score did not write, {min(added)!r}, and it would "
             "be lost; write to another file, or remove that file"
         )
     return rows
-
-
-def earlier_rows(
-    files: Sequence[tuple[Path, Kind]], model: str, head: str, asked: Iterable[str]
-) -> list[Score]:
-    """The rows that need not be made again: scored ones, and failed ones nobody asks for now.
-
-    All files of a run hold the same rows, except that a killed run may have left the last ones out
-    of some; the fullest file counts.
-
-    Raises
-    ------
-    UsageError
-        if a file was made with another model, head or protocol, or is no file of rows, or holds
-        rows that the fullest does not.
-    """
-    found = {path: read_rows(path, kind) for path, kind in files}
-    fullest = max(found, key=lambda path: len(found[path]))
-    for path, rows in found.items():
-        for row in rows:
-            if (row.model, row.head) != (model, head):
-                raise UsageError(
-                    f"{path}: was made with model {row.model}, head {row.head}; now it is {model}, "
-                    f"{head} (weights, head and options all count). Choose another file to write"
-                )
-        only_here = Counter(rows) - Counter(found[fullest])
-        if only_here:
-            raise UsageError(
-                f"{path}: holds rows that {fullest} does not ({only_here.total()}, such as that of "
-                f"{next(iter(only_here)).path}), and resuming would delete them, because all files "
-                "get the same rows. Resume one of the two, and name another file for the other"
-            )
-    wanted = set(asked)
-    return [row for row in found[fullest] if not row.failed or row.path not in wanted]
-
-
-def remaining(paths: Iterable[str], rows: Iterable[Score]) -> list[str]:
-    """``paths`` without those that have a row, each as often as it has one; order is kept."""
-    done = Counter(row.path for row in rows)
-    left = []
-    for path in paths:
-        if done[path] > 0:
-            done[path] -= 1
-        else:
-            left.append(path)
-    return left
 
 
 def _records(text: str, kind: Kind) -> list[dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
+from shamisa_cli.files import write_whole
 from shamisa_cli.training.checkpoint import writing
 
 
@@ -32,21 +34,16 @@ class RunLog:
                 text = "".join(json.dumps(record) + "\n" for record in kept)
                 temporary.write_text(text, encoding="utf-8")
                 temporary.replace(path)
-                self.file: TextIO = path.open("a", encoding="utf-8")
+                self.file: BinaryIO = path.open("ab", buffering=0)
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append one record and hand it to the system."""
+        """Append one record and hand it to the system; all of it, or nothing."""
         with writing(self.path):
-            try:
-                self.file.write(json.dumps(record) + "\n")
-                self.file.flush()
-            except OSError:
-                with suppress(OSError):  # what is left in the buffer fails once more
-                    self.file.close()
-                raise
+            end = self.file.seek(0, os.SEEK_END)
+            write_whole(self.file, end, json.dumps(record).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""

@@ -30,11 +30,15 @@ from shamisa_cli.training.task import Task
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended: ``complete``, or ``stopped`` by a signal (it can be resumed)."""
+    """How a run ended: ``complete``, or ``stopped`` by a signal (it can be resumed).
+
+    ``signal`` is that signal's number, 0 of a complete run.
+    """
 
     reason: str
     step: int
     elapsed: float
+    signal: int = 0
 
 
 class Trainer:
@@ -77,9 +81,9 @@ class Trainer:
         self.task.model.train()
         with closing(self.task.batches(self._numbers())) as feed, stop_request() as stop:
             while self.position(self.step).progress < 1.0:
-                if agree(float(stop.is_set()), self.ranks):
+                if number := int(agree(float(stop.signal), self.ranks)):
                     self.save()
-                    return Finished("stopped", self.step, self.elapsed)
+                    return Finished("stopped", self.step, self.elapsed, number)
                 started = time.perf_counter()
                 record = self.train_step(feed)
                 self.elapsed += agree(time.perf_counter() - started, self.ranks)
@@ -178,13 +182,20 @@ class Trainer:
         )
 
 
+@dataclass
+class StopRequest:
+    """State: the number of the signal that asked to stop, 0 before."""
+
+    signal: int = 0
+
+
 @contextmanager
-def stop_request() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second signal stops the process at once.
+def stop_request() -> Iterator[StopRequest]:
+    """A request that SIGINT and SIGTERM make; a second signal stops the process at once.
 
     Signal handlers belong to the main thread; in any other, nothing is caught.
     """
-    requested = threading.Event()
+    requested = StopRequest()
     before: dict[int, Any] = {}
 
     def restore() -> None:
@@ -192,7 +203,7 @@ def stop_request() -> Iterator[threading.Event]:
             signal.signal(*before.popitem())
 
     def handle(number: int, frame: FrameType | None) -> None:
-        requested.set()
+        requested.signal = number
         restore()
 
     if threading.current_thread() is threading.main_thread():

@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
@@ -29,8 +30,12 @@ def table(output: str) -> dict[str, list[float]]:
 
 
 def test_a_ladder_a_table_and_a_contact_sheet(
-    tiny_model: Path, tmp_path: Path, sample_photos: list[Image.Image]
+    tiny_model: Path,
+    tmp_path: Path,
+    sample_photos: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("shamisa_cli.progress.EVERY", 0.0)
     rungs = make_ladder("china.jpg", "gaussian_blur")
     assert rungs[0] == sample_photos[0]
     assert len({rung.tobytes() for rung in rungs}) == len(rungs) == 1 + len(SEVERITIES)
@@ -38,6 +43,9 @@ def test_a_ladder_a_table_and_a_contact_sheet(
     result = CliRunner().invoke(app, ["demo", "--model", str(tiny_model), "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert len(table(result.stdout)) == len(PHOTOS) * len(DISTORTIONS)
+    wide = [line for line in result.stdout.splitlines() if str(out) not in line and len(line) > 80]
+    assert not wide
+    assert "20 of 40 pictures, 50%" in result.stderr
     assert all(len(row) == 1 + len(SEVERITIES) for row in table(result.stdout).values())
     sheet = out / "contact-sheet.png"
     assert str(sheet) in result.stdout

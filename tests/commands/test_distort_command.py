@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,29 @@ def test_a_tree_is_mirrored_and_a_copy_does_not_depend_on_what_is_beside_it(
         assert np.array_equal(pixels(alone / file), pixels(all_of_them / file))
 
 
+def test_an_earlier_set_is_replaced_when_asked_and_nothing_else(
+    photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run(photo, "--out", out, "--compose", 3).exit_code == 0
+    edited, note = out / "china_composition_2.png", out / "note.txt"
+    Image.open(edited).rotate(90).save(edited)
+    note.write_text("mine")
+    edit = edited.read_bytes()
+    assert run(photo, "--out", out, "--distortion", "darken", "--overwrite").exit_code == 0
+    left = {path.name for path in out.iterdir()}
+    assert left == {line["file"] for line in records(out)} | {
+        "metadata.jsonl",
+        edited.name,
+        note.name,
+    }
+    assert edited.read_bytes() == edit
+    result = run(photo, "--out", out, "--compose", 3, "--overwrite")
+    assert result.exit_code == 1
+    assert f"{edited}: is in the way" in result.output
+    assert edited.read_bytes() == edit
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -137,8 +161,13 @@ def test_refuses_folders_that_would_mix_or_lack_something(photo: Path, tmp_path:
     arguments = (photo, "--out", out, "--distortion", "darken", "--severity", 0)
     assert run(*arguments).exit_code == 0
     again = run(*arguments)
-    assert again.exit_code == 1
-    assert "exists already" in again.output
+    assert again.exit_code == 2
+    assert "exists already; replace that set of copies with --overwrite" in again.output
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "china_darken_1.png").write_bytes(b"a picture of mine")
+    result = run(photo, "--out", tmp_path / "mine", "--overwrite")
+    assert result.exit_code == 2
+    assert "holds files that are no copies" in result.output
     Image.open(photo).save(photo.with_suffix(".bmp"))
     clash = run(photo.parent, "--out", tmp_path / "new")
     assert clash.exit_code == 2
@@ -176,7 +205,8 @@ def test_a_sheet_beside_the_copies_and_one_that_its_format_cannot_hold(
     for sheet in (out / "s.PNG", out.parent / "s.jpg"):
         assert run(photo, "--out", out, "--sheet", sheet, *one).exit_code == 0
         assert Image.open(sheet).size[0] > 200
-        (out / "metadata.jsonl").unlink()
+        assert run(photo, "--out", out, "--overwrite", *one).exit_code == 0
+        shutil.rmtree(out)
     sheet = tmp_path / "s.webp"  # holds 16,383 px
     steps = ("--distortion", "darken", "--levels", 6 * 16_383 // 70)
     result = run(photo, "--sheet", sheet, *steps)

@@ -75,7 +75,7 @@ def test_a_dataset_by_human_score(embed: Run, scores: Path, tmp_path: Path) -> N
         f"{i}.png": 60.0 - i for i in range(6) if i != 3
     }
     assert (tmp_path / "m.png").is_file()
-    embed(*arguments, "--sample", 5)
+    embed(*arguments, "--sample", 5, "--overwrite")
     some = table(tmp_path / "m.csv")
     assert len(some) in (4, 5)
     assert all(float(row["mos"]) == 60 - int(Path(row["path"]).stem) for row in some)
@@ -97,7 +97,7 @@ def test_a_model_without_a_head_draws_by_folder(
     drawn = plot.read_text()
     for shown in ("_raw$ (2)", "b c (2)", "photos (2)"):
         assert f"<!--  {shown} -->" in drawn.replace("\\$", "$")
-    result = embed(*arguments, "--color-by", "score")
+    result = embed(*arguments, "--color-by", "score", "--overwrite")
     assert result.exit_code == 2
     assert "fit one with: shamisa fit" in result.stderr
 
@@ -105,7 +105,7 @@ def test_a_model_without_a_head_draws_by_folder(
 def test_photos_by_folder_or_plain(embed: Run, photos: Path, tmp_path: Path) -> None:
     plot = tmp_path / "map.svg"
     for color in ("folder", "none"):  # one folder: both are plain
-        assert embed(photos, "--color-by", color, "--plot", plot).exit_code == 0
+        assert embed(photos, "--color-by", color, "--plot", plot, "--overwrite").exit_code == 0
         assert "<!-- folder -->" not in plot.read_text()
     result = embed(photos, "--color-by", "folder", "--head", "mine", "--plot", plot)
     assert result.exit_code == 2

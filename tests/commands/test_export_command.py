@@ -19,6 +19,7 @@ from shamisa_cli.cli import app
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.errors import ShamisaError
+from shamisa_cli.files import MARK
 from shamisa_cli.models import export as files
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.export_graph import graph_input
@@ -138,6 +139,16 @@ def test_large_weights_lie_beside(
     assert result.exit_code == 0, result.output
     assert len(list(tmp_path.iterdir())) == 2
     assert (tmp_path / "made.onnx").stat().st_size < 1_500_000
+    again = export(tiny_model, "--onnx", tmp_path / "made.onnx", "--overwrite")
+    assert again.exit_code == 0, again.output
+    weights = tmp_path / "made.onnx.data"
+    (tmp_path / "made.onnx").unlink()
+    weights.write_text("somebody's")
+    result = export(tiny_model, "--onnx", tmp_path / "made.onnx", "--overwrite")
+    assert result.exit_code == 2
+    assert f"{weights}: is in the way" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == [weights.name]
+    assert weights.read_text() == "somebody's"
 
 
 def test_a_file_that_differs_is_not_written(
@@ -145,15 +156,17 @@ def test_a_file_that_differs_is_not_written(
 ) -> None:
     def wrong(program: object, facts: object, path: Path) -> files.Run:
         path.write_text("half a file")
+        assert (tmp_path / "made.pt2").read_text() == earlier
         return lambda crops: [torch.full((len(crops),), 50.0), torch.zeros(len(crops))]
 
     monkeypatch.setattr(files, "save_torch_export", wrong)
-    (tmp_path / "made.pt2").write_text("earlier")
-    result = export(tiny_model, "--torch-export", tmp_path / "made.pt2")
+    earlier = f"earlier, {MARK}"
+    (tmp_path / "made.pt2").write_text(earlier)
+    result = export(tiny_model, "--torch-export", tmp_path / "made.pt2", "--overwrite")
     assert result.exit_code == 1
     assert "not written, since it differs from torch by" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["made.pt2"]
-    assert (tmp_path / "made.pt2").read_text() == "earlier"
+    assert (tmp_path / "made.pt2").read_text() == earlier
 
 
 @pytest.mark.parametrize(("photos", "output"), [(3, 0), (3, 1), (1, 0), (1, 1)])

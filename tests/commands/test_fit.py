@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -127,7 +128,7 @@ def test_a_head_with_ladders(fit: Run, model: Path, scores: Path, ladder_photos:
     assert head.info.metrics["srcc"] == made["rows"][1]["measures"]["srcc"]["median"]
 
     strong = ["--ladder-drop", 60, "--ladder-weight", 1000, "--calibrate"]
-    fit(*arguments, *strong)
+    assert fit(*arguments, *strong, "--overwrite").exit_code == 1
     knots = load_head(model, "mine").info.calibration
     assert {20, 80} <= {score for _, score in knots}
 
@@ -142,6 +143,65 @@ def test_unreadable_photos_are_named_and_the_rest_is_fitted(
     assert f"skipped {broken / '4-1.png'}: " in result.stderr
     assert "1 unreadable left out" in result.stdout
     assert load_head(model, "mine").info.n_images == 29
+
+
+@pytest.fixture
+def bundled(headed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bundled model ``tiny``, with the heads ``mine`` and ``worse``; the user has none."""
+    for module in ("names", "listing"):
+        place = f"shamisa_cli.models.{module}.bundled_folder"
+        monkeypatch.setattr(place, lambda: tmp_path / "bundled")
+    monkeypatch.setattr("shamisa_cli.models.heads.user_folder", lambda: tmp_path / "user")
+    return Path(shutil.copytree(headed, tmp_path / "bundled" / "tiny"))
+
+
+def test_a_head_of_a_bundled_model_is_the_users(
+    run: Run, bundled: Path, headed: Path, scores: Path, tmp_path: Path
+) -> None:
+    fit = functools.partial(run, "fit", scores, "--model", "tiny", "--splits", 2, "--name")
+    photo = str(scores.parent / "r0.png")
+
+    def cli(*arguments: str) -> Result:
+        return CliRunner().invoke(app, arguments)
+
+    for more in ([], ["--overwrite"]):
+        refused = fit("mine", *more)
+        assert refused.exit_code == 2
+        assert "head 'mine' comes with tiny; choose another name" in refused.stderr
+    result = fit("own")
+    assert result.exit_code == 0, result.output
+    kept = tmp_path / "user" / "heads" / "tiny" / "own.json"
+    assert str(kept) in result.stdout
+    files = {path.name for path in headed.rglob("*")}
+    assert {path.name for path in bundled.rglob("*")} == files  # nothing is kept there
+
+    listed = cli("models").stdout
+    assert "head own (yours): mine, 30 images" in listed
+    assert f"your heads are in {kept.parent}" in listed
+    assert "head mine (default): x, 9 images" in listed
+    (row,) = json.loads(cli("models", "--json").stdout)
+    assert (row["user_heads"], row["user_folder"]) == (["own"], str(kept.parent))
+    scored = cli("score", photo, "--model", "tiny", "--head", "own")
+    assert scored.exit_code == 0, scored.output
+    assert cli("score", photo, "--model", "tiny", "--head", "ownn").stderr.count("own") > 1
+
+    before = kept.read_bytes()
+    refused = fit("own", "--seed", 1)
+    assert refused.exit_code == 2
+    assert f"{kept}: head 'own' is there already; replace it with --overwrite" in refused.stderr
+    assert kept.read_bytes() == before
+    assert fit("own", "--seed", 1, "--overwrite").exit_code == 0
+
+    shutil.rmtree(bundled)  # as a reinstall does
+    shutil.copytree(headed, bundled)
+    assert cli("score", photo, "--model", "tiny", "--head", "own").exit_code == 0
+    _, config = load_encoder(bundled)
+    save_encoder(bundled, random_encoder(config, seed=6), config)  # another release's weights
+    for change in (lambda info: info, lambda info: {**info, "encoder": ""}):
+        kept.write_text(json.dumps(change(json.loads(kept.read_text()))))
+        refused = cli("score", photo, "--model", "tiny", "--head", "own")
+        assert refused.exit_code == 2
+        assert "fit it again" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_table_and_files(
     assert result.stdout.splitlines()[1].split()[:2] == ["all", "10"]
 
     upward = json.loads(out["json"].read_text())["all"]
-    run("ladder", "--model", headed, *arguments, *files, "--head", "worse")
+    run("ladder", "--model", headed, *arguments, *files, "--overwrite", "--head", "worse")
     downward = json.loads(out["json"].read_text())["all"]
     assert downward["tau"] == -upward["tau"] != 0
 

@@ -40,10 +40,10 @@ def test_table_files_and_same_seed_same_numbers(probe: Run, scores: Path, tmp_pa
     assert float(lines[0]["median"]) == row["measures"]["srcc"]["median"]
     assert out["md"].read_text().count("\n") == 3
 
-    again = probe(*arguments, "--json", out["json"])
+    again = probe(*arguments, "--json", out["json"], "--overwrite")
     assert again.stdout == result.stdout
     assert json.loads(out["json"].read_text()) == first
-    other = probe(*arguments, "--json", out["json"], "--seed", 1)
+    other = probe(*arguments, "--json", out["json"], "--overwrite", "--seed", 1)
     assert other.exit_code == 0
     assert json.loads(out["json"].read_text())["splits"] != first["splits"]
 
@@ -119,9 +119,9 @@ def test_features_are_extracted_once_for_all_pairs(
 
 
 def test_whole_photos(probe: Run, scores: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.json"
     made = []
     for crops in ("five", "whole"):
+        out = tmp_path / f"{crops}.json"
         arguments = ["--dataset", scores, "--splits", 2, "--json", out, "--crops", crops]
         assert probe(*arguments).exit_code == 0
         made.append(json.loads(out.read_text())["splits"])

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shamisa_cli.cli import app
+from shamisa_cli.files import locked
 from shamisa_cli.scoring import Scorer
 from shamisa_cli.scoring.rows import read_rows
 from shamisa_cli.scoring.score import COLUMNS
@@ -117,8 +118,9 @@ def test_resume_scores_only_what_is_missing(
     original = Scorer.score_many
 
     def spy(self, paths):
-        scored.extend(paths)
-        return original(self, paths)
+        asked = list(paths)
+        scored.extend(asked)
+        return original(self, asked)
 
     monkeypatch.setattr(Scorer, "score_many", spy)
     score("photos/p0.png", "photos/p2.png", "photos/p3.png", "--csv", "o.csv", "--jsonl", "o.jsonl")
@@ -151,8 +153,70 @@ def test_resume_refuses_what_would_be_mixed_or_lost(photos: Path, score) -> None
         assert refused.exit_code == 2
         assert says in refused.stderr
     assert before == [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
-    assert score("photos/p0.png", "--jsonl", "c.jsonl").exit_code == 0
-    assert "note" not in Path("c.jsonl").read_text()
+    assert score("photos/p0.png", "--jsonl", "c.jsonl", "--overwrite").exit_code == 2
+    assert "note" in Path("c.jsonl").read_text()
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_rows_on_standard_output_are_those_of_a_file(photos: Path, score, name: str) -> None:
+    """The columns of a file, whatever standard output is; beside a file too."""
+    for kind in ("csv", "jsonl", "json"):
+        for sort in ([], ["--sort"]):
+            printed = score("photos", f"--{kind}", name, *sort).stdout
+            score("photos", f"--{kind}", f"o.{kind}", "--overwrite", *sort)
+            assert printed == Path(f"o.{kind}").read_text()
+    assert len(json.loads(score("none.jpg", "--json", name).stdout)) == 1
+    both = score("photos", "--csv", name, "--jsonl", "beside.jsonl").stdout.splitlines()
+    assert len(both) == 1 + len(read_rows(Path("beside.jsonl"), "jsonl"))
+
+
+def test_lists_of_find_print0(photos: Path, score) -> None:
+    odd = photos / "two\nlines .png"
+    (photos / "p0.png").rename(odd)
+    listed = f"photos/p1.png\0photos/{odd.name}\0"
+    rows = [
+        json.loads(row)
+        for row in score("--from-file", "-", "-0", "--jsonl", "-", input=listed).stdout.splitlines()
+    ]
+    assert [row["path"] for row in rows] == ["photos/p1.png", f"photos/{odd.name}"]
+    assert all(row["score"] for row in rows)
+    refused = score("--from-file", "-", input=listed)
+    assert refused.exit_code == 2
+    assert "add -0" in refused.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send there")
+@pytest.mark.parametrize("ending", ["Ctrl-C", "head -1"])
+def test_ended_early_by_the_user_or_the_next_in_the_pipe(
+    photos: Path, tiny_model: Path, ending: str
+) -> None:
+    names = [f"photos/p{n % 3}.png" for n in range(400)]
+    Path("list.txt").write_text("\n".join(names))
+    command = [sys.executable, "-m", "shamisa_cli", "score", "--from-file", "list.txt"]
+    command += ["--model", str(tiny_model), "--device", "cpu", "--quiet"]
+    process = subprocess.Popen(
+        [*command, "--csv", "-", "--jsonl", "o.jsonl"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("path,score")
+    assert process.stdout.readline().startswith("photos/p0.png"), "rows come as they are made"
+    if ending == "Ctrl-C":
+        process.send_signal(signal.SIGINT)
+        says, code = "stopped by Ctrl-C", 128 + signal.SIGINT
+        process.stdout.read()
+    else:
+        says, code = "Error: standard output was closed; stopped", 128 + signal.SIGPIPE
+    process.stdout.close()
+    assert process.wait(60) == code
+    assert process.stderr is not None
+    with process.stderr as messages:
+        kept, last = messages.read().splitlines()
+    assert kept == "stopped; finished rows are kept, go on with --resume"
+    assert last == says
+    assert 0 < len(read_rows(Path("o.jsonl"), "jsonl")) < len(names)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
@@ -169,6 +233,7 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert Path(".o.csv.lock").exists()  # which keeps nobody out
     left = table("o.csv")
     assert 8 <= len(left) < 40, "killed too early or too late to show anything"
     assert all(len(row) == len(COLUMNS) and row["score"] for row in left)
@@ -183,6 +248,101 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
     assert sorted(row["path"] for row in rows) == sorted(names)
     assert len({(row["path"], row["score"]) for row in rows}) == 3
     assert len(json.loads(Path("o.json").read_text())) == 40
+    assert not list(Path().glob(".*.lock"))
+
+
+def scores(path: str) -> dict[str, str]:
+    return {row["path"]: row["score"] for row in table(path)}
+
+
+def test_a_photo_that_was_replaced_is_scored_again(photos: Path, score) -> None:
+    (photos / "p3.png").unlink()
+    score("photos", "--csv", "o.csv", "--json", "o.json")
+    before = scores("o.csv")
+    (photos / "p1.png").write_bytes((photos / "p4.png").read_bytes())
+    (photos / "p0.png").rename("gone.png")
+    result = score("photos/p0.png", "photos", "--csv", "o.csv", "--json", "o.json", "--resume")
+    assert "replaced since, scored again: photos/p1.png (1)" in result.stderr
+    assert "1 scored, 0 failed, 4 already there" in result.stderr
+    after = scores("o.csv")
+    assert after == {**before, "photos/p1.png": before["photos/p4.png"]} != before
+    assert read_rows(Path("o.json"), "json") == read_rows(Path("o.csv"), "csv")
+    again = score("./photos", str(photos), "--csv", "o.csv", "--resume")
+    assert again.exit_code == 0
+    assert "4 scored, 0 failed, 5 already there" in again.stderr  # asked for by two names
+    assert score("./photos", "--csv", "o.csv", "--resume").exit_code == 0
+    assert len(table("o.csv")) == 9
+
+
+def test_check_content_compares_what_size_and_time_cannot(photos: Path, score) -> None:
+    (photos / "p3.png").unlink()
+    one, other = photos / "p1.png", photos / "p4.png"
+    size = max(one.stat().st_size, other.stat().st_size)
+    for photo in (one, other):  # zeros after its end do no harm to a PNG
+        photo.write_bytes(photo.read_bytes().ljust(size, b"\0"))
+    score("photos", "--csv", "plain.csv")
+    score("photos", "--csv", "o.csv", "--check-content")
+    before = scores("o.csv")
+    assert before == scores("plain.csv")
+    then = one.stat()
+    one.write_bytes(other.read_bytes())
+    os.utime(one, ns=(then.st_atime_ns, then.st_mtime_ns))
+    os.utime(other, (0, 0))
+    result = score("photos", "--csv", "o.csv", "--resume", "--check-content")
+    assert "scored again: photos/p1.png (1)" in result.stderr
+    assert scores("o.csv")["photos/p1.png"] == before["photos/p4.png"]
+    assert (
+        "scored again: photos/p4.png (1)"
+        in score("photos", "--csv", "plain.csv", "--resume").stderr
+    )
+    refused = score("photos", "--csv", "plain.csv", "--resume", "--check-content")
+    assert refused.exit_code == 2
+    assert "--check-content has nothing to compare" in refused.stderr
+    assert scores("plain.csv") == before
+    assert score("photos", "--check-content").exit_code == 2
+
+
+def test_rows_without_a_record_of_their_photos_stay_and_that_is_told(photos: Path, score) -> None:
+    score("photos", "--csv", "o.csv")
+    Path("o.csv").rename("moved.csv")
+    result = score("photos", "--csv", "moved.csv", "--resume")
+    assert "5 rows stay unchecked" in result.stderr
+    assert "5 already there" in result.stderr
+    os.utime(photos / "p1.png", (0, 0))
+    result = score("photos", "--csv", "moved.csv", "--resume")
+    assert "unchecked" not in result.stderr
+    assert "scored again: photos/p1.png (1)" in result.stderr
+
+
+def test_an_earlier_run_is_kept_until_asked(photos: Path, score) -> None:
+    score("photos", "--csv", "o.csv")
+    before = Path("o.csv").read_bytes()
+    refused = score("photos/p0.png", "--csv", "o.csv")
+    assert refused.exit_code == 2
+    for word in ("o.csv: holds 6 rows of an earlier run", "--resume", "--overwrite"):
+        assert word in refused.stderr
+    both = score("photos/p0.png", "--csv", "o.csv", "--resume", "--overwrite")
+    assert both.exit_code == 2
+    assert "give one of them" in both.stderr
+    assert Path("o.csv").read_bytes() == before
+    assert score("photos/p0.png", "--csv", "o.csv", "--overwrite").exit_code == 0
+    assert [row["path"] for row in table("o.csv")] == ["photos/p0.png"]
+
+
+def test_the_second_of_two_runs_on_a_file_is_refused(photos: Path, score) -> None:
+    score("photos/p0.png", "--csv", "o.csv")
+    before = Path("o.csv").read_bytes()
+    Path("link.csv").symlink_to("o.csv")
+    with locked(Path("o.csv")):
+        for name in ("o.csv", "photos/../o.csv", "link.csv"):
+            for option in ("--resume", "--overwrite"):
+                refused = score("photos", "--csv", name, option)
+                assert refused.exit_code == 2
+                assert f"{name}: another run is writing this file" in refused.stderr
+        assert score("photos/p0.png", "--jsonl", "other.jsonl").exit_code == 0
+    assert Path("o.csv").read_bytes() == before
+    assert score("photos/p0.png", "--csv", "link.csv", "--resume").exit_code == 0
+    assert Path("link.csv").is_symlink()
 
 
 @pytest.mark.parametrize(
@@ -192,8 +352,11 @@ def test_killed_at_any_moment_and_gone_on_with(photos: Path, tiny_model: Path, s
         (["empty"], "empty: no photos in this folder"),
         (["photos", "--resume"], "--resume needs the file to go on with"),
         (["photos", "--csv", "o.csv", "--json", "o.csv"], "need a file each"),
-        (["photos", "--csv", "-"], "plain lines go to a pipe"),
+        (["photos", "--csv", "-", "--jsonl", "/dev/stdout"], "need a file each"),
+        (["photos", "--csv", "-", "--resume"], "rows on standard output are not kept"),
+        (["photos", "-0"], "--null is for a list of paths"),
         (["photos", "--csv", os.devnull], "is no ordinary file"),
+        (["photos", "--csv", "/dev/stderr"], "is no ordinary file"),
         (["photos", "--csv", "nowhere/o.csv"], "there is no folder nowhere"),
         (["photos", "--csv", "photos/p0.png"], "is no CSV file of shamisa score"),
         (["photos", "--native", "--max-side", "9"], "--max-side and --native exclude each other"),

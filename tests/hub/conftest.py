@@ -46,7 +46,7 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     shutil.copytree(tiny_model, copy)
     head = load_head(copy, "toy")
     info = dataclasses.replace(head.info, dataset="clive", metrics={"srcc": 0.51234, "krcc": 0.4})
-    save_head(copy, dataclasses.replace(head, info=info))
+    save_head(copy, dataclasses.replace(head, info=info), overwrite=True)
     return copy
 
 

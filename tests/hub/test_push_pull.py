@@ -17,7 +17,7 @@ from shamisa_cli import load
 from shamisa_cli.errors import WeightsError
 from shamisa_cli.models.heads import load_head, save_head
 from shamisa_cli.models.names import locate_model
-from shamisa_cli.models.store import load_encoder, save_encoder
+from shamisa_cli.models.store import encoder_digest, load_encoder, save_encoder
 
 MODEL = "model.safetensors"
 
@@ -62,6 +62,20 @@ def test_what_has_not_changed_is_not_sent_again_and_what_is_gone_goes(
         (folder / "heads" / f"b{end}").unlink()
     run("push", folder, "me/tiny")
     assert not any(name.startswith("heads/b") for name in repository.files())
+
+
+def test_the_users_heads_travel_with_a_bundled_model(
+    hub: HubServer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shamisa_cli.models.names.bundled_folder", lambda: folder.parent)
+    monkeypatch.setattr("shamisa_cli.models.heads.user_folder", lambda: tmp_path / "user")
+    head, (_, config) = load_head(folder, "toy"), load_encoder(folder)
+    info = dataclasses.replace(head.info, name="own", encoder=encoder_digest(folder, config))
+    kept = save_head(folder, dataclasses.replace(head, info=info))
+    assert tmp_path / "user" in kept.parents
+    run("push", folder, "me/tiny")
+    assert files(hub)["heads/own.json"] == kept.read_bytes()
+    assert "heads/toy.json" in files(hub)
 
 
 def test_only_the_model_travels(hub: HubServer, folder: Path) -> None:

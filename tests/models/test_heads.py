@@ -34,6 +34,17 @@ def test_round_trip_keeps_info_and_score(tmp_path: Path, head: Head) -> None:
     assert len(modes) == 1
 
 
+def test_a_head_takes_the_place_of_another_only_when_asked(tmp_path: Path, head: Head) -> None:
+    path = save_head(tmp_path, head)
+    before = path.read_bytes(), path.with_suffix(".safetensors").read_bytes()
+    other = dataclasses.replace(head, bias=1.0)
+    with pytest.raises(UsageError, match=r"clive-ladder\.json: .* with overwrite, or"):
+        save_head(tmp_path, other)
+    assert (path.read_bytes(), path.with_suffix(".safetensors").read_bytes()) == before
+    save_head(tmp_path, other, overwrite=True)
+    assert load_head(tmp_path, "clive-ladder").bias == 1.0
+
+
 def test_unknown_names_get_near_matches(tmp_path: Path, head: Head) -> None:
     with pytest.raises(UnknownNameError, match="holds none"):
         load_head(tmp_path, "clive")

@@ -75,7 +75,7 @@ def train(
     **more: Any,
 ) -> Path:
     start = plan_start(to_mapping(config), out, say, preset=preset, resume=resume)
-    model = pretrain_to(out, start, PhotoPool(photos), say, on_step, **more)
+    model, _ = pretrain_to(out, start, PhotoPool(photos), say, on_step, **more)
     assert model is not None
     return model
 
@@ -124,7 +124,7 @@ def test_resumed_is_bit_for_bit_unkilled(tmp_path: Path, photos: Path, workers: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_the_group_saves_and_exits_cleanly(
+def test_a_signal_to_the_group_saves_and_is_the_exit_code(
     tmp_path: Path, photos: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--photos", str(photos)]
@@ -137,7 +137,7 @@ def test_a_signal_to_the_group_saves_and_exits_cleanly(
         assert process.poll() is None
         time.sleep(0.2)
     os.killpg(process.pid, number)
-    assert process.wait(60) == 0
+    assert process.wait(60) == 128 + number
     steps = read_log(log)[-1]["step"]
     assert (tmp_path / "run" / "checkpoints" / f"step-{steps:08d}" / "state.json").is_file()
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()

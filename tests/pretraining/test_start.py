@@ -156,6 +156,8 @@ def test_another_run_is_not_overwritten_nor_resumed(tmp_path: Path, said: list[s
     save_begun(tmp_path, "scratch", "random")
     with pytest.raises(UsageError, match=r"holds a run already \(step 3\): resume it"):
         plan_start(OPTIONS, tmp_path, said.append)
+    with pytest.raises(UsageError, match="give one of them"):
+        plan_start(OPTIONS, tmp_path, said.append, resume=True, overwrite=True)
     with pytest.raises(UsageError, match="another seed, crop"):
         plan_start({**OPTIONS, "seed": 1, "crop": "32"}, tmp_path, said.append, resume=True)
 

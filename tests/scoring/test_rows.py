@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.scoring.rows import Kind, RowFile, earlier_rows, read_rows, remaining
+from shamisa_cli.scoring.rows import Kind, RowFile, read_rows
 from shamisa_cli.scoring.score import COLUMNS, Score
 
 KINDS: tuple[Kind, ...] = ("csv", "json", "jsonl")
@@ -162,11 +164,6 @@ def test_fields_that_somebody_added_are_not_lost(tmp_path: Path, kind: Kind) -> 
     says = r"mine: has a field .*'note'.* write to another file, or remove that file"
     with pytest.raises(UsageError, match=says):
         read_rows(path, kind)
-    if kind == "csv":  # no CSV file of other columns was ever replaced
-        with pytest.raises(UsageError, match=says):
-            read_rows(path, kind, to_replace=True)
-    else:
-        assert read_rows(path, kind, to_replace=True) == ROWS[:2]
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/"])
@@ -191,10 +188,37 @@ def test_a_full_disk_is_told_and_the_rows_stay(
         with no_file_over(path.stat().st_size + room), pytest.raises(ShamisaError, match=says):
             file.write(ROWS[0])
         assert read_rows(path, kind) == ROWS
+    file.write(ROWS[0])  # room again: the file goes on
+    assert read_rows(path, kind) == [*ROWS, ROWS[0]]
+    file.close(ROWS)
     with no_file_over(100), pytest.raises(ShamisaError, match=says):
         file.close(ROWS[::-1])
     assert read_rows(path, kind) == ROWS
     assert [path.name for path in tmp_path.iterdir()] == ["rows"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_part_of_a_row_never_stays(
+    tmp_path: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system writes a part of it, says so by an error, and has room for no more."""
+    path = tmp_path / "rows"
+    file = RowFile(path, kind, ROWS[:3])
+    size = path.stat().st_size
+
+    class Full(io.FileIO):
+        def write(self, content: bytes) -> int:
+            room = size + 20 - self.tell()
+            super().write(content[:room])
+            if len(content) > room:
+                raise OSError(errno.EDQUOT, "Disk quota exceeded")
+            return len(content)
+
+    monkeypatch.setattr(file, "_file", Full(path, "r+"))
+    with pytest.raises(ShamisaError, match=r"Disk quota exceeded\. Finished rows are kept"):
+        file.write(ROWS[3])
+    assert read_rows(path, kind) == ROWS[:3]
+    assert path.stat().st_size == size
 
 
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -212,58 +236,3 @@ def test_any_text_comes_back(
     ]
     path = written(tmp_path_factory.mktemp("any") / "rows", kind, scores)
     assert read_rows(path, kind) == scores
-
-
-A, B, C = (Score(f"{name}.jpg", 50.0, 9, 9, 9, 9, "m@1", "h") for name in "abc")
-FAILED = replace(B, score=None, status="failed", error="truncated")
-
-
-def stored(path: Path, kind: Kind, *rows: Score) -> tuple[Path, Kind]:
-    RowFile(path, kind, rows).close()
-    return path, kind
-
-
-def test_scored_rows_stay_and_failed_ones_are_tried_again(tmp_path: Path) -> None:
-    file = stored(tmp_path / "r.csv", "csv", A, FAILED, C)
-    assert earlier_rows([file], "m@1", "h", ["a.jpg", "b.jpg", "d.jpg"]) == [A, C]
-    assert earlier_rows([file], "m@1", "h", ["a.jpg"]) == [A, FAILED, C]
-
-
-def test_the_fullest_of_several_files_counts_in_any_order(tmp_path: Path) -> None:
-    files = [
-        stored(tmp_path / "r.csv", "csv", C, A, A, FAILED),
-        stored(tmp_path / "r.json", "json", A, FAILED, A, C),
-        stored(tmp_path / "some.jsonl", "jsonl", A, C),
-        (tmp_path / "new.jsonl", "jsonl"),
-    ]
-    assert earlier_rows(files, "m@1", "h", []) == [C, A, A, FAILED]
-
-
-@pytest.mark.parametrize("fewer", [(C,), (A, A), (A, replace(B, score=51.0))])
-def test_rows_that_the_fullest_file_has_not_are_not_deleted(
-    tmp_path: Path, fewer: tuple[Score, ...]
-) -> None:
-    files = [
-        stored(tmp_path / "some.jsonl", "jsonl", *fewer),
-        stored(tmp_path / "full.csv", "csv", A, B, FAILED),
-    ]
-    before = files[0][0].read_bytes()
-    with pytest.raises(
-        UsageError, match=r"some\.jsonl: .* that .*full\.csv does not .*another file"
-    ):
-        earlier_rows(files, "m@1", "h", [])
-    assert files[0][0].read_bytes() == before
-
-
-@pytest.mark.parametrize(("model", "head"), [("m@2", "h"), ("m@1", "other")])
-def test_another_model_or_head_is_refused(tmp_path: Path, model: str, head: str) -> None:
-    file = stored(tmp_path / "r.csv", "csv", A)
-    with pytest.raises(UsageError, match=r"r\.csv: was made with model m@1, head h"):
-        earlier_rows([file], model, head, [])
-
-
-def test_remaining_keeps_the_order_and_counts_repetitions() -> None:
-    asked = ["d", "a.jpg", "b.jpg", "a.jpg", "e"]
-    assert remaining(asked, [A, C]) == ["d", "b.jpg", "a.jpg", "e"]
-    assert remaining(asked, []) == asked
-    assert remaining(asked, [A, A, B]) == ["d", "e"]

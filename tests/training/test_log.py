@@ -23,7 +23,8 @@ def test_a_full_disk_is_named_and_resumed_from(
     full = pytest.raises(ShamisaError, match=r"log\.jsonl: .*\(.*\); make room, then resume")
     with no_file_over(20), full:
         log.write({"step": 2, "total": 1.0})
-    again = RunLog(path, 1)  # without the torn line
+    assert path.read_text() == '{"step": 1}\n'  # and nothing of the second
+    again = RunLog(path, 1)
     again.write({"step": 2})
     again.close()
     assert read_log(path) == [{"step": 1}, {"step": 2}]
