@@ -13,6 +13,7 @@ from shamisa_cli.errors import ShamisaError, near_matches
 
 COMMANDS = (
     "score",
+    "serve",
     "demo",
     "distort",
     "pretrain",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -29,8 +31,8 @@ from shamisa_cli.imaging.resample import resize
 from shamisa_cli.models.head import Head
 from shamisa_cli.scoring.score import FAILED, Score
 
-Photo = str | Path | Image.Image | np.ndarray
-"""A file; an open Pillow image; or pixels (see ``imaging.arrays``)."""
+Photo = str | Path | BinaryIO | Image.Image | np.ndarray
+"""A file, by its path or open; an open Pillow image; or pixels (see ``imaging.arrays``)."""
 
 _MOST_WORKERS = 8
 _MOST_SCORERS = 32
@@ -173,7 +175,7 @@ class Scorer:
         return _Prepared(decoded.width, decoded.height, size, crops)
 
     def _decode(self, photo: Photo) -> Decoded:
-        if isinstance(photo, (str, Path)):
+        if isinstance(photo, (str, Path, io.IOBase)):
             protocol = self.extractor.protocol
             return decode_photo(
                 photo,
