@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import shamisa_cli
@@ -15,7 +14,7 @@ from shamisa_cli.scoring.scorer import Scorer
 from shamisa_cli.serving.answers import BINARY, REFUSALS, UNREADABLE, Health, Row, Rows, body
 from shamisa_cli.serving.metrics import CountRequests, Metrics
 from shamisa_cli.serving.scoring_queue import QueueFull, ScoringQueue
-from shamisa_cli.serving.uploads import read_uploads
+from shamisa_cli.serving.uploads import discard_body, read_uploads
 
 MAX_BYTES = 64_000_000
 """Default cap on the body of a request."""
@@ -54,7 +53,6 @@ def make_app(
         lifespan=lifespan,
     )
     app.add_middleware(CountRequests, metrics=metrics)
-    app.add_exception_handler(QueueFull, _refuse_full)
     _add_scoring(app, queue, metrics, max_bytes)
     _add_watching(app, queue, metrics)
     return app
@@ -69,7 +67,7 @@ def _add_scoring(app: FastAPI, queue: ScoringQueue, metrics: Metrics, max_bytes:
     )
     async def score(request: Request) -> dict:
         """Score one photo: the body as it is, or the only file of a form."""
-        with queue.place():
+        async with _place(queue, request, max_bytes):
             uploads = await read_uploads(request, max_bytes)
             if len(uploads) > 1:
                 raise HTTPException(400, f"{len(uploads)} files: POST them to /score_many")
@@ -90,7 +88,7 @@ def _add_scoring(app: FastAPI, queue: ScoringQueue, metrics: Metrics, max_bytes:
     )
     async def score_many(request: Request) -> dict:
         """Score the files of a form; one that cannot be read has a row that says why."""
-        with queue.place():
+        async with _place(queue, request, max_bytes):
             rows = await queue.score_many(await read_uploads(request, max_bytes))
         metrics.count(*rows)
         return {"rows": [row.to_row() for row in rows]}
@@ -115,7 +113,14 @@ def _add_watching(app: FastAPI, queue: ScoringQueue, metrics: Metrics) -> None:
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _refuse_full(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, QueueFull)
-    headers = {"Retry-After": str(error.seconds), "Connection": "close"}
-    return JSONResponse({"detail": str(error)}, 503, headers)
+@asynccontextmanager
+async def _place(queue: ScoringQueue, request: Request, max_bytes: int) -> AsyncIterator[None]:
+    """A place in the queue; without one, nothing of the body is kept."""
+    try:
+        place = queue.take()
+    except QueueFull as error:
+        await discard_body(request, max_bytes)
+        headers = {"Retry-After": str(error.seconds)}
+        raise HTTPException(503, str(error), headers) from error
+    with place:
+        yield

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -72,12 +72,15 @@ class ScoringQueue:
         self._pool.shutdown(cancel_futures=True)
         self._open.close()
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for a request, or QueueFull; nothing of its body need be read before."""
+    def take(self) -> AbstractContextManager[None]:
+        """A place for a request, given back at the end; QueueFull if there is none."""
         if self.requests >= self.places:
             raise QueueFull(max(1, math.ceil(self.photos * self._seconds / self.threads)))
         self.requests += 1
+        return self._taken()
+
+    @contextmanager
+    def _taken(self) -> Iterator[None]:
         try:
             yield
         finally:

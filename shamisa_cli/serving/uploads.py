@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
 from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
 
 READ_SECONDS = 30.0
 """A body that takes longer is given up: a slow client may not keep its place in the queue."""
@@ -15,8 +17,7 @@ MOST_FILES = 1000
 """In one request."""
 
 _MOST_FIELDS = 10
-_CLOSE = {"Connection": "close"}
-"""After a refusal the rest of a body is not read, so the connection has no other use."""
+_DISCARD_SECONDS = 5.0
 
 
 class Upload(io.BytesIO):
@@ -47,36 +48,72 @@ async def read_uploads(
     HTTPException
         413 if it is too large, 408 if it is too slow, 400 if there is no photo in it.
     """
-    bounded = Request(request.scope, _bounded(request, max_bytes))
+    body = _Body(request, max_bytes)
     try:
-        uploads = await asyncio.wait_for(_uploads(bounded), seconds)
+        uploads = await asyncio.wait_for(_uploads(Request(request.scope, body.receive)), seconds)
     except (TimeoutError, asyncio.TimeoutError) as error:  # two classes before Python 3.11
         reason = f"the body was not there within {seconds:g} seconds"
-        raise HTTPException(408, reason, _CLOSE) from error
+        raise HTTPException(408, reason, {"Connection": "close"}) from error
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the client went away") from error
+    except HTTPException:
+        await body.discard()
+        raise
     if not uploads:
         raise HTTPException(400, "no photo in this request: send one as the body, or as a file")
     return uploads
 
 
-def _bounded(request: Request, max_bytes: int) -> Callable[[], Awaitable[dict]]:
-    """What receives ``request``, until it announces or sends more than ``max_bytes``."""
-    read = 0
+async def discard_body(request: Request, max_bytes: int) -> None:
+    """Read the body of a request that is refused, see :meth:`_Body.discard`."""
+    await _Body(request, max_bytes).discard()
 
-    def check(count: int) -> None:
-        if count > max_bytes:
-            reason = f"the body is larger than the limit of {max_bytes} bytes"
-            raise HTTPException(413, reason, _CLOSE)
 
-    async def receive() -> dict:
-        nonlocal read
-        announced = request.headers.get("content-length", "0")
-        check(int(announced) if announced.isdecimal() else 0)
-        message = await request.receive()
-        read += len(message.get("body", b""))
-        check(read)
-        return dict(message)
+class _Body:
+    """A body that is received up to ``max_bytes``, announced or sent."""
 
-    return receive
+    def __init__(self, request: Request, max_bytes: int) -> None:
+        self._request = request
+        self._max_bytes = max_bytes
+        self._read = 0
+        self._more = True
+
+    async def receive(self) -> dict[str, Any]:
+        """The next part; HTTPException 413 once it is too much."""
+        announced = self._request.headers.get("content-length", "0")
+        self._check(int(announced) if announced.isdecimal() else 0)
+        message = await self._next()
+        self._check(self._read)
+        return message
+
+    async def discard(self) -> None:
+        """Read on, and keep nothing: a client that still sends would not see the answer.
+
+        It is given up after as many bytes again, and some seconds. A client that asked whether to
+        send (``Expect: 100-continue``) has not sent yet, and is told at once.
+        """
+        if "expect" in self._request.headers:
+            return
+        limit = self._read + self._max_bytes
+
+        async def read_on() -> None:
+            while self._more and self._read < limit:
+                await self._next()
+
+        with suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(read_on(), _DISCARD_SECONDS)
+
+    async def _next(self) -> dict[str, Any]:
+        message = dict(await self._request.receive())
+        self._read += len(message.get("body", b""))
+        self._more = message.get("more_body", False)
+        return message
+
+    def _check(self, count: int) -> None:
+        if count > self._max_bytes:
+            raise HTTPException(
+                413, f"the body is larger than the limit of {self._max_bytes} bytes"
+            )
 
 
 async def _uploads(request: Request) -> list[Upload]:

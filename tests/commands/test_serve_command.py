@@ -19,13 +19,16 @@ from PIL import Image
 
 from shamisa_cli.cli import app
 
+MAX_BYTES = 8_000_000
+"""More than a socket takes in before it is read."""
+
 
 @pytest.fixture
 def server(tiny_model: Path) -> Iterator[subprocess.Popen[str]]:
     """A server on a free port; its first lines are not yet read."""
     pytest.importorskip("fastapi", reason="needs the extra serve")
     command = [sys.executable, "-m", "shamisa_cli", "serve", "--port", "0", "--device", "cpu"]
-    command += ["--model", str(tiny_model)]
+    command += ["--model", str(tiny_model), "--max-bytes", str(MAX_BYTES)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8")
     yield process
     process.kill()
@@ -36,28 +39,55 @@ def server(tiny_model: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_request_in_hand_is_answered_after_sigterm(
     server: subprocess.Popen[str], sample_photos: list[Image.Image], tmp_path: Path
 ) -> None:
-    assert server.stderr is not None
-    assert server.stderr.readline().startswith("model tiny@")
-    url = next(word for word in server.stderr.readline().split() if word.startswith("http"))
-    host, port = urlsplit(url.rstrip(";")).hostname, urlsplit(url.rstrip(";")).port
+    host, port = _address(server)
     sample_photos[0].save(tmp_path / "photo.png")
     photo = (tmp_path / "photo.png").read_bytes()
 
-    connection = http.client.HTTPConnection(str(host), port, timeout=60)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     connection.putrequest("POST", "/score")
     connection.putheader("Content-Length", str(len(photo)))
     connection.putheader("Expect", "100-continue")  # the answer to it shows that it is in hand
     connection.endheaders(photo[:100])
     assert connection.sock.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
     server.send_signal(signal.SIGTERM)
-    while _listens(str(host), int(port or 0)):
+    while _listens(host, port):
         assert server.poll() is None
     connection.send(photo[100:])
     answer = connection.getresponse()
     assert answer.status == 200
     assert json.loads(answer.read())["score"] >= 0
     assert server.wait(60) == 0
+    assert server.stderr is not None
     assert "Traceback" not in server.stderr.read()
+
+
+def test_a_client_that_sends_too_much_or_goes_away(server: subprocess.Popen[str]) -> None:
+    """The first sees the answer though it sends all at once; the second leaves no traceback."""
+    host, port = _address(server)
+    large = http.client.HTTPConnection(host, port, timeout=60)
+    large.request("POST", "/score", bytes(MAX_BYTES + MAX_BYTES // 2))
+    assert large.getresponse().status == 413
+
+    gone = http.client.HTTPConnection(host, port, timeout=60)
+    gone.putrequest("POST", "/score")
+    gone.putheader("Content-Length", "1000")
+    gone.endheaders(b"half")
+    gone.close()
+    health = http.client.HTTPConnection(host, port, timeout=60)
+    health.request("GET", "/health")
+    assert health.getresponse().status == 200
+    server.terminate()
+    assert server.stderr is not None
+    assert "Traceback" not in server.stderr.read()
+
+
+def _address(server: subprocess.Popen[str]) -> tuple[str, int]:
+    """Host and port, from its first lines."""
+    assert server.stderr is not None
+    assert server.stderr.readline().startswith("model tiny@")
+    url = next(word for word in server.stderr.readline().split() if word.startswith("http"))
+    place = urlsplit(url.rstrip(";"))
+    return str(place.hostname), int(place.port or 0)
 
 
 def _listens(host: str, port: int) -> bool:
