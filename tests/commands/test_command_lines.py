@@ -15,7 +15,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,22 @@ def lines_of_help() -> Iterator[Line]:
         command = (
             getattr(importlib.import_module(f"shamisa_cli.commands.{name}"), name) if name else app
         )
-        for line in inspect.cleandoc(command.help or "").splitlines():
-            if line.startswith("shamisa "):
-                yield Line(f"shamisa {name} --help", re.sub(r" {2,}.*", "", line))
+        for block in inspect.cleandoc(command.help or "").split("\n\n"):
+            for line in block.splitlines() if block.startswith("\b") else ():
+                if line.startswith("shamisa "):
+                    yield Line(f"shamisa {name} --help", re.sub(r" {2,}.*", "", line))
+
+
+def without_doubles(lines: Iterable[Line]) -> list[Line]:
+    """A line that stands in several places once, with all of these."""
+    places: dict[str, list[str]] = {}
+    for line in lines:
+        places.setdefault(line.text, []).append(line.where)
+    return [Line(", ".join(where), text) for text, where in places.items()]
 
 
 SYNOPSIS = "shamisa score PATHS... [--csv F] [--json F | --jsonl F] [options]"
-LINES = [*lines_of_pages(), *lines_of_help()]
+LINES = without_doubles([*lines_of_pages(), *lines_of_help()])
 
 
 def named(lines: list[Line], *, reason: bool = False) -> list[Any]:
