@@ -10,10 +10,11 @@ ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # PyTorch's own index has builds without CUDA, which are smaller by some gigabytes.
 RUN pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu
 COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY shamisa shamisa
 COPY shamisa_cli shamisa_cli
 COPY plugins plugins
 COPY weights weights
-RUN pip install ".[serve,heic]"
+RUN pip install ".[serve,heic,raw]"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin shamisa

@@ -16,23 +16,32 @@ from pathlib import Path
 
 from pdoc.docstrings import convert
 
-import shamisa_cli
+import shamisa
 
 PAGE = Path(__file__).with_name("api.md")
 INTRODUCTION = """\
 # Python API
 
-`import shamisa_cli` gives three names: `load`, `Scorer` and `Score`. Everything else may change.
+`import shamisa` gives `load`, `Scorer`, `Score`, and the errors, `ShamisaError` and its kinds.
+`import shamisa_cli` gives the same. Everything else may change.
 
 The examples run in the test suite. `python docs/make_api.py` makes this page from the docstrings.
 """
+ERRORS = (
+    "ShamisaError",
+    "PhotoError",
+    "UsageError",
+    "UnknownNameError",
+    "WeightsError",
+    "HubError",
+)
 
 
 def sections() -> Iterator[str]:
     """A section for each public name, and below a class for each of its public members."""
     yield INTRODUCTION
-    for name in ("load", "Scorer", "Score"):
-        public = getattr(shamisa_cli, name)
+    for name in ("load", "Scorer", "Score", *ERRORS):
+        public = getattr(shamisa, name)
         yield section(f"## {name}", public)
         for member, value in vars(public).items() if inspect.isclass(public) else ():
             if not member.startswith("_") and inspect.getdoc(value) and not is_plain(value):

@@ -17,6 +17,7 @@ import pytest
 from shamisa_cli.commands.serve import serve
 
 PROJECT = Path(__file__).resolve().parents[1]
+PYPROJECT = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
 TEXT = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -67,16 +68,17 @@ def test_torch_is_the_build_for_cpus_and_comes_first() -> None:
     extras = re.fullmatch(r'pip install "\.\[([\w,]+)\]"', project)
     assert extras is not None
     for extra in extras[1].split(","):
-        assert re.search(rf"^{extra} = \[", (PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
+        assert re.search(rf"^{extra} = \[", PYPROJECT, re.MULTILINE)
 
 
 def test_what_is_copied_is_there_and_is_what_the_package_is_made_of() -> None:
     copies = [arguments.split() for name, arguments in instructions() if name == "COPY"]
     copied = {path for copy in copies if "--from=build" not in copy for path in copy[:-1]}
-    assert copied == {
-        *("pyproject.toml", "README.md", "LICENSE", "NOTICE"),
-        *("shamisa_cli", "plugins", "weights"),
-    }
+    wheel = re.search(r"targets\.wheel\]\npackages = (\[.*?\])", PYPROJECT)
+    assert wheel is not None
+    packages = {path.split("/")[0] for path in ast.literal_eval(wheel[1])}
+    described = {"pyproject.toml", "README.md", "LICENSE", "NOTICE"}
+    assert copied == {*described, *packages, "weights"}
     patterns = (PROJECT / ".dockerignore").read_text().splitlines()
     assert patterns[1] == "*"  # nothing is sent that is not named: no .git, no photos
     kept = {pattern[1:] for pattern in patterns if pattern.startswith("!")}

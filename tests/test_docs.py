@@ -15,9 +15,12 @@ ROOMS = (PROJECT / name for name in ("docs", "plugins", "weights"))
 PAGES = sorted([*PROJECT.glob("*.md"), *(page for room in ROOMS for page in room.rglob("*.md"))])
 
 
-@pytest.mark.parametrize("name", ["", ".scoring.loading", ".scoring.score", ".scoring.scorer"])
+IN_CLI = [f"shamisa_cli{room}" for room in ("", ".scoring.loading", ".scoring.score")]
+
+
+@pytest.mark.parametrize("name", ["shamisa", *IN_CLI, "shamisa_cli.scoring.scorer"])
 def test_the_examples_of_the_public_api_run(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"shamisa_cli{name}"))
+    result = doctest.testmod(importlib.import_module(name))
     assert result.attempted
     assert not result.failed
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shamisa_cli.commands.shared import EXISTING, FILE
+from shamisa_cli.commands.shared import EXISTING, FILE, PassedBy, follow_links_option
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     type=FILE,
     help="Contact sheet of the first photo; with --compose, of up to 24 photos.",
 )
+@follow_links_option
 def distort(
     photos: tuple[Path, ...],
     out: Path | None,
@@ -44,6 +45,7 @@ def distort(
     compose: int | None,
     seed: int,
     sheet: Path | None,
+    follow_links: bool,
 ) -> None:
     """Make distorted copies of each PHOTO (files or folders).
 
@@ -58,7 +60,7 @@ def distort(
     plan = _plan(names, severity, levels, compose, seed)
     if sheet is not None:
         _check_sheet(sheet, out)
-    found = _found(photos)
+    found = _found(photos, follow_links)
     writer = CopyWriter(out, seed, [name for _, name in found]) if out is not None else None
     rows = SheetRows(plan, seed) if sheet is not None else None
     made, unread = _distort(found, plan, writer, rows)
@@ -84,19 +86,21 @@ def _plan(
     return random_plan(compose, seed)
 
 
-def _found(arguments: tuple[Path, ...]) -> list[tuple[Path, PurePath]]:
+def _found(arguments: tuple[Path, ...], follow_links: bool) -> list[tuple[Path, PurePath]]:
     """(path, name) of files and of all photos in folders; a name is the path below the folder."""
     from shamisa_cli.imaging.paths import list_photos
 
     found: list[tuple[Path, PurePath]] = []
+    passed_by = PassedBy()
     for argument in arguments:
         if not argument.is_dir():
             found.append((argument, PurePath(argument.name)))
             continue
-        below = list_photos(argument)
+        below = list_photos(argument, follow_links=follow_links, pass_by=passed_by)
         if not below:
             raise ShamisaError(f"{argument}: no photos there")
         found += [(path, path.relative_to(argument)) for path in below]
+    passed_by.tell()
     return found
 
 

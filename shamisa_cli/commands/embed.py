@@ -11,13 +11,16 @@ import click
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
+    PassedBy,
     Skipped,
     check_files,
     command,
     feature_options,
+    follow_links_option,
     model_option,
     open_model,
     option_group,
+    recursive_option,
     root_option,
     seed_option,
 )
@@ -48,6 +51,7 @@ class Pictures:
 
     paths: tuple[str, ...]
     recursive: bool
+    follow_links: bool
     dataset: str | None
     root: Path | None
     photos: Path | None
@@ -79,7 +83,15 @@ class Pictures:
         from shamisa_cli.maps.points import dataset_points, ladder_points, photo_points
 
         if self.dataset is None:
-            paths = [Path(path) for path in expand_paths(self.paths, recursive=self.recursive)]
+            passed_by = PassedBy()
+            found = expand_paths(
+                self.paths,
+                recursive=self.recursive,
+                follow_links=self.follow_links,
+                pass_by=passed_by,
+            )
+            paths = [Path(path) for path in found]
+            passed_by.tell()
             if not paths:
                 raise UsageError(f"no photos in {', '.join(self.paths)}")
             return photo_points(frozen, paths, skip, self.sample, self.seed)
@@ -94,7 +106,8 @@ picture_options = option_group(
     "pictures",
     Pictures,
     click.argument("paths", nargs=-1, type=click.Path()),
-    click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not."),
+    recursive_option,
+    follow_links_option,
     click.option("--dataset", help="Instead of PATHS: a name, a CSV with image,mos, or ladder."),
     root_option,
     click.option("--photos", type=FOLDER, help="Photos for --dataset ladder."),

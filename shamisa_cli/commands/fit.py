@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
+    PassedBy,
     Skipped,
     check_files,
     command,
@@ -61,7 +62,12 @@ class LadderRequest:
         """The photos to make ladders of; too few are refused."""
         from shamisa_cli.ladders.ladder import draw_photos
 
-        return draw_photos(self.ladders, self.ladder_photos, seed) if self.ladders else []
+        if self.ladders is None:
+            return []
+        passed_by = PassedBy()
+        drawn = draw_photos(self.ladders, self.ladder_photos, seed, pass_by=passed_by)
+        passed_by.tell("give --ladders the folder itself")
+        return drawn
 
     def fit(
         self,

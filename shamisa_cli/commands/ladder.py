@@ -10,11 +10,13 @@ import click
 from shamisa_cli.commands.shared import (
     FOLDER,
     Crops,
+    PassedBy,
     Skipped,
     check_files,
     command,
     crops_option,
     feature_options,
+    follow_links_option,
     model_option,
     open_model,
     per_photo_option,
@@ -29,6 +31,7 @@ from shamisa_cli.commands.shared import (
 @click.argument("photos", type=FOLDER)
 @model_option
 @click.option("--head", help="Which head to test.  [default: the model's]")
+@follow_links_option
 @sample_option("--sample")
 @per_photo_option("--per-photo")
 @seed_option
@@ -39,6 +42,7 @@ def ladder(
     photos: Path,
     model: str,
     head: str | None,
+    follow_links: bool,
     sample: int,
     per_photo: int,
     seed: int,
@@ -68,7 +72,9 @@ def ladder(
     from shamisa_cli.models.heads import choose_head
 
     check_files(*files.values())
-    drawn = draw_photos(photos, sample, seed)
+    passed_by = PassedBy()
+    drawn = draw_photos(photos, sample, seed, follow_links=follow_links, pass_by=passed_by)
+    passed_by.tell()
     folder, config, frozen = open_model(model, features, crops)
     tested = choose_head(folder, head, config)
     skipped = Skipped()

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from shamisa_cli.commands.shared import PassedBy, follow_links_option
+
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 """Where photos are under the data root."""
 
@@ -49,6 +51,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 @click.option("--probe", "probe_dataset", help="Measure on this dataset while training.")
 @click.option("--probe-every", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of your datasets.")
+@follow_links_option
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def pretrain(
     photos: Path | None,
@@ -60,6 +63,7 @@ def pretrain(
     probe_dataset: str | None,
     probe_every: int,
     root: Path | None,
+    follow_links: bool,
     quiet: bool,
     **given: Any,
 ) -> None:
@@ -73,7 +77,10 @@ def pretrain(
     from shamisa_cli.pretraining.start import plan_start
 
     options = _as_mapping(**given)
-    pool = PhotoPool(photo_folder(photos))
+    passed_by = PassedBy()
+    pool = PhotoPool(photo_folder(photos), follow_links=follow_links, pass_by=passed_by)
+    if not quiet:
+        passed_by.tell()
     with _Progress(quiet) as progress:
         start = plan_start(
             options, out, progress.say, preset=preset, config_file=config_file, resume=resume

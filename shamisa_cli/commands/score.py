@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from shamisa_cli.commands.shared import FILE, crops_option, device_option, flags_for, model_option
+from shamisa_cli.commands.shared import (
+    FILE,
+    PassedBy,
+    crops_option,
+    device_option,
+    flags_for,
+    follow_links_option,
+    model_option,
+    recursive_option,
+)
 from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -44,11 +53,14 @@ _LIST = click.File(encoding="utf-8", errors="surrogateescape")
     type=click.IntRange(0),
     help="Threads that decode and score.  [default: the cores]",
 )
-@click.option("--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size.")
+@click.option(
+    "--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size, at least 128."
+)
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
 @crops_option
-@click.option("--recursive/--no-recursive", default=True, help="Look into sub-folders, or not.")
+@recursive_option
+@follow_links_option
 @click.option("--from-file", type=_LIST, metavar="F", help="More PATHS, one a line; - is stdin.")
 @click.option("--resume", is_flag=True, help="Go on with the files of a run that was stopped.")
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
@@ -65,6 +77,7 @@ def score(
     jsonl: Path | None,
     from_file: TextIO | None,
     recursive: bool,
+    follow_links: bool,
     resume: bool,
     sort: bool,
     quiet: bool,
@@ -80,7 +93,7 @@ def score(
     Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage.
     """
     files = _files(csv, json, jsonl, resume)
-    photos = _photos(paths, from_file, recursive)
+    photos = _photos(paths, from_file, quiet, recursive=recursive, follow_links=follow_links)
 
     from shamisa_cli.scoring.rows import RowFiles, earlier_rows, remaining
 
@@ -179,8 +192,11 @@ def _files(csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool
     return files
 
 
-def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> list[str]:
-    """The photos to score, in order; a folder or list without any is told."""
+def _photos(paths: Iterable[str], from_file: TextIO | None, quiet: bool, **how: bool) -> list[str]:
+    """The photos to score, in order; ``how`` folders are searched is as in :func:`expand_paths`.
+
+    A folder or list without any is told, and what folders have beside photos.
+    """
     from shamisa_cli.imaging.paths import expand_paths
 
     listed = [line.rstrip("\r\n") for line in from_file or ()]
@@ -189,11 +205,14 @@ def _photos(paths: Iterable[str], from_file: TextIO | None, recursive: bool) -> 
         where = f"{from_file.name} is empty" if from_file else "no photos given"
         raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
     photos: list[str] = []
+    passed_by = PassedBy()
     for path in asked:
-        found = list(expand_paths([path], recursive=recursive))
+        found = list(expand_paths([path], pass_by=passed_by, **how))
         if not found:
             click.echo(f"{path}: no photos in this folder", err=True)
         photos += found
+    if not (photos and quiet):
+        passed_by.tell()
     if not photos:
         raise UsageError("nothing to score")
     return photos

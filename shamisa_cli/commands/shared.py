@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import importlib.util
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -68,6 +68,12 @@ crops_option = click.option(
     "--crops",
     type=click.Choice(["five", "whole"]),
     help="Five crops, or the photo as one.  [default: the model's own]",
+)
+recursive_option = click.option(
+    "--recursive/--no-recursive", default=True, help="Look into sub-folders, or not."
+)
+follow_links_option = click.option(
+    "--follow-links", is_flag=True, help="Follow links to folders elsewhere."
 )
 per_photo_option = functools.partial(
     click.option,
@@ -177,6 +183,35 @@ class Skipped:
         """Fail if any were left out: call it once everything else is done and written."""
         if self.errors:
             raise ShamisaError(f"{len(self.errors)} photos could not be read; they are not {where}")
+
+
+class PassedBy:
+    """The files of folders that are no photos, and links that were not followed, to tell of."""
+
+    def __init__(self) -> None:
+        self.paths: set[Path] = set()
+
+    def __call__(self, path: Path) -> None:
+        self.paths.add(path)
+
+    def tell(self, follow: str = "see --follow-links") -> None:
+        """Say on stderr how many there are, and of which kinds, and how to ``follow`` links."""
+        from shamisa_cli.imaging.raw import RAW_EXTENSIONS, RAW_HINT
+
+        links = sorted(path for path in self.paths if path.is_dir())
+        files = self.paths.difference(links)
+        endings = sorted({path.suffix.lower() or "without ending" for path in files})
+        if files:
+            hint = f" ({RAW_HINT})" if RAW_EXTENSIONS.intersection(endings) else ""
+            click.echo(f"{_count(files, 'file')} skipped: {', '.join(endings)}{hint}", err=True)
+        if links:
+            first = click.format_filename(links[0])
+            what = _count(links, "link")
+            click.echo(f"{what} out of the folder skipped: {first}; {follow}", err=True)
+
+
+def _count(things: Collection[object], kind: str) -> str:
+    return f"{len(things)} {kind}{'' if len(things) == 1 else 's'}"
 
 
 def mention_part(dataset: Dataset) -> None:

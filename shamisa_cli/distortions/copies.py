@@ -17,6 +17,7 @@ from shamisa_cli.distortions.pictures import distort_image
 from shamisa_cli.distortions.registry import ENTRIES, get_entries
 from shamisa_cli.distortions.severity import applied_native, quantize_severity
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
+from shamisa_cli.files import escape_name
 from shamisa_cli.imaging.sheet import contact_sheet
 from shamisa_cli.seeds import generator
 
@@ -150,7 +151,7 @@ class CopyWriter:
             name = photo.with_name(f"{photo.stem}_{variant.suffix}.png")
             distorted_copy(image, photo, variant, self.seed).save(self.folder / name)
             line = record(name, photo, variant)
-            with self.metadata.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            with self.metadata.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         return len(variants)
 
@@ -164,7 +165,8 @@ def record(name: PurePath, photo: PurePath, variant: Variant) -> dict[str, Any]:
         made = ENTRIES[function].distortion
         applied = {"severity": round(severity, 6), "native": round(native, 6)}
         functions.append({"name": made.name, "category": made.category, **applied})
-    return {"file": name.as_posix(), "reference": photo.as_posix(), "functions": functions}
+    file, reference = (escape_name(path.as_posix()) for path in (name, photo))
+    return {"file": file, "reference": reference, "functions": functions}
 
 
 class SheetRows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from shamisa_cli.errors import PhotoError, first_line
 from shamisa_cli.imaging.color import to_srgb
 from shamisa_cli.imaging.formats import open_photo
 from shamisa_cli.imaging.paths import folder_error
+from shamisa_cli.imaging.raw import is_raw, open_raw
 from shamisa_cli.imaging.resample import averaging_factor, viewing_size
 
 MAX_PIXELS = 256_000_000
@@ -30,6 +32,12 @@ _REASONS: dict[type[Exception], str] = {
     MemoryError: "too large for this machine's memory",
     Image.DecompressionBombError: "too large for Pillow's reader; convert it to JPEG or PNG",
 }
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,13 +83,16 @@ def decode_photo(
     PhotoError
         whatever is wrong; the message names the file and says what to do.
     """
-    name = str(source) if isinstance(source, (str, Path)) else getattr(source, "name", "photo")
+    name = source if isinstance(source, (str, Path)) else getattr(source, "name", None)
+    name = str(name) if isinstance(name, (str, Path)) else "this photo"
     with ExitStack() as stack:
         try:
             file = source
             if isinstance(file, (str, Path)):
+                _check_regular(name)
                 file = stack.enter_context(Path(file).open("rb"))
-            image = stack.enter_context(open_photo(file, name, max_pixels))
+            opener = open_raw if is_raw(file, name) else open_photo
+            image = stack.enter_context(opener(file, name, max_pixels))
             factor = _draft(image, short_side, max_side)
             large = image.width * image.height > LARGE_PIXELS
             with _ONE_AT_A_TIME if large else nullcontext():
@@ -91,6 +102,16 @@ def decode_photo(
             raise
         except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
             raise unreadable(name, error) from error
+
+
+def _check_regular(name: str) -> None:
+    """Refuse what may never end, or never begin, when it is read."""
+    mode = Path(name).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = next((kind for test, kind in _KINDS if test(mode)), "something special")
+        raise PhotoError(
+            f"{name}: is {kind}; only ordinary files are read, so save the photo first"
+        )
 
 
 def unreadable(name: str, error: Exception) -> PhotoError:

@@ -56,17 +56,25 @@ def open_photo(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         raise PhotoError(f"{name}: the file is empty; copy or download it again")
     if _is_heic(file, prefix):
         return _open_heic(file, name, max_pixels)
+    format_name = format_of(prefix)
+    if format_name is None:
+        raise PhotoError(
+            f"{name}: not a photo in a format that is read here ({', '.join(FORMATS)}, HEIC, "
+            "camera RAW); convert it, for example to PNG"
+        )
+    file.seek(0)
+    image = Image.OPEN[format_name][0](file, name)
+    check_size(image.size, max_pixels, name)
+    return image
+
+
+def format_of(prefix: bytes) -> str | None:
+    """Which of :data:`FORMATS` a file is that begins with ``prefix`` (16 bytes), if any."""
     for format_name in FORMATS:
-        factory, accept = Image.OPEN[format_name]
+        accept = Image.OPEN[format_name][1]
         if accept is not None and accept(prefix) is True:
-            file.seek(0)
-            image = factory(file, name)
-            _check_size(image.size, max_pixels, name)
-            return image
-    raise PhotoError(
-        f"{name}: not a photo in a format that is read here ({', '.join(FORMATS)}, HEIC); "
-        "convert it, for example to PNG"
-    )
+            return format_name
+    return None
 
 
 def _is_heic(file: BinaryIO, prefix: bytes) -> bool:
@@ -83,7 +91,8 @@ def _is_heic(file: BinaryIO, prefix: bytes) -> bool:
     return not any(brands[n : n + 4] in _AVIF_BRANDS for n in range(0, len(brands), 4))
 
 
-def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
+def check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
+    """Refuse a photo of ``size`` (width, height) px that is over the cap."""
     pixels = size[0] * size[1]
     if pixels > max_pixels:
         raise PhotoError(
@@ -100,5 +109,5 @@ def _open_heic(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         raise PhotoError(f"{name}: {_HEIC_HINT}") from error
     file.seek(0)
     photo = pillow_heif.open_heif(file, convert_hdr_to_8bit=True)
-    _check_size(photo.size, max_pixels, name)
+    check_size(photo.size, max_pixels, name)
     return photo.to_pillow()

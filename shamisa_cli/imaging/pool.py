@@ -22,7 +22,7 @@ from torch import Tensor
 from shamisa_cli.errors import PhotoError, ShamisaError
 from shamisa_cli.imaging.crops import reflect_pad
 from shamisa_cli.imaging.decode import decode
-from shamisa_cli.imaging.paths import list_photos
+from shamisa_cli.imaging.paths import PassBy, list_photos
 from shamisa_cli.imaging.resample import rescale, resize
 
 _log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class PhotoPool:
     cache_bytes : room for decoded photos, in this process; once it is full, further photos are
         decoded each time they are asked for.
     recursive : whether photos in folders below count too.
+    follow_links, pass_by : as in ``list_photos``.
     """
 
     def __init__(
@@ -72,9 +73,13 @@ class PhotoPool:
         workers: int = 2,
         cache_bytes: int = CACHE_BYTES,
         recursive: bool = True,
+        follow_links: bool = False,
+        pass_by: PassBy = lambda path: None,
     ) -> None:
         self.folder = Path(folder)
-        self.paths = list_photos(folder, recursive=recursive)
+        self.paths = list_photos(
+            folder, recursive=recursive, follow_links=follow_links, pass_by=pass_by
+        )
         if not self.paths:
             raise ShamisaError(
                 f"{folder}: no photos there; point it at a folder with JPEG, PNG or WebP photos"

@@ -20,7 +20,7 @@ from shamisa_cli.distortions.pictures import LEVELS
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.measures import Array, srcc
 from shamisa_cli.evaluation.report import Cells, csv_text
-from shamisa_cli.imaging.paths import list_photos
+from shamisa_cli.imaging.paths import PassBy, list_photos
 
 MIN_PHOTOS = 5
 """So that there are some to fit, to choose and to measure."""
@@ -68,9 +68,17 @@ def draw(items: Sequence[T], count: int | None, seed: int) -> list[T]:
     return [items[i] for i in order[:count].tolist()]
 
 
-def draw_photos(folder: Path, count: int, seed: int) -> list[Path]:
-    """Photos of ``folder`` to make ladders of; too few are refused."""
-    photos = draw(list_photos(folder), count, seed)
+def draw_photos(
+    folder: Path,
+    count: int,
+    seed: int,
+    *,
+    follow_links: bool = False,
+    pass_by: PassBy = lambda path: None,
+) -> list[Path]:
+    """Photos of ``folder`` to make ladders of, see ``list_photos``; too few are refused."""
+    found = list_photos(folder, follow_links=follow_links, pass_by=pass_by)
+    photos = draw(found, count, seed)
     check_photos(folder, len(photos))
     return photos
 

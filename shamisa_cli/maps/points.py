@@ -14,7 +14,7 @@ from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.distortions.pictures import LEVELS
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, select_images
 from shamisa_cli.evaluation.report import csv_text
-from shamisa_cli.files import write_text
+from shamisa_cli.files import escape_name, write_text
 from shamisa_cli.imaging.paths import folder_error
 from shamisa_cli.ladders.ladder import Ladders, draw
 from shamisa_cli.models.head import Head
@@ -84,7 +84,9 @@ def score_points(points: Points, head: Head) -> tuple[float, ...]:
 
 def write_csv(path: Path, points: Points, places: NDArray[np.float64]) -> None:
     """One line a picture: its photo, what is known of it, and its place on the map."""
-    columns: dict[str, Sequence[object]] = {"path": points.photos}
+    columns: dict[str, Sequence[object]] = {
+        "path": [escape_name(str(photo)) for photo in points.photos]
+    }
     if points.distortions:
         columns["distortion"] = points.distortions
     columns |= points.values | {"x": places[:, 0].tolist(), "y": places[:, 1].tolist()}

@@ -21,6 +21,9 @@ from shamisa_cli.models.weights import folder_digest
 from shamisa_cli.scoring.scorer import Scorer
 from shamisa_cli.settings import to_mapping
 
+MIN_SIDE = 128
+"""px; in a photo shrunk below that, blur, noise and artifacts are gone."""
+
 _FINGERPRINT = 8
 """Hexadecimal digits."""
 
@@ -47,7 +50,7 @@ def load(
     head : one of the model's heads; None takes its default.
     device : ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     precision : ``auto`` (bf16 where the device has it), ``fp32`` or ``bf16``.
-    short_side, max_side, native, crops : instead of the model's own; see :func:`adapt_protocol`.
+    short_side, max_side, native, crops : in place of the model's own; sides are 128 px at least.
     max_pixels : cap on the pixels of a photo; larger ones are refused.
     workers : threads that decode and, on a CPU, score; None is one for each core.
     batch_size : photos collected for a pass of an accelerator; it changes no score.
@@ -88,7 +91,7 @@ def adapt_protocol(
 
     Parameters
     ----------
-    short_side, max_side : px, the photo is shrunk until that side is at most as long.
+    short_side, max_side : px, 128 at least; the photo is shrunk until that side is at most as long.
     native : score at native size, in tiles that cover the photo.
     crops : ``five`` or ``whole``.
     """
@@ -101,8 +104,8 @@ def adapt_protocol(
     if crops not in (None, "five", "whole"):
         raise UsageError(f"unknown crops {crops!r}: expected five or whole")
     for name, side in given.items():
-        if side < 1:
-            raise UsageError(f"{name} must be at least 1 px, got {side}")
+        if name != "native" and side < MIN_SIDE:
+            raise UsageError(f"{name} must be at least {MIN_SIDE} px, got {side}")
     if native:
         return replace(protocol, short_side=None, max_side=None, crops="tiles")
     if given:

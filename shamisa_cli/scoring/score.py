@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shamisa_cli.files import escape_name, unescape_name
 from shamisa_cli.models.head import HeadInfo
 
 SIZES = ("width", "height", "scored_width", "scored_height")
@@ -78,8 +79,12 @@ class Score:
         return "clipped" in self.status.split("+")
 
     def to_row(self) -> dict[str, Any]:
-        """The columns, ready for a file; of the score four decimals, of its uncertainty two."""
+        """The columns, ready for a file; of the score four decimals, of its uncertainty two.
+
+        In texts, a byte of a file name that is not UTF-8 is written as ``\\x`` and two digits.
+        """
         row = {column: getattr(self, column) for column in COLUMNS}
+        row |= {column: escape_name(text) for column, text in row.items() if isinstance(text, str)}
         for column, decimals in (("score", 4), ("uncertainty", 2)):
             if row[column] is not None:
                 row[column] = round(row[column], decimals)
@@ -101,7 +106,7 @@ class Score:
             if column in kinds:
                 values[column] = None if value in (None, "") else kinds[column](value)
             else:
-                values[column] = str(value or "")
+                values[column] = unescape_name(str(value or ""))
         return cls(**values)
 
 

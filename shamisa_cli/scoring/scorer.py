@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, overload
 
 import numpy as np
 from PIL import Image
@@ -19,20 +17,11 @@ from shamisa_cli.encoders.features import CropBatches, FeatureExtractor
 from shamisa_cli.encoders.threads import one_thread, one_thread_each
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.ahead import map_ahead
-from shamisa_cli.imaging.arrays import photo_from_array
-from shamisa_cli.imaging.decode import (
-    MAX_PIXELS,
-    Decoded,
-    decode_photo,
-    unreadable,
-    upright_srgb,
-)
+from shamisa_cli.imaging.decode import MAX_PIXELS
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.models.head import Head
+from shamisa_cli.scoring.photos import File, Photo, decode_any, each_photo, is_batch, path_of
 from shamisa_cli.scoring.score import FAILED, Score
-
-Photo = str | Path | BinaryIO | Image.Image | np.ndarray
-"""A file, by its path or open; an open Pillow image; or pixels (see ``imaging.arrays``)."""
 
 _MOST_WORKERS = 8
 _MOST_SCORERS = 32
@@ -50,7 +39,7 @@ class _Prepared:
 
 
 class Scorer:
-    """A model, a head and a protocol; made by :func:`shamisa_cli.load`.
+    """A model, a head and a protocol; made by :func:`shamisa.load`.
 
     Attributes
     ----------
@@ -83,52 +72,76 @@ class Scorer:
         self.workers = self._default_workers() if workers is None else workers
         self.batch_size = extractor.photos_per_pass if batch_size is None else batch_size
 
-    def score(self, photo: Photo) -> Score:
-        """Score one photo.
+    @overload
+    def score(self, photo: File | Image.Image) -> Score: ...
+
+    @overload
+    def score(self, photo: Photo) -> Any: ...
+
+    def score(self, photo: Photo) -> Score | list[Score]:
+        """Score one photo; of a batch of pixels each photo, as a list.
+
+        Parameters
+        ----------
+        photo : a path; the content of a file, as bytes; an open binary file, which is read from
+            its start; a Pillow image; an array (H, W), (H, W, 3), (H, W, 4) or a batch of them
+            (N, H, W, C); or a tensor (C, H, W), or a batch (N, C, H, W), on any device. Pixels are
+            gray, RGB or RGBA; uint8, uint16, or floats in [0, 1].
 
         Raises
         ------
         PhotoError
-            if it cannot be read; the message names the file and says what to do.
+            if it cannot be read; the message names the file and says what to do. TypeError if it
+            is none of these.
 
         Examples
         --------
-        >>> import shamisa_cli
+        >>> import shamisa
         >>> from PIL import Image, ImageFilter
         >>> from sklearn.datasets import load_sample_image
         >>> photo = Image.fromarray(load_sample_image("china.jpg"))
-        >>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
+        >>> scorer = shamisa.load("fast", device="cpu", precision="fp32")
         >>> sharp = scorer.score(photo)
         >>> blurred = scorer.score(photo.filter(ImageFilter.GaussianBlur(4)))
         >>> print(f"{sharp.score:.0f} and {blurred.score:.0f}")
         95 and 6
         """
+        if is_batch(photo):
+            return [self.score(one) for one in photo]
         with one_thread() if self._alone else nullcontext():
             return self._score(photo)
 
-    def score_many(self, photos: Iterable[Photo]) -> Iterator[Score]:
+    def score_many(self, photos: Iterable[Photo] | np.ndarray | Tensor) -> Iterator[Score]:
         """Score photos in their order, in threads; memory stays bounded.
 
         On a CPU every thread decodes and scores a photo of its own; elsewhere threads decode ahead
-        of the device. ``photos`` is read lazily. One that cannot be read becomes a Score whose
-        status is ``failed`` and whose ``error`` says why; it never stops the others.
+        of the device. One that cannot be read becomes a Score whose status is ``failed`` and whose
+        ``error`` says why; it never stops the others.
+
+        Parameters
+        ----------
+        photos : what :meth:`score` takes, in any iterable, which is read lazily; or a batch of
+            pixels, (N, H, W, C) or (N, C, H, W). Batches in an iterable stand for their photos.
+
+        Raises
+        ------
+        TypeError
+            if ``photos`` is a single photo, or nothing that can be gone through.
 
         Examples
         --------
-        >>> import shamisa_cli
+        >>> import shamisa
         >>> from sklearn.datasets import load_sample_images
         >>> china, flower = load_sample_images().filenames
-        >>> scorer = shamisa_cli.load("fast", device="cpu", precision="fp32")
+        >>> scorer = shamisa.load("fast", device="cpu", precision="fp32")
         >>> for score in scorer.score_many([china, "absent.jpg", flower]):
         ...     print(score.error or f"{score.score:.0f} {score.status}")
         95 ok
         no such file
         89 ok
         """
-        if self._alone:
-            yield from self._score_apart(photos)
-        else:
-            yield from self._score_together(photos)
+        several = each_photo(photos)
+        return self._score_apart(several) if self._alone else self._score_together(several)
 
     @property
     def _alone(self) -> bool:
@@ -169,34 +182,17 @@ class Scorer:
         return self._scored(photo, prepared, self.extractor.features_of([prepared.crops])[0])
 
     def _prepare(self, photo: Photo) -> _Prepared:
-        decoded = self._decode(photo)
+        decoded = decode_any(photo, self.extractor.protocol, self.max_pixels)
         size = self.extractor.viewing_size((decoded.width, decoded.height))
         crops = self.extractor.cut(resize(decoded.image, size))
         return _Prepared(decoded.width, decoded.height, size, crops)
-
-    def _decode(self, photo: Photo) -> Decoded:
-        if isinstance(photo, (str, Path, io.IOBase)):
-            protocol = self.extractor.protocol
-            return decode_photo(
-                photo,
-                max_pixels=self.max_pixels,
-                short_side=protocol.short_side,
-                max_side=protocol.max_side,
-            )
-        if isinstance(photo, Image.Image):
-            image = _upright(photo)
-        elif isinstance(photo, np.ndarray):
-            image = photo_from_array(photo)
-        else:
-            raise TypeError(f"expected a path, a Pillow image or an array, got {type(photo)}")
-        return Decoded(image, *image.size)
 
     def _scored(self, photo: Photo, prepared: _Prepared, features: Tensor) -> Score:
         result = self.head.score(features)
         notes = ["padded"] if self.extractor.plan.pads(prepared.viewing_size) else []
         notes += ["clipped"] if result.clipped else []
         return Score(
-            path=_path(photo),
+            path=path_of(photo),
             score=result.score,
             width=prepared.width,
             height=prepared.height,
@@ -211,24 +207,10 @@ class Scorer:
         )
 
     def _failed(self, photo: Photo, error: Exception) -> Score:
-        path = _path(photo)
+        path = path_of(photo)
         reason = str(error).removeprefix(f"{path}: ")
         if not isinstance(error, PhotoError):
             reason = f"{type(error).__name__}: {reason}"
         none = (None,) * 5
         facts = (self.model, self.head.info.name, FAILED, reason)
         return Score(path, *none, *facts, head_info=self.head.info)
-
-
-def _upright(photo: Image.Image) -> Image.Image:
-    """:func:`upright_srgb` of an image that Pillow may not have decoded yet."""
-    try:
-        copy = photo.copy()
-        copy.getexif().update(photo.getexif())  # a copy forgets what was set in memory
-        return upright_srgb(copy)
-    except Exception as error:  # Pillow's readers raise nearly every kind on damaged files
-        raise unreadable(str(getattr(photo, "filename", "") or "this image"), error) from error
-
-
-def _path(photo: Photo) -> str:
-    return str(photo) if isinstance(photo, (str, Path)) else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import socket
 import struct
 import sys
 import time
@@ -275,6 +276,24 @@ def test_errors_name_the_file_and_say_what_to_do(tmp_path: Path, content: bytes,
     assert says in str(caught.value)
     with pytest.raises(PhotoError, match="no such file"):
         decode(tmp_path / "none.jpg")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such files there")
+def test_only_ordinary_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    os.mkfifo("pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.jpg")
+        for name, kind in (
+            ("pipe.jpg", "a named pipe"),
+            ("socket.jpg", "a socket"),
+            (os.devnull, "a device"),
+        ):
+            with pytest.raises(PhotoError, match=f"{name}: is {kind}; only ordinary files"):
+                decode(name)
+    Image.new("L", (9, 9)).save("photo.png")
+    Path("link.png").symlink_to("photo.png")
+    assert decode("link.png").size == (9, 9)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")

@@ -93,6 +93,48 @@ def test_a_recursive_pattern_is_as_its_folder_with_every_photo_once(
     assert expanded("pics") == [f"pics/{name}" for name in IN_PICS]
 
 
+@pytest.fixture
+def elsewhere(here: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a photo, to which a link in pics leads."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "far.jpg").touch()
+    (here / "pics" / "link").symlink_to(folder, target_is_directory=True)
+    return folder
+
+
+FAR = "pics/link/far.jpg"
+
+
+@pytest.mark.parametrize("given", ["pics", "pics/**", "./pics/**/*.jpg", "p*/**"])
+def test_links_out_of_a_folder_are_followed_only_if_asked(
+    here: Path, elsewhere: Path, given: str
+) -> None:
+    told: set[Path] = set()
+    near = list(expand_paths([given], pass_by=told.add))
+    assert not any("far" in path for path in near)
+    assert [path.as_posix() for path in told if path.is_dir()] == ["pics/link"]
+    found = [os.path.normpath(path) for path in expand_paths([given], follow_links=True)]
+    assert found.count(FAR) == 1
+    assert {os.path.normpath(path) for path in near} == {*found} - {FAR}
+
+
+def test_what_is_named_is_followed(here: Path, elsewhere: Path) -> None:
+    for given in ("pics/link", "pics/link/", "pics/link/*.jpg", "pics/link/**", FAR):
+        assert [os.path.normpath(path) for path in expand_paths([given])] == [FAR]
+    (here / "alias").symlink_to(here / "pics")
+    assert expanded("alias/**/*.png") == ["alias/sub 1/b.png"]
+    (here / "pics" / "alias").symlink_to(here / "pics" / ".thumbs")  # in the tree, but hidden there
+    assert "pics/alias/c.jpg" in expanded("pics")
+    assert len(PhotoPool(here / "pics", follow_links=True)) == len(PhotoPool(here / "pics")) + 1
+
+
+def test_what_is_passed_by_is_told(here: Path) -> None:
+    for given in ("pics", "pics/**", "**/*.*g"):
+        told: set[Path] = set()
+        assert list(expand_paths([given], pass_by=told.add))
+        assert [path.name for path in told] == ([] if "*g" in given else ["notes.txt"])
+
+
 def test_refuses_what_is_no_folder(here: Path) -> None:
     with pytest.raises(ShamisaError, match="no such folder"):
         list_photos(here / "absent")

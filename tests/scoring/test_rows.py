@@ -50,7 +50,7 @@ def written(path: Path, kind: Kind, rows: list[Score]) -> Path:
 
 
 def test_other_programs_can_read_them(tmp_path: Path) -> None:
-    rows = ROWS[:-2]  # the last has a name that is not UTF-8
+    rows = ROWS[:-2]
     with written(tmp_path / "r.csv", "csv", rows).open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     assert [row["path"] for row in table] == [row.path for row in rows]
@@ -62,6 +62,37 @@ def test_other_programs_can_read_them(tmp_path: Path) -> None:
     assert array == [json.loads(line) for line in lines] == [row.to_row() for row in rows]
     assert list(array[0]) == list(COLUMNS)
     assert array[1]["score"] is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_that_is_not_utf8_is_text_for_others_and_the_same_for_us(
+    tmp_path: Path, kind: Kind
+) -> None:
+    rows = [good("caf\udce9.jpg"), good(r"caf\xe9.jpg"), good(r"a\b.jpg"), good("half\ud83d.jpg")]
+    rows.append(replace(bad("x"), error="\udcff"))
+    path = written(tmp_path / "rows", kind, rows)
+    assert read_rows(path, kind) == rows
+    text = path.read_text(encoding="utf-8")
+    if kind == "csv":
+        found = [row["path"] for row in csv.DictReader(text.splitlines())]
+    else:
+        found = [
+            row["path"]
+            for row in json.loads(text if kind == "json" else f"[{','.join(text.splitlines())}]")
+        ]
+    assert found == [r"caf\xe9.jpg", r"caf\x5cxe9.jpg", r"a\b.jpg", r"half\ud83d.jpg", "x"]
+
+
+def test_rows_of_earlier_versions_are_known(tmp_path: Path) -> None:
+    """They had the bytes of odd names as they are in CSV, and half a surrogate pair in JSON."""
+    rows = [good("caf\udce9.jpg")]
+    for kind in ("csv", "jsonl"):
+        path = written(tmp_path / kind, kind, rows)
+        old = b"\xe9" if kind == "csv" else b"\\udce9"
+        new = b"\\xe9" if kind == "csv" else b"\\\\xe9"
+        assert new in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(new, old))
+        assert read_rows(path, kind) == rows
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -292,7 +292,9 @@ def test_what_is_asked_is_changed_and_nothing_else(
         ({"short_side": 1, "native": True}, "short_side and native exclude each other"),
         ({"native": True, "crops": "five"}, "leave crops out"),
         ({"crops": "ten"}, "'ten'"),
-        ({"short_side": 0}, "at least 1 px"),
+        ({"short_side": 0}, "short_side must be at least 128 px, got 0"),
+        ({"short_side": 127}, "short_side must be at least 128 px, got 127"),
+        ({"max_side": 10}, "max_side must be at least 128 px, got 10"),
     ],
 )
 def test_invalid_viewing_is_refused(options: dict[str, Any], says: str) -> None:
