@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
 from typing import TypeVar
 
 from shamisa_cli.encoders.threads import one_thread_each
@@ -88,8 +87,7 @@ class ScoringQueue:
 
     async def score(self, photo: Upload) -> Score:
         """Score one photo; PhotoError if it cannot be read."""
-        row = await self._run(lambda: self.scorer.score(photo), 1)
-        return replace(row, path=photo.name)
+        return await self._run(lambda: self.scorer.score(photo), 1)
 
     async def score_many(self, photos: Sequence[Upload]) -> list[Score]:
         """A row a photo, in their order; one that cannot be read has a failed row."""
@@ -99,12 +97,7 @@ class ScoringQueue:
         return [row for rows in scored for row in rows]
 
     async def _score_group(self, photos: Sequence[Upload]) -> list[Score]:
-        rows = await self._run(lambda: list(self.scorer.score_many(photos)), len(photos))
-        named = zip(rows, photos, strict=True)
-        return [
-            replace(row, path=photo.name, error=row.error.removeprefix(f"{photo.name}: "))
-            for row, photo in named
-        ]
+        return await self._run(lambda: list(self.scorer.score_many(photos)), len(photos))
 
     async def _run(self, work: Callable[[], T], photos: int) -> T:
         """``work`` on so many photos, in one of the threads."""
