@@ -97,7 +97,7 @@ def test_open_files_stay_open_and_name_their_rows(
         score = scorer.score(file)
         assert (score.score, score.path) == (expected[0], str(files[0]))
         assert not file.closed
-    with open(os.open(files[1], os.O_RDONLY), "rb") as unnamed:
+    with open(os.open(files[1], os.O_RDONLY), "rb") as unnamed:  # noqa: PTH123
         assert scorer.score(unnamed).path == ""
 
 
