@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from shamisa_cli.commands.shared import command, device_option, flags_for, model_option
+from shamisa_cli.commands.shared import command, device_option, model_option
 from shamisa_cli.errors import UsageError
 
 NEEDED = {
@@ -61,10 +61,11 @@ def serve(
     queue: int,
     workers: int | None,
 ) -> None:
-    """Score photos that are sent over HTTP; needs: pip install 'shamisa[serve]'
+    """Score photos that are sent over HTTP.
 
-    The server has no password. It listens on this machine only, unless --host says otherwise.
-    Ctrl-C or SIGTERM stops it once the requests in hand are answered.
+    Needs: pip install 'shamisa[serve]'. The server has no password. It listens on this machine
+    only, unless --host says otherwise. Ctrl-C or SIGTERM stops it once the requests in hand are
+    answered.
 
     \b
     shamisa serve
@@ -79,8 +80,10 @@ def serve(
     from shamisa_cli.serving import server
     from shamisa_cli.serving.app import make_app
 
-    with flags_for("host", "port"):
+    try:
         listening = server.listen(host, port)
+    except UsageError as error:
+        raise UsageError(f"{error}; choose another --host or --port") from error
     with listening:
         scorer = load(model, head, device, max_pixels=max_pixels, workers=0)
         click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)

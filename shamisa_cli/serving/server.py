@@ -20,9 +20,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         reason = system_reason(error).partition(" (while")[0]  # which names host and port again
-        raise UsageError(
-            f"cannot listen on {host}:{port}: {reason}; choose another host or port"
-        ) from error
+        raise UsageError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
 def address(listening: socket.socket) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from shamisa_cli.cli import app
+from shamisa_cli.commands.serve import serve
 
 MAX_BYTES = 8_000_000
 """More than a socket takes in before it is read."""
@@ -81,6 +84,26 @@ def test_a_client_that_sends_too_much_or_goes_away(server: subprocess.Popen[str]
     assert "Traceback" not in server.stderr.read()
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+def test_the_lines_with_curl_of_the_docs(
+    server: subprocess.Popen[str], sample_photos: list[Image.Image], tmp_path: Path
+) -> None:
+    host, port = _address(server)
+    for name in ("photo.jpg", "a.jpg", "b.jpg"):
+        sample_photos[0].save(tmp_path / name)
+    page = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
+    lines = re.findall(r"^ {4}(curl .*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        assert line in (serve.help or "")
+        words = line.replace("127.0.0.1:8000", f"{host}:{port}").split()
+        done = subprocess.run([*words, "-sS"], cwd=tmp_path, capture_output=True, check=True)
+        answer = json.loads(done.stdout)
+        rows = answer.get("rows", [answer])
+        assert [row["path"] for row in rows] in ([""], ["a.jpg", "b.jpg"])
+        assert all(row["score"] >= 0 for row in rows)
+
+
 def _address(server: subprocess.Popen[str]) -> tuple[str, int]:
     """Host and port, from its first lines."""
     assert server.stderr is not None
@@ -106,6 +129,14 @@ def test_a_port_that_is_taken_is_told_before_the_model_is_loaded() -> None:
     assert result.exit_code == 2
     assert f"127.0.0.1:{port}: " in result.stderr
     assert "--port" in result.stderr
+
+
+def test_a_host_that_is_not_there_is_told_as_it_was_given() -> None:
+    pytest.importorskip("fastapi", reason="needs the extra serve")
+    result = CliRunner().invoke(app, ["serve", "--host", "host.invalid"])
+    assert result.exit_code == 2
+    assert "host.invalid:8000" in result.stderr
+    assert "--host" in result.stderr
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
