@@ -82,14 +82,10 @@ class Pictures:
         from shamisa_cli.ladders.ladder import draw
         from shamisa_cli.maps.points import dataset_points, ladder_points, photo_points
 
+        passed_by = PassedBy()
+        how: Any = {"follow_links": self.follow_links, "pass_by": passed_by}
         if self.dataset is None:
-            passed_by = PassedBy()
-            found = expand_paths(
-                self.paths,
-                recursive=self.recursive,
-                follow_links=self.follow_links,
-                pass_by=passed_by,
-            )
+            found = expand_paths(self.paths, recursive=self.recursive, **how)
             paths = [Path(path) for path in found]
             passed_by.tell()
             if not paths:
@@ -98,7 +94,8 @@ class Pictures:
         if self.photos is None:
             dataset = open_dataset(self.dataset, self.root)
             return dataset_points(frozen, dataset, skip, self.sample, self.seed)
-        drawn = draw(list_photos(self.photos), self.sample or LADDER_PHOTOS, self.seed)
+        drawn = draw(list_photos(self.photos, **how), self.sample or LADDER_PHOTOS, self.seed)
+        passed_by.tell()
         return ladder_points(extract_ladders(frozen, drawn, skip, seed=self.seed))
 
 
