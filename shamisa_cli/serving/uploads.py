@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from fastapi import HTTPException, Request
+from python_multipart.exceptions import FormParserError
 from starlette.requests import ClientDisconnect
 
 READ_SECONDS = 30.0
@@ -54,6 +55,8 @@ async def read_uploads(
     except (TimeoutError, asyncio.TimeoutError) as error:  # two classes before Python 3.11
         reason = f"the body was not there within {seconds:g} seconds"
         raise HTTPException(408, reason, {"Connection": "close"}) from error
+    except FormParserError as error:  # newer versions of Starlette refuse it themselves
+        raise HTTPException(400, f"a malformed multipart form: {error}") from error
     except ClientDisconnect as error:
         raise HTTPException(400, "the client went away") from error
     except HTTPException:
