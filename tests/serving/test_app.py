@@ -238,6 +238,29 @@ def test_a_full_queue_says_when_to_come_back(
     assert gauges(client)["shamisa_requests_in_hand"] == 0
 
 
+def test_an_accelerator_gets_as_many_photos_as_fill_a_pass(
+    client: TestClient, scorer: Scorer, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [file.read_bytes() for file in sorted(photos.iterdir())] + [b"no picture"]
+    sent = [("photos", (f"{n}", content)) for n, content in enumerate(contents)]
+    one_by_one = client.post("/score_many", files=sent).json()["rows"]
+
+    groups: list[int] = []
+    score_many = scorer.score_many
+
+    def noted(uploads: Any) -> Any:
+        groups.append(len(uploads))
+        return score_many(uploads)
+
+    monkeypatch.setattr(scorer.extractor, "photos_per_pass", 3)
+    monkeypatch.setattr(scorer, "score_many", noted)
+    together = client.post("/score_many", files=sent).json()["rows"]
+    assert sorted(groups) == [1, 3]
+    for row, alone in zip(together, one_by_one, strict=True):
+        assert row["score"] == pytest.approx(alone["score"], abs=0.01)
+        assert {**row, "score": 0, "uncertainty": 0} == {**alone, "score": 0, "uncertainty": 0}
+
+
 def test_a_fault_of_ours_is_no_fault_of_the_photo(
     client: TestClient, scorer: Scorer, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
