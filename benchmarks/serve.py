@@ -6,7 +6,8 @@ One run. The control is `score_many` in one process on the same files with as ma
 scoring itself takes. Then clients, each a thread with a connection that it keeps, POST the same
 photos to a server in a process of its own, one photo a request; the server may take all of them at
 once. Then they come to a server with two places and wait as it says (Retry-After): how many are
-refused, and that none is lost. p50 and p99 are of the time from a request to its answer.
+refused, and that none is lost. p50 and p99 are of the time from a request to its answer. CPU is the
+time of the process that scores, for a photo: other programs change it less (Linux only).
 """
 
 from __future__ import annotations
@@ -46,17 +47,23 @@ class Answers:
 
 
 @contextmanager
-def running_server(*options: str) -> Iterator[str]:
-    """The URL of a server of its own process."""
+def running_server(*options: str) -> Iterator[tuple[str, int]]:
+    """The URL and the number of a server of its own process."""
     command = [sys.executable, "-m", "shamisa_cli", "serve", "--port", "0", *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         line = next(line for line in process.stderr if line.startswith("listening on "))
-        yield line.split()[2].rstrip(";")
+        yield line.split()[2].rstrip(";"), process.pid
     finally:
         process.terminate()
         process.wait()
+
+
+def cpu_seconds(process: int) -> float:
+    """What a process has used so far, in all its threads."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def post(connection: http.client.HTTPConnection, photo: bytes) -> tuple[int, float]:
@@ -92,11 +99,12 @@ def ask(url: str, photos: list[bytes], clients: int) -> Answers:
     return Answers([s for seconds, _ in seen for s in seconds], sum(r for _, r in seen), elapsed)
 
 
-def print_answers(name: str, answers: Answers, control: float) -> None:
+def print_answers(name: str, answers: Answers, control: float, cpu: float) -> None:
     rate = len(answers.seconds) / answers.elapsed
     p50, p99 = 1000 * np.percentile(answers.seconds, [50, 99])
+    cpu_each = 1000 * cpu / len(answers.seconds)
     print(
-        f"  {name:<42}{rate:8.2f}  {rate / control:5.2f}  {p50:7.0f}  {p99:7.0f}"
+        f"  {name:<28}{rate:8.2f}  {rate / control:5.2f}  {cpu_each:7.0f}  {p50:7.0f}  {p99:7.0f}"
         f"  {answers.refused:7}"
     )
 
@@ -105,10 +113,11 @@ def measure(model: str, paths: list[str], clients: int, workers: int) -> None:
     """A table: the control, the clients, the clients before a short queue."""
     scorer = shamisa_cli.load(model, device="cpu", workers=workers)
     scorer.score(paths[0])
-    started = time.perf_counter()
+    started, used = time.perf_counter(), cpu_seconds(os.getpid())
     assert not any(score.failed for score in scorer.score_many(paths))
     control = len(paths) / (time.perf_counter() - started)
-    print(f"  {'score_many, in one process':<42}{control:8.2f}  {1:5.2f}")
+    cpu = 1000 * (cpu_seconds(os.getpid()) - used) / len(paths)
+    print(f"  {'score_many, in one process':<28}{control:8.2f}  {1:5.2f}  {cpu:7.0f}")
 
     photos = [Path(path).read_bytes() for path in paths]
     options = ["--model", model, "--device", "cpu", "--workers", str(workers)]
@@ -117,9 +126,11 @@ def measure(model: str, paths: list[str], clients: int, workers: int) -> None:
         (f"{clients} clients", clients, clients),
         (f"{clients} clients, --queue 2", 2, clients),
     ):
-        with running_server(*options, "--queue", str(places)) as url:
+        with running_server(*options, "--queue", str(places)) as (url, server):
             ask(url, photos[:asking], 1)
-            print_answers(name, ask(url, photos, asking), control)
+            before = cpu_seconds(server)
+            answers = ask(url, photos, asking)
+            print_answers(name, answers, control, cpu_seconds(server) - before)
 
 
 def main() -> None:
@@ -138,8 +149,8 @@ def main() -> None:
         for size in SIZES:
             title = f"{args.photos} photos, {size[0]}×{size[1]} px"
             paths = make_photos(Path(temporary) / title, size, args.photos)
-            head = f"{'photos/s':>8}  ratio  p50, ms  p99, ms  refused"
-            print(f"\n{title:<44}{head}")
+            head = f"{'photos/s':>8}  ratio  CPU, ms  p50, ms  p99, ms  refused"
+            print(f"\n{title:<30}{head}")
             measure(args.model, paths, args.clients, args.workers)
     print(f"\nload at the end {os.getloadavg()[0]:.1f}")
 
