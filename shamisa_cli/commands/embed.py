@@ -145,7 +145,9 @@ picture_options = option_group(
     shell_complete=complete_head,
     help="Head for --color-by score.  [default: the model's]",
 )
-@click.option("--plot", type=FILE, help="Write the map as a picture.")
+@click.option(
+    "--plot", type=FILE, help="Write the map as a picture; needs: pip install 'shamisa[plots]'"
+)
 @click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
 @overwrite_option
 @feature_options

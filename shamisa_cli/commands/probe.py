@@ -65,7 +65,11 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @crops_option
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @table_options
-@click.option("--plot", type=FILE, help="Write a picture: predicted against human scores.")
+@click.option(
+    "--plot",
+    type=FILE,
+    help="Write a picture: predicted against human scores; needs: pip install 'shamisa[plots]'",
+)
 @overwrite_option
 @allow_seen_option
 @feature_options
