@@ -15,7 +15,7 @@ from shamisa_cli.training.config import (
     check_range,
 )
 
-EPOCHS = 6.0
+EPOCHS = 2.0
 """Passes over the training part, where nothing else says how long a run is."""
 
 
@@ -30,9 +30,9 @@ class FinetuneConfig(TrainingConfig):
     crop : side in px of random crops to train on; None is what the model itself looks at, a random
         place instead of five where it looks at five.
     trained : share of the backbone's layers that is trained, counted from the last; the layers
-        before are as they were. All of them take six times the time.
-    decoder_rate : learning rate of the decoder, as a multiple of the backbone's; 0 leaves it at the
-        ridge solution, where it starts.
+        before are as they were.
+    folds : of the heads that judge the training part, see
+        :class:`~shamisa_cli.finetuning.model.CrossFit`.
     checks : looks at the validation part during a run, evenly spread, beside the one at the start.
     """
 
@@ -40,20 +40,20 @@ class FinetuneConfig(TrainingConfig):
     images: int = 8
     crop: int | None = None
     trained: float = 0.3
-    decoder_rate: float = 0.0
-    checks: int = 6
+    folds: int = 5
+    checks: int = 2
     optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig("adamw", 3e-5, weight_decay=0.02, clip_norm=1.0)
+        default_factory=lambda: OptimizerConfig("adamw", 1e-4, weight_decay=0.02, clip_norm=1.0)
     )
     schedule: ScheduleConfig = field(
-        default_factory=lambda: ScheduleConfig("cosine", warmup_steps=20)
+        default_factory=lambda: ScheduleConfig("cosine", warmup_steps=10)
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 1, "images", "checks")
+        check_range(self, 2, "folds")
         check_range(self, 32, "crop")
-        check_range(self, 0, "decoder_rate")
         check_range(self, 0, "trained", above=True)
         if self.trained > 1:
             raise ValueError(f"trained must be at most 1, got {self.trained}")

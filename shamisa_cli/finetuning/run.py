@@ -1,8 +1,8 @@
 """Fine-tuning on one split: from the linear probe, and never worse than it on the validation part.
 
-The decoder starts at the ridge solution on the training part, so the start *is* the linear probe.
-The state with the best validation SRCC is kept, the start among them. The test part is looked at
-once.
+The head is always the ridge solution on the training part's features, its strength chosen on the
+validation part: at the start that *is* the linear probe. The state with the best validation SRCC is
+kept, the start among them. The test part is looked at once.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.evaluate import SplitResult, evaluate
+from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, choose_fit, evaluate
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
-from shamisa_cli.evaluation.measures import measure_all, srcc
+from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.ridge import crop_rows, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.model import FinetuneModel, Standard
+from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.settings import to_mapping
@@ -74,7 +75,7 @@ class Finetuned:
 class Watch:
     """The best state so far, by validation SRCC; in files, so that a resumed run has it.
 
-    State: the checks, and the best state's tensors in ``out``.
+    State: the checks, and the best encoder and head in ``out``.
     """
 
     def __init__(self, out: Path, start: float) -> None:
@@ -93,16 +94,28 @@ class Watch:
             found = [Check(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
             self.checks = [check for check in found if check.step <= step]
 
-    def look(self, step: int, value: float, state: dict[str, Tensor]) -> None:
-        """Note a check; keep the ``state`` if it is the best."""
+    def look(self, step: int, value: float, encoder: Encoder, fit: tuple[Tensor, float]) -> None:
+        """Note a check; keep the state if it is the best."""
         self.checks.append(Check(step, value))
         with writing(self.out):
             if self.best.step == step:
+                w, b = fit
+                state = {f"backbone/{key}": v for key, v in encoder.backbone.state_dict().items()}
+                state |= {"w": w, "b": torch.tensor(b, dtype=torch.float64)}
                 unfinished = self.out / f"{BEST}.part"
-                save_file({k: v.cpu().contiguous() for k, v in state.items()}, unfinished)
+                save_file({key: v.contiguous() for key, v in state.items()}, unfinished)
                 unfinished.replace(self.out / BEST)
             text = json.dumps([asdict(check) for check in self.checks])
             (self.out / CHECKS).write_text(text, encoding="utf-8")
+
+    def kept(self, start: Encoder) -> tuple[Encoder, tuple[Tensor, float]]:
+        """The best state: an encoder like ``start`` with its weights, and its head."""
+        state = load_file(self.out / BEST)
+        fit = state.pop("w"), float(state.pop("b"))
+        encoder = copy.deepcopy(start)
+        weights = {key.removeprefix("backbone/"): value for key, value in state.items()}
+        encoder.backbone.load_state_dict(weights)
+        return encoder, fit
 
 
 def finetune_split(
@@ -124,28 +137,31 @@ def finetune_split(
     out : folder for checkpoints, log and the best state; a run in it is resumed.
     on_step : gets the log record of each step.
     """
-    scores = found.dataset.scores
+    scores, info = found.dataset.scores, found.dataset.info
     probe = evaluate(found.features, scores, [split])[0]
-    path = ridge_path(*crop_rows(found.features[split.train], scores[split.train]))
-    fit = path.solution(probe.strength)
-    trained = scores[split.train].double()
-    standard = Standard(float(trained.mean()), float(trained.std(correction=0)))
-    model = FinetuneModel(frozen.encoder, fit, standard, config.trained)
-    protocol = frozen.protocol_for(found.dataset.info.short_side)
-    views = LabeledViews(found.dataset.images, split.train, protocol, config)
-    task = Finetuning(config, model, views, scores, choose_device(config.device))
     watch = Watch(out, float(np.nan_to_num(probe.validation, nan=-2.0).max()))
-    if config.epochs != 0 and not _trained(task, watch, frozen, found, split, on_step):
-        return None
+    if config.epochs != 0:
+        heads = cross_fit(
+            found.features, scores, split.train, probe.strength, config.folds, config.seed
+        )
+        model = FinetuneModel(frozen.encoder, heads, config.trained)
+        protocol = frozen.protocol_for(info.short_side)
+        views = LabeledViews(found.dataset.images, split.train, protocol, config)
+        task = Finetuning(config, model, heads, views, scores, choose_device(config.device))
+        if not _trained(task, watch, frozen, found, split, on_step):
+            return None
     if watch.best.step == 0:
-        encoder = frozen.encoder
-        predictions, measures = probe.predictions, probe.measures
-    else:
-        task.model.load_state_dict(load_file(out / BEST))
-        encoder, fit = rounded(task.model.encoder), task.model.fit()
-        predictions = _predict(frozen, found, encoder, fit, split.test)
-        measures = measure_all(predictions, scores[split.test].double().numpy())
-    return Finetuned(probe, watch.checks, watch.best.step, measures, predictions, encoder, fit)
+        path = ridge_path(*crop_rows(found.features[split.train], scores[split.train]))
+        fit = path.solution(probe.strength)
+        return Finetuned(
+            probe, watch.checks, 0, probe.measures, probe.predictions, frozen.encoder, fit
+        )
+    encoder, (w, b) = watch.kept(frozen.encoder)
+    features = features_of(frozen.with_encoder(encoder), found, split.test)
+    predictions = (image_features(features) @ w + b).numpy()
+    measures = measure_all(predictions, scores[split.test].double().numpy())
+    best = watch.best.step
+    return Finetuned(probe, watch.checks, best, measures, predictions, encoder, (w, b))
 
 
 def _trained(
@@ -163,15 +179,19 @@ def _trained(
         check_same_run(checkpoint, task, watch.out)
     trainer = Trainer(task, task.config, watch.out, checkpoint=checkpoint)
     watch.resume(trainer.step)
-    wanted = found.dataset.scores[split.val].double().numpy()
+    scores = found.dataset.scores
 
     def after_step(record: dict[str, Any]) -> None:
         on_step(record)
         if record["progress"] * task.config.checks < len(watch.checks):
             return
-        encoder, fit = rounded(task.model.encoder), task.model.fit()
-        value = srcc(_predict(frozen, found, encoder, fit, split.val), wanted)
-        watch.look(trainer.step, float(np.nan_to_num(value, nan=-2.0)), task.model.state_dict())
+        encoder = rounded(task.model.encoder)
+        tuned = frozen.with_encoder(encoder)
+        parts = split.train, split.val
+        train, validation = ((features_of(tuned, found, part), scores[part]) for part in parts)
+        path, agreement = choose_fit(train, validation)
+        value = float(np.nan_to_num(agreement, nan=-2.0).max())
+        watch.look(trainer.step, value, encoder, path.solution(best_strength(agreement)))
         trainer.save()
 
     return trainer.run(after_step).reason == "complete"
@@ -199,20 +219,10 @@ def rounded(encoder: Encoder) -> Encoder:
     return made
 
 
-def _predict(
-    frozen: FrozenEncoder,
-    found: DatasetFeatures,
-    encoder: Encoder,
-    fit: tuple[Tensor, float],
-    images: Tensor,
-) -> np.ndarray:
-    """(n,) float64 predictions of ``images`` by an encoder and a head for it."""
-    dataset = found.dataset
-    paths = [dataset.images[i] for i in images.tolist()]
-    tuned = frozen.with_encoder(encoder)
-    _, features = tuned.features(paths, _unreadable, dataset.info.short_side)
-    w, b = fit
-    return (image_features(features) @ w + b).numpy()
+def features_of(tuned: FrozenEncoder, found: DatasetFeatures, images: Tensor) -> Tensor:
+    """(n, K, F) features of ``images`` (n,) by another encoder."""
+    paths = [found.dataset.images[i] for i in images.tolist()]
+    return tuned.features(paths, _unreadable, found.dataset.info.short_side)[1]
 
 
 def _unreadable(error: Exception) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from shamisa_cli.encoders.precision import depthwise_convolutions, has_fast_bf16
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.model import FinetuneModel, regression_loss
+from shamisa_cli.finetuning.model import CrossFit, FinetuneModel, regression_loss
 from shamisa_cli.finetuning.views import LabeledViews, Views
 from shamisa_cli.training.feed import made_ahead
 from shamisa_cli.training.task import Loss, Task
@@ -22,7 +22,8 @@ class Finetuning(Task):
     Parameters
     ----------
     config : of the run.
-    model : encoder and decoder.
+    model : the encoder and its heads.
+    heads : which head judges which image.
     views : of the training part.
     scores : (n,) of the whole dataset; those of the training part are read, no others.
     device : where the model is trained.
@@ -34,6 +35,7 @@ class Finetuning(Task):
         self,
         config: FinetuneConfig,
         model: FinetuneModel,
+        heads: CrossFit,
         views: LabeledViews,
         scores: Tensor,
         device: torch.device,
@@ -44,13 +46,13 @@ class Finetuning(Task):
         self.model.encoder.to(memory_format=torch.channels_last)
         self.views = views
         self.targets = torch.full((len(scores),), torch.nan)
-        self.targets[views.train] = model.standard.of(scores[views.train])
+        self.targets[views.train] = heads.standard(scores[views.train])
+        self.fold = heads.fold
         pays = device.type != "cpu" or not depthwise_convolutions(model.encoder)
         wants_bf16 = config.precision == "auto" and pays and has_fast_bf16(device)
         self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
         self.examples = len(views.train)
         self.batch_examples = self.batch_crops = config.images
-        self.rates = {"decoder.": config.decoder_rate}
 
     def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[list[Views], None, None]:
         workers = self.config.workers if self.config.workers is not None else 1
@@ -58,13 +60,13 @@ class Finetuning(Task):
         return made_ahead(self.views, keys, workers, self.config.seed)
 
     def loss(self, model: nn.Module, batch: list[Views]) -> Loss:
-        found, wanted = [], []
+        found = []
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
             for views in batch:
-                found.append(model([pixels.to(self.device) for pixels in views.pixels]).float())
-                wanted.append(self.targets[views.images].to(self.device))
-        deviation = self.model.standard.deviation
-        total = regression_loss(torch.cat(found), torch.cat(wanted), deviation)
+                pixels = [scale.to(self.device) for scale in views.pixels]
+                found.append(model(pixels, self.fold[views.images].to(self.device)).float())
+        wanted = self.targets[torch.cat([views.images for views in batch])].to(self.device)
+        total = regression_loss(torch.cat(found), wanted)
         if not bool(torch.isfinite(total)):
             raise FloatingPointError("the loss is not finite")
         return Loss(total, {"regression": total.detach()})

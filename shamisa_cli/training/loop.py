@@ -62,7 +62,7 @@ class Trainer:
         self.out = out
         self.ranks = ranks or Ranks()
         self.save_every = save_every
-        self.optimizer = make_optimizer(task.model, config.optimizer, task.rates)
+        self.optimizer = make_optimizer(task.model, config.optimizer)
         self.step = self.saved = 0
         self.elapsed = 0.0
         if checkpoint is not None:
@@ -105,7 +105,7 @@ class Trainer:
         position = self.position(self.step)
         rate = learning_rate(position, self.config.schedule, self.config.optimizer.lr)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_scale", 1.0)
+            group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         for left in reversed(range(self.config.accumulate)):
             with self._exchange(now=left == 0):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,29 +12,24 @@ from torch import nn
 from shamisa_cli.training.config import OptimizerConfig, ScheduleConfig
 
 
-def make_optimizer(
-    model: nn.Module, config: OptimizerConfig, rates: Mapping[str, float] | None = None
-) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """An optimizer over the model's parameters.
 
     As published, SGD decays every parameter; AdamW and LARS leave biases and normalization alone.
-    Each group says as ``lr_scale`` by what its learning rate is multiplied: by the factor that
-    ``rates`` has for the start of its parameters' names, else by 1.
     """
-    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        factors = (factor for start, factor in (rates or {}).items() if name.startswith(start))
-        decays = config.name == "sgd" or parameter.ndim > 1
-        groups.setdefault((not decays, next(factors, 1.0)), []).append(parameter)
-    made = [
-        {"params": some, "weight_decay": 0.0 if spared else config.weight_decay, "lr_scale": factor}
-        for (spared, factor), some in sorted(groups.items(), key=lambda each: each[0])
-    ]
     if config.name == "sgd":
-        return torch.optim.SGD(made, config.lr, config.momentum)
+        return torch.optim.SGD(
+            model.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay
+        )
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decay, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     if config.name == "adamw":
-        return torch.optim.AdamW(made, config.lr)
-    return Lars(made, config.lr, momentum=config.momentum)
+        return torch.optim.AdamW(groups, config.lr)
+    return Lars(groups, config.lr, momentum=config.momentum)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -28,15 +27,12 @@ class Task(ABC):
     examples : size of the data; so many make an epoch.
     batch_examples : of these in one mini-batch, over all ranks.
     batch_crops : crops that the model sees in one mini-batch, over all ranks.
-    rates : factors of the learning rate, by the start of parameters' names; 1 for all others, and
-        parameters of factor 0 stay as they are.
     """
 
     model: nn.Module
     examples: int
     batch_examples: int
     batch_crops: int
-    rates: Mapping[str, float] = MappingProxyType({})
 
     @abstractmethod
     def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[Any, None, None]:

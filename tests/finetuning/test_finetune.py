@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from shamisa_cli.datasets.registry import open_dataset
@@ -22,7 +23,7 @@ from shamisa_cli.finetuning import run as run_module
 from shamisa_cli.finetuning.config import EPOCHS, FinetuneConfig, resolve
 from shamisa_cli.finetuning.model import (
     FinetuneModel,
-    Standard,
+    cross_fit,
     regression_loss,
     train_last,
 )
@@ -102,19 +103,37 @@ def test_no_epoch_is_the_linear_probe(
     assert made.best == 0
 
 
-def test_the_decoder_starts_at_the_probe(
+def test_each_image_is_judged_by_a_head_that_never_saw_it(
+    found: DatasetFeatures, split: Split
+) -> None:
+    """Against scikit-learn's ridge on standard scores, fold by fold."""
+    scores = found.dataset.scores
+    heads = cross_fit(found.features, scores, split.train, 2.0, 4, seed=1)
+    train = split.train.numpy()
+    y = scores.double().numpy()
+    mean, deviation = y[train].mean(), y[train].std()
+    x = found.features.double().numpy()
+    assert sorted(heads.fold[split.train].bincount().tolist()) == [7, 7, 7, 7]
+    assert set(heads.fold[torch.cat([split.val, split.test])].tolist()) == {-1}
+    for number in range(4):
+        others = [i for i in train if heads.fold[i] != number]
+        rows = x[others].reshape(-1, x.shape[-1])
+        wanted = np.repeat((y[others] - mean) / deviation, x.shape[1])
+        ridge = Ridge(alpha=2.0 * len(others) / len(train)).fit(rows, wanted)
+        np.testing.assert_allclose(heads.weights[number], ridge.coef_, atol=1e-5)
+        assert float(heads.biases[number]) == pytest.approx(ridge.intercept_, abs=1e-5)
+
+
+def test_the_model_starts_as_its_heads_on_the_features(
     frozen: FrozenEncoder, found: DatasetFeatures, split: Split
 ) -> None:
-    w = torch.randn(512, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    model = FinetuneModel(frozen.encoder, (w, 12.5), Standard(50.0, 20.0), trained=0.5).eval()
-    back, b = model.fit()
-    torch.testing.assert_close(back, w, rtol=1e-6, atol=1e-6)
-    assert b == pytest.approx(12.5, abs=1e-4)
-    views = LabeledViews(found.dataset.images, split.train, BASE.protocol, config())[0]
-    for some in views:
-        features = [frozen.encoder(pixels.float() / 255) for pixels in some.pixels]
-        raw = torch.cat(features, 1).double() @ w + 12.5
-        torch.testing.assert_close(model(some.pixels).double() * 20 + 50, raw, rtol=1e-4, atol=1e-4)
+    heads = cross_fit(found.features, found.dataset.scores, split.train, 2.0, 5, seed=1)
+    model = FinetuneModel(frozen.encoder, heads, trained=0.5).eval()
+    for some in LabeledViews(found.dataset.images, split.train, BASE.protocol, config())[0]:
+        fold = heads.fold[some.images]
+        h = torch.cat([frozen.encoder(pixels.float() / 255) for pixels in some.pixels], 1)
+        expected = [h[i] @ heads.weights[k] + heads.biases[k] for i, k in enumerate(fold)]
+        torch.testing.assert_close(model(some.pixels, fold), torch.stack(expected))
 
 
 def test_the_best_look_at_the_validation_part_is_kept(tuned: Finetuned) -> None:
@@ -124,15 +143,15 @@ def test_the_best_look_at_the_validation_part_is_kept(tuned: Finetuned) -> None:
     assert [check.step for check in tuned.checks] == [0, 4, 8]
 
 
-def test_training_learns(frozen: FrozenEncoder, found: DatasetFeatures, split: Split) -> None:
-    """A constant start: what is learned, the backbone and the decoder learned."""
-    model = FinetuneModel(
-        frozen.encoder, (torch.zeros(512, dtype=torch.float64), 50.0), Standard(50.0, 20.0), 1.0
-    )
-    settings = config(decoder_rate=10.0)
+def test_training_lowers_the_loss(
+    frozen: FrozenEncoder, found: DatasetFeatures, split: Split
+) -> None:
+    settings, scores = config(lr=3e-3), found.dataset.scores
+    heads = cross_fit(found.features, scores, split.train, 10.0, 5, seed=1)
+    model = FinetuneModel(frozen.encoder, heads, trained=1.0)
     views = LabeledViews(found.dataset.images, split.train, BASE.protocol, settings)
-    task = Finetuning(settings, model, views, found.dataset.scores, torch.device("cpu"))
-    optimizer = make_optimizer(task.model, settings.optimizer, task.rates)
+    task = Finetuning(settings, model, heads, views, scores, torch.device("cpu"))
+    optimizer = make_optimizer(task.model, settings.optimizer)
     losses = []
     for number in range(40):
         loss = task.loss(task.model.train(), views[number])
@@ -181,17 +200,17 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = itertools.count()
-    original = run_module._predict
+    original = run_module.choose_fit
 
-    def killed(*args: object) -> np.ndarray:
+    def killed(*args: object) -> object:
         if next(calls) == 1:
             raise KeyboardInterrupt
         return original(*args)
 
-    monkeypatch.setattr(run_module, "_predict", killed)
+    monkeypatch.setattr(run_module, "choose_fit", killed)
     with pytest.raises(KeyboardInterrupt):
         finetune_split(frozen, found, split, config(), tmp_path)
-    monkeypatch.setattr(run_module, "_predict", original)
+    monkeypatch.setattr(run_module, "choose_fit", original)
     made = finetune_split(frozen, found, split, config(), tmp_path)
     assert made is not None
     assert made.checks == tuned.checks
@@ -251,12 +270,10 @@ def test_only_the_last_layers_are_trained() -> None:
 
 def test_loss_against_a_loop() -> None:
     g = torch.Generator().manual_seed(0)
-    found, wanted = torch.randn(30, generator=g), torch.randn(30, generator=g)
-    beta, total = 1 / 4.0, 0.0
-    for a, b in zip(found.tolist(), wanted.tolist(), strict=True):
-        d = abs(a - b)
-        total += 0.5 * d * d / beta if d < beta else d - 0.5 * beta
-    assert float(regression_loss(found, wanted, 4.0)) == pytest.approx(total / 30, rel=1e-5)
+    found, wanted = 2 * torch.randn(30, generator=g), torch.randn(30, generator=g)
+    distances = [abs(a - b) for a, b in zip(found.tolist(), wanted.tolist(), strict=True)]
+    total = sum(0.5 * d * d if d < 1 else d - 0.5 for d in distances)
+    assert float(regression_loss(found, wanted)) == pytest.approx(total / 30, rel=1e-5)
 
 
 @pytest.mark.parametrize("crop", [None, 48])
