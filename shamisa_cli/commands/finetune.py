@@ -116,7 +116,7 @@ def finetune(
 
     \b
     shamisa finetune --dataset clive
-    shamisa finetune mine.csv --all --out runs/mine      a model: runs/mine/model
+    shamisa finetune mine.csv --all --out runs/tuned     a model: runs/tuned/model
     """
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.splits import choose_splits

@@ -211,8 +211,10 @@ def words(text: str) -> list[str]:
 @pytest.mark.parametrize(
     "line", named([each for each in LINES if not each.reason and each not in SYNOPSES])
 )
-def test_a_line_runs(line: Line, stand_ins: Path) -> None:
+def test_a_line_runs(line: Line, stand_ins: Path, bundled: Path) -> None:
     arguments = words(line.text)
+    for file in bundled.glob("*/heads/mine.*") if arguments[0] == "fit" else ():
+        file.unlink()  # the head is to be made, and no name that comes bundled can be
     before = set(stand_ins.rglob("*"))
     end = "\0" if "-0" in arguments else "\n"
     piped = "".join(f"photos/{n}.jpg{end}" for n in range(3))  # for those that read it
