@@ -1,1 +1,1 @@
-"""Fine-tuning on human scores (docs/lml.md)."""
+"""Fine-tuning on human scores (docs/finetuning.md)."""

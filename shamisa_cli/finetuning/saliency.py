@@ -1,4 +1,4 @@
-"""Where people look: saliency maps of a photo, and the most salient window (docs/lml.md §1).
+"""Where people look: saliency maps of a photo, and the most salient window (docs/finetuning.md).
 
 After LML-IQA (arXiv 2406.19247). Its equations are not public to us: these are our readings.
 """
