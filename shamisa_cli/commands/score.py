@@ -325,20 +325,23 @@ def _photos(
 ) -> list[str]:
     """The photos to score, in order; ``how`` folders are searched is as in :func:`expand_paths`.
 
+    Of a photo that is written in two ways the first counts; one that is listed twice has two rows.
     A folder or list without any is told, and what folders have beside photos.
     """
     from shamisa_cli.imaging.paths import expand_paths
+    from shamisa_cli.scoring.resume import photo_key
 
     if not asked:
         where = f"{_name(from_file)} is empty" if from_file else "no photos given"
         raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
     photos: list[str] = []
+    written: dict[str, str] = {}
     passed_by = PassedBy()
     for path in asked:
         found = list(expand_paths([path], pass_by=passed_by, **how))
         if not found:
             click.echo(f"{path}: no photos in this folder", err=True)
-        photos += found
+        photos += [each for each in found if written.setdefault(photo_key(each), each) == each]
     if not (photos and quiet):
         passed_by.tell()
     if not photos:

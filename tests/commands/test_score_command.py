@@ -269,9 +269,11 @@ def test_a_photo_that_was_replaced_is_scored_again(photos: Path, score) -> None:
     assert read_rows(Path("o.json"), "json") == read_rows(Path("o.csv"), "csv")
     again = score("./photos", str(photos), "--csv", "o.csv", "--resume")
     assert again.exit_code == 0
-    assert "4 scored, 0 failed, 5 already there" in again.stderr  # asked for by two names
+    assert "0 scored, 0 failed, 5 already there" in again.stderr  # asked for by two names
     assert score("./photos", "--csv", "o.csv", "--resume").exit_code == 0
-    assert len(table("o.csv")) == 9
+    assert len(table("o.csv")) == 5
+    assert score("photos/p1.png", "./photos/p1.png", "--csv", "two.csv").exit_code == 0
+    assert len(table("two.csv")) == 1
 
 
 def test_check_content_compares_what_size_and_time_cannot(photos: Path, score) -> None:
