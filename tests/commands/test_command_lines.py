@@ -41,7 +41,7 @@ PARSED_ONLY = {
     r"serve": "goes on until it is stopped",
     r"ladder|embed --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
     r"probe .*(spaq|kadid10k|live,)": "needs that dataset",
-    r"score .*--model hf://": "needs that model",
+    r"score .*--model (hf://|runs/tuned)": "needs that model",
 }
 """Patterns of lines that are not run, and why."""
 
