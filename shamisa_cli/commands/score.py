@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -23,15 +23,14 @@ from shamisa_cli.commands.shared import (
     overwrite_option,
     recursive_option,
 )
+from shamisa_cli.commands.sinks import choose_sink
 from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from shamisa_cli.scoring import Score, Scorer
+    from shamisa_cli.commands.sinks import Files, Sink
+    from shamisa_cli.scoring import Scorer
     from shamisa_cli.scoring.resume import Earlier
-    from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
-
-    Files = Sequence[tuple[Path, Kind]]
-    Sink: TypeAlias = "RowFiles | RowStream | _Both | _Terminal"
+    from shamisa_cli.scoring.rows import Kind
 
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Files of rows that are none: the rows are printed."""
@@ -121,7 +120,7 @@ def score(
     scorer = _load(options, quiet)
     earlier = _earlier(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
-    sink = _sink(files, printed, earlier, content=check_content, sort=sort)
+    sink = choose_sink(files, printed, earlier, content=check_content, sort=sort)
     started = time.monotonic()
     try:
         failed = _run(scorer, todo, sink, quiet=quiet)
@@ -134,93 +133,6 @@ def score(
         click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
     if failed:
         sys.exit(1)
-
-
-def _sink(
-    files: Files, printed: Kind | None, earlier: Earlier, *, content: bool, sort: bool
-) -> Sink:
-    """Where rows go: into ``files``, and to standard output as a kind of file or for a reader."""
-    from shamisa_cli.scoring.rows import RowFiles, RowStream
-
-    in_files = None
-    if files:
-        in_files = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
-    elif content:
-        raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
-    stream = RowStream(_put, printed, sort=sort) if printed else None
-    if in_files and stream:
-        return _Both(in_files, stream)
-    return in_files or stream or _Terminal(sort=sort)
-
-
-class _Both:
-    """Files of rows, and the same rows on standard output."""
-
-    def __init__(self, files: RowFiles, stream: RowStream) -> None:
-        self._files, self._stream = files, stream
-
-    def watch(self, photos: Iterable[str]) -> Iterable[str]:
-        """``photos``, which are recorded beside the files."""
-        return self._files.watch(photos)
-
-    def write(self, row: Score) -> None:
-        """Write a row, into the files first."""
-        self._files.write(row)
-        self._stream.write(row)
-
-    def close(self, *, finished: bool) -> None:
-        """Close both, whatever becomes of the other."""
-        try:
-            self._files.close(finished=finished)
-        finally:
-            self._stream.close(finished=finished)
-
-
-class _Terminal:
-    """A table on a terminal, plain lines in a pipe; with ``sort``, all at the end, best first."""
-
-    def __init__(self, *, sort: bool) -> None:
-        from shamisa_cli.scoring.score import TABLE_HEADER, plain_line, table_line
-
-        self._sort = sort
-        self._kept: list[Score] = []
-        self._line = table_line if sys.stdout.isatty() else plain_line
-        if sys.stdout.isatty():
-            _print(TABLE_HEADER)
-
-    def watch(self, photos: Iterable[str]) -> Iterable[str]:
-        """``photos``: of what is only printed nothing is recorded."""
-        return photos
-
-    def write(self, row: Score) -> None:
-        """Print a row, or keep it for the end."""
-        if self._sort:
-            self._kept.append(row)
-        else:
-            _print(self._line(row))
-
-    def close(self, *, finished: bool) -> None:
-        """Print what was kept."""
-        from shamisa_cli.scoring.score import best_first
-
-        for row in best_first(self._kept):
-            _print(self._line(row))
-
-
-def _print(line: str) -> None:
-    """A line on stdout; odd file names keep their bytes."""
-    _put(line.encode("utf-8", "surrogateescape") + b"\n")
-
-
-def _put(content: bytes) -> None:
-    """Write to stdout, clear of the progress bar on stderr."""
-    from tqdm import tqdm
-
-    if sys.stdout.isatty():
-        with tqdm.external_write_mode(file=sys.stdout):
-            click.echo(content, nl=False)
-    else:
-        click.echo(content, nl=False)
 
 
 def _load(options: dict[str, Any], quiet: bool) -> Scorer:
