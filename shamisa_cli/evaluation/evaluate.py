@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
-from shamisa_cli.evaluation.ridge import RidgePath, crop_rows, image_features, ridge_path
+from shamisa_cli.evaluation.ridge import crop_rows, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
 
 STRENGTHS = torch.logspace(-3, 3, 100, dtype=torch.float64)
@@ -101,27 +101,15 @@ def overall_strength(results: Sequence[SplitResult], strengths: Tensor = STRENGT
     return best_strength(np.mean(np.nan_to_num(told, nan=-1.0), axis=0), strengths)
 
 
-def choose_fit(
-    train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], strengths: Tensor = STRENGTHS
-) -> tuple[RidgePath, Array]:
-    """The ridge solutions of a training part, and the validation SRCC (S,) of each strength.
-
-    Both parts are features (n, K, F) and scores (n,).
-    """
-    path = ridge_path(*crop_rows(*train))
-    features, scores = validation
-    wanted = scores.double().numpy()
-    predicted = path.predict(image_features(features), strengths).numpy()
-    return path, np.array([srcc(column, wanted) for column in predicted.T])
-
-
 def _evaluate_split(
     features: Tensor, scores: Tensor, split: Split, strengths: Tensor
 ) -> SplitResult:
-    train, validation = ((features[part], scores[part]) for part in (split.train, split.val))
-    path, agreement = choose_fit(train, validation, strengths)
+    path = ridge_path(*crop_rows(features[split.train], scores[split.train]))
+    wanted = scores.double().numpy()
+    validation = path.predict(image_features(features[split.val]), strengths).numpy()
+    agreement = np.array([srcc(column, wanted[split.val.numpy()]) for column in validation.T])
     strength = best_strength(agreement, strengths)
     w, b = path.solution(strength)
     predictions = (image_features(features[split.test]) @ w + b).numpy()
-    measures = measure_all(predictions, scores[split.test].double().numpy())
+    measures = measure_all(predictions, wanted[split.test.numpy()])
     return SplitResult(strength, agreement, measures, split.test, predictions)

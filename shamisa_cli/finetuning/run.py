@@ -1,8 +1,9 @@
 """Fine-tuning on one split: from the linear probe, and never worse than it on the validation part.
 
-The head is always the ridge solution on the training part's features, its strength chosen on the
-validation part: at the start that *is* the linear probe. The state with the best validation SRCC is
-kept, the start among them. The test part is looked at once.
+The head is always the ridge solution on the training part's features: at the start that *is* the
+linear probe, and its strength stays. (Chosen anew at each look, it followed the few validation
+photos: on one split it rose from 11 to 81, and the test SRCC fell from 0.831 to 0.818.) The state
+with the best validation SRCC is kept, the start among them. The test part is looked at once.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from torch import Tensor
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, choose_fit, evaluate
+from shamisa_cli.evaluation.evaluate import SplitResult, evaluate
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
-from shamisa_cli.evaluation.measures import measure_all
-from shamisa_cli.evaluation.ridge import crop_rows, image_features, ridge_path
+from shamisa_cli.evaluation.measures import measure_all, srcc
+from shamisa_cli.evaluation.ridge import fit_ridge, image_features
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
@@ -148,20 +149,18 @@ def finetune_split(
         protocol = frozen.protocol_for(info.short_side)
         views = LabeledViews(found.dataset.images, split.train, protocol, config)
         task = Finetuning(config, model, heads, views, scores, choose_device(config.device))
-        if not _trained(task, watch, frozen, found, split, on_step):
+        if not _trained(task, watch, frozen, found, split, probe.strength, on_step):
             return None
     if watch.best.step == 0:
-        path = ridge_path(*crop_rows(found.features[split.train], scores[split.train]))
-        fit = path.solution(probe.strength)
+        fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
         return Finetuned(
             probe, watch.checks, 0, probe.measures, probe.predictions, frozen.encoder, fit
         )
-    encoder, (w, b) = watch.kept(frozen.encoder)
-    features = features_of(frozen.with_encoder(encoder), found, split.test)
-    predictions = (image_features(features) @ w + b).numpy()
+    encoder, fit = watch.kept(frozen.encoder)
+    predictions = predict(frozen.with_encoder(encoder), found, split.test, fit)
     measures = measure_all(predictions, scores[split.test].double().numpy())
     best = watch.best.step
-    return Finetuned(probe, watch.checks, best, measures, predictions, encoder, (w, b))
+    return Finetuned(probe, watch.checks, best, measures, predictions, encoder, fit)
 
 
 def _trained(
@@ -170,6 +169,7 @@ def _trained(
     frozen: FrozenEncoder,
     found: DatasetFeatures,
     split: Split,
+    strength: float,
     on_step: Callable[[dict[str, Any]], None],
 ) -> bool:
     """Train to the end, with looks at the validation part; False if a signal stopped it."""
@@ -180,6 +180,7 @@ def _trained(
     trainer = Trainer(task, task.config, watch.out, checkpoint=checkpoint)
     watch.resume(trainer.step)
     scores = found.dataset.scores
+    wanted = scores[split.val].double().numpy()
 
     def after_step(record: dict[str, Any]) -> None:
         on_step(record)
@@ -187,11 +188,9 @@ def _trained(
             return
         encoder = rounded(task.model.encoder)
         tuned = frozen.with_encoder(encoder)
-        parts = split.train, split.val
-        train, validation = ((features_of(tuned, found, part), scores[part]) for part in parts)
-        path, agreement = choose_fit(train, validation)
-        value = float(np.nan_to_num(agreement, nan=-2.0).max())
-        watch.look(trainer.step, value, encoder, path.solution(best_strength(agreement)))
+        fit = fit_ridge(features_of(tuned, found, split.train), scores[split.train], strength)
+        value = srcc(predict(tuned, found, split.val, fit), wanted)
+        watch.look(trainer.step, float(np.nan_to_num(value, nan=-2.0)), encoder, fit)
         trainer.save()
 
     return trainer.run(after_step).reason == "complete"
@@ -223,6 +222,14 @@ def features_of(tuned: FrozenEncoder, found: DatasetFeatures, images: Tensor) ->
     """(n, K, F) features of ``images`` (n,) by another encoder."""
     paths = [found.dataset.images[i] for i in images.tolist()]
     return tuned.features(paths, _unreadable, found.dataset.info.short_side)[1]
+
+
+def predict(
+    tuned: FrozenEncoder, found: DatasetFeatures, images: Tensor, fit: tuple[Tensor, float]
+) -> np.ndarray:
+    """(n,) float64 predictions of ``images`` (n,) by another encoder and its head (w, b)."""
+    w, b = fit
+    return (image_features(features_of(tuned, found, images)) @ w + b).numpy()
 
 
 def _unreadable(error: Exception) -> None:

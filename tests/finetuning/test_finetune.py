@@ -200,17 +200,17 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = itertools.count()
-    original = run_module.choose_fit
+    original = run_module.predict
 
     def killed(*args: object) -> object:
         if next(calls) == 1:
             raise KeyboardInterrupt
         return original(*args)
 
-    monkeypatch.setattr(run_module, "choose_fit", killed)
+    monkeypatch.setattr(run_module, "predict", killed)
     with pytest.raises(KeyboardInterrupt):
         finetune_split(frozen, found, split, config(), tmp_path)
-    monkeypatch.setattr(run_module, "choose_fit", original)
+    monkeypatch.setattr(run_module, "predict", original)
     made = finetune_split(frozen, found, split, config(), tmp_path)
     assert made is not None
     assert made.checks == tuned.checks
