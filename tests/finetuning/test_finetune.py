@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from torch import Tensor
 from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import PhotoError, UsageError
-from shamisa_cli.evaluation.evaluate import evaluate
+from shamisa_cli.evaluation.evaluate import STRENGTHS, evaluate
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning import run as run_module
@@ -27,7 +28,7 @@ from shamisa_cli.finetuning.model import (
     regression_loss,
     train_last,
 )
-from shamisa_cli.finetuning.run import Finetuned, finetune_split
+from shamisa_cli.finetuning.run import Finetuned, agreement, finetune_split
 from shamisa_cli.finetuning.study import Check, Outcome, finetune_splits, paired, smaller
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
@@ -143,6 +144,13 @@ def test_the_best_look_at_the_validation_part_is_kept(tuned: Finetuned) -> None:
     assert [check.step for check in tuned.checks] == [0, 4, 8]
 
 
+def test_agreement_is_a_mean_around_the_strength() -> None:
+    values = np.linspace(0, 1, len(STRENGTHS))
+    near = [v for v, s in zip(values, STRENGTHS.tolist(), strict=True) if 0.5 <= s <= 50]
+    assert agreement(values, 5.0) == pytest.approx(sum(near) / len(near))
+    assert agreement(np.full(len(STRENGTHS), np.nan), 5.0) == -2
+
+
 def test_training_lowers_the_loss(
     frozen: FrozenEncoder, found: DatasetFeatures, split: Split
 ) -> None:
@@ -200,17 +208,17 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = itertools.count()
-    original = run_module.predict
+    original = run_module.agreement
 
-    def killed(*args: object) -> object:
-        if next(calls) == 1:
+    def killed(*args: Any) -> float:
+        if next(calls) == 2:  # after the start's and the first look
             raise KeyboardInterrupt
         return original(*args)
 
-    monkeypatch.setattr(run_module, "predict", killed)
+    monkeypatch.setattr(run_module, "agreement", killed)
     with pytest.raises(KeyboardInterrupt):
         finetune_split(frozen, found, split, config(), tmp_path)
-    monkeypatch.setattr(run_module, "predict", original)
+    monkeypatch.setattr(run_module, "agreement", original)
     made = finetune_split(frozen, found, split, config(), tmp_path)
     assert made is not None
     assert made.checks == tuned.checks
