@@ -44,6 +44,14 @@ class OutputError(ShamisaError):
         self.exit_code = 128 + 13 if closed else 1  # of a program that SIGPIPE ends
 
 
+class StoppedError(ShamisaError):
+    """A run that signal ``number`` stopped; it can be resumed (exit code 128 + number)."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("stopped; go on with resume")
+        self.exit_code = 128 + number
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownNameError:
     """Build the refusal of ``name``, with near matches among ``known`` (or all of a short list)."""
     names = list(known)

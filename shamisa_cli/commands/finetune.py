@@ -26,7 +26,7 @@ from shamisa_cli.commands.shared import (
     table_options,
     write_files,
 )
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
@@ -160,14 +160,18 @@ def _over_splits(
 
     outcomes: list[Outcome] = []
     runs = len(splits) * len(shares)
+    stopped: StoppedError | None = None
     with _Progress(runs, quiet=quiet) as progress:
-        for outcome in finetune_splits(
-            frozen, found, splits, shares, config, out, progress.say, progress.step
-        ):
-            outcomes.append(outcome)
-            progress.finished()
-    if not outcomes:
-        raise UsageError("stopped before the first split was finished; go on with --resume")
+        try:
+            for outcome in finetune_splits(
+                frozen, found, splits, shares, config, out, progress.say, progress.step
+            ):
+                outcomes.append(outcome)
+                progress.finished()
+        except StoppedError as error:  # what is finished is shown
+            stopped = error
+    if stopped and not outcomes:
+        raise stopped
     info, images = found.dataset.info, len(found.dataset.images)
     rows = study_rows(frozen.name, info.name, images, config.method, outcomes)
     differences = {
@@ -183,8 +187,9 @@ def _over_splits(
         markdown=report.markdown_table(report.row_cells(rows)) + "\n" + "\n".join(lines) + "\n",
         json=report.json_text({"rows": rows, "paired": differences, "splits": outcomes}),
     )
-    if len(outcomes) < runs:
-        raise UsageError(f"stopped after {len(outcomes)} of {runs} runs; go on with --resume")
+    if stopped:
+        click.echo(f"{len(outcomes)} of {runs} runs are finished", err=True)
+        raise stopped
 
 
 def _whole(
@@ -199,8 +204,6 @@ def _whole(
 
     with _Progress(1, quiet=frozen.quiet) as progress:
         folder = finetune_whole(frozen, start, found, config, out, progress.step)
-    if folder is None:
-        raise UsageError("stopped; go on with --resume")
     click.echo(str(folder))
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import StoppedError, UsageError
 from shamisa_cli.evaluation.evaluate import STRENGTHS, SplitResult, evaluate
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.measures import measure_all, srcc
@@ -129,8 +129,8 @@ def finetune_split(
     config: FinetuneConfig,
     out: Path,
     on_step: Callable[[dict[str, Any]], None] = lambda record: None,
-) -> Finetuned | None:
-    """Fine-tune on one split; None if a signal stopped it: it can be resumed.
+) -> Finetuned:
+    """Fine-tune on one split; a StoppedError if a signal stopped it: it can be resumed.
 
     Parameters
     ----------
@@ -152,8 +152,7 @@ def finetune_split(
         protocol = frozen.protocol_for(info.short_side)
         views = LabeledViews(found.dataset.images, split.train, protocol, config)
         task = Finetuning(config, model, heads, views, scores, choose_device(config.device))
-        if not _trained(task, watch, frozen, found, split, probe.strength, on_step):
-            return None
+        _train(task, watch, frozen, found, split, probe.strength, on_step)
     if watch.best.step == 0:
         fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
         return Finetuned(
@@ -166,7 +165,7 @@ def finetune_split(
     return Finetuned(probe, watch.checks, best, measures, predictions, encoder, fit)
 
 
-def _trained(
+def _train(
     task: Finetuning,
     watch: Watch,
     frozen: FrozenEncoder,
@@ -174,8 +173,8 @@ def _trained(
     split: Split,
     strength: float,
     on_step: Callable[[dict[str, Any]], None],
-) -> bool:
-    """Train to the end, with looks at the validation part; False if a signal stopped it."""
+) -> None:
+    """Train to the end, with looks at the validation part."""
     saved = checkpoints(watch.out / "checkpoints")
     checkpoint = load_checkpoint(saved[-1]) if saved else None
     if checkpoint is not None:
@@ -199,7 +198,9 @@ def _trained(
         watch.look(trainer.step, value, encoder, path.solution(strength))
         trainer.save()
 
-    return trainer.run(after_step).reason == "complete"
+    finished = trainer.run(after_step)
+    if finished.signal:
+        raise StoppedError(finished.signal)
 
 
 def agreement(validation: np.ndarray, strength: float) -> float:

@@ -97,8 +97,6 @@ def finetune_splits(
             if outcome is None:
                 part = smaller(split, share, config.seed, number)
                 made = finetune_split(frozen, found, part, config, folder, on_step)
-                if made is None:
-                    return
                 strength, probe = made.probe.strength, made.probe.measures
                 outcome = Outcome(
                     number, share, made.best, made.checks, strength, probe, made.measures

@@ -27,12 +27,12 @@ def finetune_whole(
     config: FinetuneConfig,
     out: Path,
     on_step: Callable[[dict[str, Any]], None] = lambda record: None,
-) -> Path | None:
+) -> Path:
     """Fine-tune on all images but a validation part; the folder of the model, ``out``/model.
 
     The validation part, a tenth, chooses the state that is kept. There is no test part: how good
-    such a model is, :func:`~shamisa_cli.finetuning.study.finetune_splits` says. None if a signal
-    stopped the run.
+    such a model is, :func:`~shamisa_cli.finetuning.study.finetune_splits` says. A
+    StoppedError if a signal stopped the run.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def finetune_whole(
     """
     split = whole_split(found, config.seed)
     made = finetune_split(frozen, found, split, config, out, on_step)
-    return None if made is None else save_model(made, start, found, split, config, out)
+    return save_model(made, start, found, split, config, out)
 
 
 def whole_split(found: DatasetFeatures, seed: int) -> Split:
