@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, Sequence[str]] = {
     "ladder": ["."],
     "embed": [".", "--csv", "map.csv"],
     "export": ["fast", "--torch-export", "fast.pt2"],
+    "finetune": ["--dataset", "koniq", "--root", "."],
     "pull": ["hf://owner/name"],
     "push": ["fast", "hf://owner/name"],
 }
