@@ -360,7 +360,7 @@ def test_the_second_of_two_runs_on_a_file_is_refused(photos: Path, score) -> Non
         (["photos", "--csv", os.devnull], "is no ordinary file"),
         (["photos", "--csv", "/dev/stderr"], "is no ordinary file"),
         (["photos", "--csv", "nowhere/o.csv"], "there is no folder nowhere"),
-        (["photos", "--csv", "photos/p0.png"], "is no CSV file of shamisa score"),
+        (["photos", "--csv", "photos/p0.png"], "is no CSV file of this shamisa score"),
         (["photos", "--native", "--max-side", "9"], "--max-side and --native exclude each other"),
         (["photos", "--native", "--crops", "five"], "leave --crops out"),
         (["photos", "--head", "toys"], "Did you mean toy"),
