@@ -164,11 +164,13 @@ def move_all(journal: Journal, quiet: bool) -> list[tuple[str, str]]:
 @contextmanager
 def only_one(into: Path) -> Iterator[None]:
     """Keep other runs from working in ``into`` meanwhile."""
+    from shamisa_cli.culling.files import clear_parts
     from shamisa_cli.files import locked, writing
 
     with writing(into):
         into.mkdir(parents=True, exist_ok=True)
-    with locked(into / "cull"):
+    with locked(into / "cull"), writing(into):
+        clear_parts(into)
         yield
 
 

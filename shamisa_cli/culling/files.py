@@ -17,6 +17,12 @@ _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 """What systems answer that have none, such as FAT."""
 
 
+BLOCK = 1 << 20
+"""Bytes that are copied at a time."""
+
+_PART = ".shamisa-part-"
+
+
 class Place(Enum):
     """What is at the place where a file is to go."""
 
@@ -82,7 +88,15 @@ def same_content(one: Path, other: Path) -> bool:
 def unfinished(target: Path) -> Path:
     """Where ``target`` is while it is not whole; of one length, so that no name gets too long."""
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
-    return target.with_name(f".shamisa-part-{digest}")
+    return target.with_name(f"{_PART}{digest}")
+
+
+def clear_parts(into: Path) -> None:
+    """Remove what killed copies have left in ``into``, where no other run is at work."""
+    for folder, _, names in os.walk(into):
+        for name in names:
+            if name.startswith(_PART):
+                Path(folder, name).unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -100,7 +114,7 @@ def _copy(source: Path, target: Path) -> None:
     part.unlink(missing_ok=True)  # of a run that was killed
     try:
         with source.open("rb") as content, part.open("xb") as file:
-            while block := content.read(1 << 20):
+            while block := content.read(BLOCK):
                 file.write(block)
             file.flush()
             os.fsync(file.fileno())

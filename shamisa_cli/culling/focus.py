@@ -13,14 +13,14 @@ from shamisa_cli.culling.registration import Shift
 RATIO = 2.0
 """How much more fine detail a part has in one of two frames than in the other."""
 
-SHARE = 0.12
+SHARE = 0.05
 """Of the textured picture: as much is sharper in the first frame, and as much in the second."""
 
 _STILL = 0.05
 """Of the picture's side: a camera on a stand, or held still."""
 
-_POOL = 6
-"""Cells; over as many, edges of all directions are mixed, so that shake looks alike everywhere."""
+_POOL = 8
+"""Cells, over which detail is averaged: frames need not lie exactly on each other."""
 
 
 def is_focus_stack(frames: Sequence[Frame], looks: Sequence[Look], shifts: Sequence[Shift]) -> bool:
@@ -44,25 +44,30 @@ def is_focus_stack(frames: Sequence[Frame], looks: Sequence[Look], shifts: Seque
 
 
 def focus_moved(first: Look, last: Look, shift: Shift) -> bool:
-    """Whether each of two frames has a part that is sharper than in the other."""
+    """Whether each of two frames has a part that is sharper than in the other, down and across.
+
+    Two frames that were shaken in two directions have such parts in one direction only.
+    """
     a, b = _shared(first.energy, last.energy, shift)
-    if min(a.shape) < 2 * _POOL:
+    if min(a.shape[1:]) < 2 * _POOL:
         return False
-    a, b = (uniform_filter(x.astype(np.float64), _POOL) for x in (a, b))
-    most = np.maximum(a, b)
+    size = (1, _POOL, _POOL)
+    a, b = (uniform_filter(x.astype(np.float64), size) + 1e-6 for x in (a, b))
+    most = np.maximum(a, b).sum(0)
     textured = most >= 0.25 * most.mean()
-    ratio = np.log2((a[textured] + 1e-6) / (b[textured] + 1e-6))
+    ratio = np.log2(a / b)[:, textured]
     limit = np.log2(RATIO)
-    return bool(min((ratio >= limit).mean(), (ratio <= -limit).mean()) >= SHARE)
+    sharper = [(each.min(0) >= limit).mean() for each in (ratio, -ratio)]
+    return bool(min(sharper) >= SHARE)
 
 
 def _shared(first: np.ndarray, last: np.ndarray, shift: Shift) -> tuple[np.ndarray, np.ndarray]:
     """The parts of two maps of cells that show the same, once ``shift`` is undone."""
-    h, w = np.minimum(first.shape, last.shape)
+    h, w = np.minimum(first.shape, last.shape)[1:]
     down, right = round(shift.down * h), round(shift.right * w)
     rows = slice(max(0, -down), max(0, h - max(0, down)))
     columns = slice(max(0, -right), max(0, w - max(0, right)))
-    a = first[rows, columns]
-    b = last[max(0, down) :, max(0, right) :]
-    h, w = np.minimum(a.shape, b.shape)
-    return a[:h, :w], b[:h, :w]
+    a = first[:, rows, columns]
+    b = last[:, max(0, down) :, max(0, right) :]
+    h, w = np.minimum(a.shape, b.shape)[1:]
+    return a[:, :h, :w], b[:, :h, :w]

@@ -47,7 +47,8 @@ class Look:
     Attributes
     ----------
     detail : (h, w) float32, its detail at a short side of 96 px, for registration.
-    energy : (h, w) float32, the mean squared Laplacian in cells of 8×8 px at a short side of 384.
+    energy : (2, h, w) float32, the mean squared second difference, down and across, in cells of 8×8
+        px at a short side of 384.
     """
 
     detail: np.ndarray
@@ -90,8 +91,9 @@ def look_of(photo: Image.Image) -> Look:
 
 
 def _cell_energy(gray: np.ndarray) -> np.ndarray:
-    inner = gray[1:-1, 1:-1]
-    laplacian = gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:] - 4 * inner
-    h, w = (side // _CELL for side in laplacian.shape)
-    cells = laplacian[: h * _CELL, : w * _CELL].reshape(h, _CELL, w, _CELL)
-    return np.square(cells).mean((1, 3))
+    inner = 2 * gray[1:-1, 1:-1]
+    down = gray[:-2, 1:-1] + gray[2:, 1:-1] - inner
+    across = gray[1:-1, :-2] + gray[1:-1, 2:] - inner
+    h, w = (side // _CELL for side in inner.shape)
+    both = np.stack([down, across])[:, : h * _CELL, : w * _CELL]
+    return np.square(both.reshape(2, h, _CELL, w, _CELL)).mean((2, 4))

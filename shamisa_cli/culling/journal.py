@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shamisa_cli.culling.files import Place, finish_move, look, put, same_content, sync_folder
+from shamisa_cli.culling.files import (
+    Place,
+    finish_move,
+    look,
+    put,
+    same_content,
+    sync_folder,
+    unfinished,
+)
 from shamisa_cli.culling.plan import Transfer
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.files import MARK
@@ -139,6 +147,8 @@ def undo(journal: Journal, tell: Tell) -> tuple[int, list[tuple[str, str]]]:
     back, left = 0, []
     for move in reversed(journal.moves):
         source, target = Path(move.source), Path(move.target)
+        with suppress(OSError):
+            unfinished(source).unlink()  # of an undo that was killed
         if os.path.lexists(source):
             if os.path.lexists(target) and not same_content(source, target):
                 left.append((move.target, f"{source} is there and is another file"))

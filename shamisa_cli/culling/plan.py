@@ -72,6 +72,7 @@ def make_plan(keepers: Sequence[str], root: str, into: Path, how: How) -> Plan:
     keepers : paths of photos. A sidecar of two photos is not moved away from one that stays.
     root : see :func:`common_root`.
     """
+    into = Path(os.path.abspath(into))  # noqa: PTH100 - the undo file holds for any folder
     plan = Plan(how)
     companions, photos, done = Companions(), 0, 0
     gone = {os.path.realpath(path) for path in keepers}
