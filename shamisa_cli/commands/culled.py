@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from shamisa_cli.culling.bursts import Group
@@ -97,13 +99,11 @@ class Culled:
 
     def tell_plan(self, plan: Plan, into: Path, quiet: bool) -> None:
         """What ``--yes`` would do."""
-        more = len(plan.transfers) - plan.photos
-        beside = f" and {more} files that belong to them" if more else ""
         there = f"; {plan.done} are there already" if plan.done else ""
         folder = click.format_filename(str(into))
         self.tell(
             quiet,
-            f"add --yes to {plan.how} {plan.photos} photos{beside} into {folder}{there}",
+            f"add --yes to {plan.how} {_count(plan)} into {folder}{there}",
         )
 
     def do(self, plan: Plan, into: Path, record: dict[str, Any], quiet: bool) -> None:
@@ -122,11 +122,9 @@ class Culled:
                 plan.left.extend(move_all(journal, quiet))
         if not quiet:
             there = f", {plan.done} were there already" if plan.done else ""
-            more = len(plan.transfers) - plan.photos
-            beside = f" and {more} files that belong to them" if more else ""
             folder = click.format_filename(str(into))
             click.echo(
-                f"{plan.photos} photos{beside} {DONE[plan.how]} into {folder}{there}{undo}",
+                f"{_count(plan)} {DONE[plan.how]} into {folder}{there}{undo}",
                 err=True,
             )
 
@@ -169,7 +167,14 @@ def only_one(into: Path) -> Iterator[None]:
 
     with writing(into):
         into.mkdir(parents=True, exist_ok=True)
-    with locked(into / "cull"), writing(into):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(into / "cull"))
+        except UsageError as error:
+            if "another run" not in str(error):
+                raise
+            raise UsageError(f"{into}: another run is at work there; wait for its end") from error
+        stack.enter_context(writing(into))
         clear_parts(into)
         yield
 
@@ -184,6 +189,15 @@ def _put_all(plan: Plan, quiet: bool) -> None:
             with refusals(transfer.target):
                 put(Path(transfer.source), Path(transfer.target), plan.how)
             bar.update()
+
+
+def _count(plan: Plan) -> str:
+    """How many photos, and files beside them."""
+    more = len(plan.transfers) - plan.photos
+    photos = f"{plan.photos} photo{'' if plan.photos == 1 else 's'}"
+    if not more:
+        return photos
+    return f"{photos} and {more} file{' that belongs' if more == 1 else 's that belong'} to them"
 
 
 def _print(line: str) -> None:

@@ -117,7 +117,8 @@ def _untimed(frames: Sequence[Frame]) -> Iterator[Group]:
 
 
 class _Run:
-    """Frames that were taken one after another. State: how each lies against those before it."""
+    """Frames that were taken one after another. State: how each lies against those before it, and
+    between which the camera was turning."""
 
     def __init__(self, frames: Sequence[Frame], looks: dict[int, Look], run: list[int]) -> None:
         self.frames, self.looks, self.run = frames, looks, run
@@ -126,6 +127,8 @@ class _Run:
             for at, b in enumerate(run)
             for a in run[max(0, at - _BACK) : at]
         }
+        turns = ((a, b) for a, b in pairwise(run) if self._turned(a, b))
+        self.turning = {n for pair in turns for n in pair}
 
     def groups(self) -> list[Group]:
         """Series first; what is left are bursts, or focus stacks."""
@@ -171,6 +174,11 @@ class _Run:
         shift = self._shift(a, b)
         return shift.likeness >= OVERLAP and shift.moved >= PAN
 
+    def _turned(self, a: int, b: int) -> bool:
+        """Whether the camera surely turned between two frames, so that likeness says little."""
+        shift = self._shift(a, b)
+        return shift.likeness >= ALIKE and shift.moved > LARGEST_SHIFT
+
     def _moves_on(self, part: list[int]) -> bool:
         """Whether every frame shows another part of the scene than all before it."""
         places = [(0.0, 0.0)]
@@ -200,7 +208,8 @@ class _Run:
         shift = self._shift(a, b)
         if shift.likeness >= ALIKE:
             return shift.moved <= LARGEST_SHIFT
-        return feature_distance(self.frames[a], self.frames[b]) <= NEAR
+        near = feature_distance(self.frames[a], self.frames[b]) <= NEAR
+        return near and not (a in self.turning or b in self.turning)
 
     def _shift(self, a: int, b: int) -> Shift:
         if (a, b) not in self.shifts:
