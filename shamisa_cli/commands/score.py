@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.shared import (
     FILE,
     PassedBy,
@@ -19,6 +18,7 @@ from shamisa_cli.commands.shared import (
     device_option,
     flags_for,
     follow_links_option,
+    head_option,
     model_option,
     overwrite_option,
     recursive_option,
@@ -43,11 +43,7 @@ DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
 @model_option
-@click.option(
-    "--head",
-    shell_complete=complete_head,
-    help="Which head of the model.  [default: the model's own]",
-)
+@head_option
 @device_option
 @click.option(
     "--precision",

@@ -16,8 +16,7 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.fold import fold_batch_norm
 from shamisa_cli.encoders.precision import (
     choose_device,
-    depthwise_convolutions,
-    has_fast_bf16,
+    computes_in_bf16,
     to_mixed_precision,
 )
 from shamisa_cli.encoders.same_padding import without_run_time_padding
@@ -47,9 +46,8 @@ class FeatureExtractor:
     encoder : float32; it is copied, not changed.
     protocol : viewing size, crops and scales.
     device : ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    precision : ``fp32``; ``bf16``; or ``auto``, which is bf16 where the device has instructions for
-        it and fp32 elsewhere. On a CPU networks of depthwise convolutions stay in fp32: bf16 saves
-        them a tenth of the time (measured), and their scores are then the same on every CPU.
+    precision : ``fp32``; ``bf16``; or ``auto``, which is bf16 where it pays, see
+        :func:`~shamisa_cli.encoders.precision.computes_in_bf16`.
 
     Attributes
     ----------
@@ -69,10 +67,7 @@ class FeatureExtractor:
         self.protocol = protocol
         self.plan = CropPlan(protocol.crops, protocol.crop, protocol.scales)
         self.device = choose_device(device)
-        pays = self.device.type != "cpu" or not depthwise_convolutions(encoder)
-        self.bf16 = precision == "bf16" or (
-            precision == "auto" and pays and has_fast_bf16(self.device)
-        )
+        self.bf16 = computes_in_bf16(precision, encoder, self.device)
         self.photos_per_pass = 1 if self.device.type == "cpu" else _ACCELERATOR_PHOTOS
         self.encoder = _for_inference(encoder, protocol, self.device, self.bf16)
 
