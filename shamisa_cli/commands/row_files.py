@@ -1,4 +1,4 @@
-"""The files of rows that a command writes: checked, locked, and what an earlier run left in them."""
+"""The files of rows that a command writes: checked, locked, and what is in them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def open_row_files(
     return files, next(iter(printed), None)
 
 
-def earlier_rows(scorer: Scorer, files: Files, photos: Sequence[str], check_content: bool) -> Earlier:
+def earlier_rows(
+    scorer: Scorer, files: Files, photos: Sequence[str], check_content: bool
+) -> Earlier:
     """What stays of the earlier run in ``files``; what does not, and what is unsure, is told."""
     from shamisa_cli.scoring.resume import Earlier, earlier_run
 

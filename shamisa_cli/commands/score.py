@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from shamisa_cli.commands.completion import complete_head
+from shamisa_cli.commands.limits import limit_options
 from shamisa_cli.commands.photo_paths import find_photos, listed_paths
 from shamisa_cli.commands.row_files import earlier_rows, open_row_files
 from shamisa_cli.commands.shared import (
@@ -30,8 +31,8 @@ from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 if TYPE_CHECKING:
     from shamisa_cli.commands.sinks import Files, Sink
     from shamisa_cli.scoring import Scorer
-    from shamisa_cli.scoring.resume import Earlier
-    from shamisa_cli.scoring.rows import Kind
+    from shamisa_cli.scoring.limits import Limits
+
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path())
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 @click.option("--check-content", is_flag=True, help="--resume compares photos by their content.")
 @overwrite_option
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
+@limit_options
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
@@ -93,6 +95,7 @@ def score(
     check_content: bool,
     overwrite: bool,
     sort: bool,
+    limits: Limits,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -100,7 +103,7 @@ def score(
 
     PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json or
     --jsonl the scores are printed: a table on a terminal, tab-separated lines (score, status,
-    path) in a pipe.
+    path) in a pipe. --top, --below and --above limit what is printed; files hold all rows.
 
     \b
     Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage,
@@ -116,7 +119,7 @@ def score(
     scorer = _load(options, quiet)
     earlier = earlier_rows(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
-    sink = choose_sink(files, printed, earlier, content=check_content, sort=sort)
+    sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort)
     started = time.monotonic()
     try:
         failed = _run(scorer, todo, sink, quiet=quiet)
