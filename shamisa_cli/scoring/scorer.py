@@ -202,6 +202,7 @@ class Scorer:
         result = self.head.score(features)
         notes = ["padded"] if self.extractor.plan.pads(prepared.viewing_size) else []
         notes += ["clipped"] if result.clipped else []
+        everyday = self.head.info.everyday
         return Score(
             path=path_of(photo),
             score=result.score,
@@ -213,6 +214,7 @@ class Scorer:
             head=self.head.info.name,
             status="+".join(notes) or "ok",
             uncertainty=result.uncertainty,
+            better_than=None if everyday is None else everyday.better_than(result.score),
             raw=result.raw,
             head_info=self.head.info,
         )

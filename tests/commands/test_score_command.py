@@ -142,19 +142,19 @@ def test_resume_refuses_what_would_be_mixed_or_lost(photos: Path, score) -> None
     score("photos/p0.png", "photos/p1.png", "--csv", "a.csv")
     score("photos/p2.png", "--jsonl", "b.jsonl")
     row = json.loads(Path("b.jsonl").read_text())
-    Path("c.jsonl").write_text(json.dumps({**row, "note": "mine"}) + "\n")
+    Path("c.jsonl").write_text(json.dumps({**row, "remark": "mine"}) + "\n")
     before = [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
     for options, says in (
         ("--csv a.csv --native", "was made with model tiny@"),
         ("--csv a.csv --jsonl b.jsonl", "b.jsonl: holds rows that a.csv does not (1, such as"),
-        ("--jsonl c.jsonl", "c.jsonl: has a field that shamisa score did not write, 'note'"),
+        ("--jsonl c.jsonl", "c.jsonl: has a field that shamisa score did not write, 'remark'"),
     ):
         refused = score("photos", *options.split(), "--resume")
         assert refused.exit_code == 2
         assert says in refused.stderr
     assert before == [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
     assert score("photos/p0.png", "--jsonl", "c.jsonl", "--overwrite").exit_code == 2
-    assert "note" in Path("c.jsonl").read_text()
+    assert "remark" in Path("c.jsonl").read_text()
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
