@@ -16,7 +16,9 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 
@@ -24,7 +26,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFilter
 
 from shamisa_cli.culling.bursts import Group, find_groups
-from shamisa_cli.culling.frames import look_at
+from shamisa_cli.culling.frames import Frame, look_at
 from shamisa_cli.culling.survey import survey
 from shamisa_cli.imaging.decode import MAX_PIXELS, decode
 from shamisa_cli.imaging.paths import list_photos
@@ -153,36 +155,38 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         made = list(planted(list_photos(asked.photos), Path(name), asked))
         paths = [str(path) for _, group, _ in made for path in group]
-        found = survey(load(asked.model), paths)
-        frames = found.frames
-        groups = find_groups(frames, lambda path: look_at(path, MAX_PIXELS))
-    report(made, groups, [frame.path for frame in frames], [frame.score for frame in frames])
+        frames = survey(load(asked.model), paths).frames
+        look = cache(partial(look_at, max_pixels=MAX_PIXELS))
+        for how, features in (("features and detail", True), ("detail alone, as of --rows", False)):
+            seen = frames if features else [replace(frame, features=None) for frame in frames]
+            print(f"{how}:")
+            report(made, find_groups(seen, look), seen)
 
 
 def report(
     made: list[tuple[str, list[Path], list[str]]],
     groups: list[Group],
-    paths: list[str],
-    scores: list[float],
+    frames: list[Frame],
 ) -> None:
     """Print what was found of what was planted."""
+    paths = [frame.path for frame in frames]
     bursts = [list(map(str, group)) for kind, group, _ in made if kind == "burst"]
     together = [[paths[n] for n in group.members] for group in groups if group.kind == "burst"]
     true, said = pairs(bursts), pairs(together)
-    print(f"bursts planted {len(bursts)}, among {len(paths)} photos")
-    print(f"pairs: recall {len(true & said) / len(true):.3f}, precision ", end="")
+    print(f"  bursts planted {len(bursts)}, among {len(paths)} photos")
+    print(f"  pairs: recall {len(true & said) / len(true):.3f}, precision ", end="")
     print(f"{len(true & said) / max(1, len(said)):.3f}")
-    score, what = dict(zip(paths, scores, strict=True)), {}
+    score, what = {frame.path: frame.score for frame in frames}, {}
     for _, group, kinds in made:
         what.update(zip(map(str, group), kinds, strict=True))
     best = [what[max(group, key=lambda path: score[path])] for group in bursts]
-    print(f"the sharp one has the best score in {best.count('sharp') / len(best):.3f}")
+    print(f"  the sharp one has the best score in {best.count('sharp') / len(best):.3f}")
     by_path = {paths[n]: group.kind for group in groups for n in group.members}
     for kind in ("bracket", "panorama", "focus stack", "burst", "single"):
         seen = Counter(
             by_path.get(str(p), "single") for k, group, _ in made if k == kind for p in group
         )
-        print(f"photos of a {kind}: {', '.join(f'{name} {n}' for name, n in seen.most_common())}")
+        print(f"  photos of a {kind}: {', '.join(f'{name} {n}' for name, n in seen.most_common())}")
 
 
 if __name__ == "__main__":
