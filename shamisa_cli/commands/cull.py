@@ -136,7 +136,7 @@ def _act(
     from shamisa_cli.commands.culled import Culled
     from shamisa_cli.culling.plan import common_root, make_plan
 
-    culled = Culled.of(found, rule, gap)
+    culled = Culled.of(found, rule, gap, quiet)
     if how == "list":
         culled.list_keepers(null=null)
         culled.tell_failed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from shamisa_cli.errors import UsageError
 if TYPE_CHECKING:
     from shamisa_cli.culling.bursts import Group
     from shamisa_cli.culling.choice import Choice, Rule
+    from shamisa_cli.culling.frames import Look
     from shamisa_cli.culling.journal import Journal
     from shamisa_cli.culling.plan import Plan
     from shamisa_cli.culling.survey import Survey
@@ -34,17 +36,23 @@ class Culled:
     incomplete: bool = False
 
     @classmethod
-    def of(cls, found: Survey, rule: Rule, gap: float | None) -> Culled:
+    def of(cls, found: Survey, rule: Rule, gap: float | None, quiet: bool) -> Culled:
         """Bursts and series found, and keepers chosen."""
-        from shamisa_cli.culling.bursts import GAP, find_groups
+        from shamisa_cli.culling.bursts import GAP, find_groups, runs_in_time
         from shamisa_cli.culling.choice import choose
         from shamisa_cli.culling.frames import look_at
         from shamisa_cli.imaging.decode import MAX_PIXELS
+        from shamisa_cli.progress import progress_bar
 
-        frames = found.frames
-        groups = find_groups(
-            frames, lambda path: look_at(path, MAX_PIXELS), GAP if gap is None else gap
-        )
+        frames, within = found.frames, GAP if gap is None else gap
+        total = sum(len(run) for run in runs_in_time(frames, within))
+        with progress_bar(total, "scenes", quiet=quiet or not total) as bar:
+
+            def look(path: str) -> Look | None:
+                bar.update()
+                return look_at(path, MAX_PIXELS)
+
+            groups = find_groups(frames, look, within, workers=min(8, os.cpu_count() or 1))
         names, scores = [frame.path for frame in frames], [frame.score for frame in frames]
         return cls(found, groups, choose(names, scores, groups, rule))
 

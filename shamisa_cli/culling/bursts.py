@@ -15,6 +15,7 @@ from typing import Literal
 from shamisa_cli.culling.focus import is_focus_stack
 from shamisa_cli.culling.frames import Frame, Look, feature_distance, shift_between
 from shamisa_cli.culling.registration import Shift
+from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.paths import natural_key
 
 Kind = Literal["burst", "bracket", "panorama", "focus stack"]
@@ -56,24 +57,29 @@ class Group:
     members: tuple[int, ...]
 
 
-def find_groups(frames: Sequence[Frame], looks: Looks, gap: float = GAP) -> list[Group]:
+def find_groups(
+    frames: Sequence[Frame], looks: Looks, gap: float = GAP, workers: int = 0
+) -> list[Group]:
     """The bursts and series among ``frames``, two photos or more each, in order of their first.
 
     Parameters
     ----------
-    looks : of a path, its :class:`Look`; asked only for photos that were taken shortly one after
-        another, and once a photo.
+    looks : of a path, its :class:`Look`; asked only for photos of :func:`runs_in_time`, and once a
+        photo.
     gap : s between two frames, at most; how long an exposure takes does not count.
+    workers : threads that call ``looks``.
     """
     found: list[Group] = []
-    for run in _runs(frames, gap):
-        seen = {n: look for n in run if (look := looks(frames[n].path)) is not None}
+    for run in runs_in_time(frames, gap):
+        looked = map_ahead(looks, [frames[n].path for n in run], workers)
+        pairs = zip(run, looked, strict=True)
+        seen = {n: look for n, (_, look) in pairs if isinstance(look, Look)}
         found += _Run(frames, seen, [n for n in run if n in seen]).groups()
     found += _untimed(frames)
     return sorted(found, key=lambda group: min(group.members))
 
 
-def _runs(frames: Sequence[Frame], gap: float) -> Iterator[list[int]]:
+def runs_in_time(frames: Sequence[Frame], gap: float) -> Iterator[list[int]]:
     """Numbers of frames of one camera, each taken shortly after the one before it."""
     timed = [n for n, frame in enumerate(frames) if frame.capture.time is not None]
     timed.sort(

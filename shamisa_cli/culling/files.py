@@ -63,6 +63,8 @@ def put(source: Path, target: Path, how: How) -> None:
 
 def finish_move(source: Path, target: Path) -> None:
     """Do a move that may have been stopped at any point, or raise as :func:`put` does."""
+    if one_entry(source, target):
+        return
     if look(source, target, "move") is Place.DONE:
         source.unlink()
     else:
@@ -83,6 +85,17 @@ def same_content(one: Path, other: Path) -> bool:
     except OSError:
         pass
     return False
+
+
+def one_entry(one: Path, other: Path) -> bool:
+    """Whether two paths are one file by one name, as through a linked folder: it must not go."""
+    try:
+        if not os.path.samefile(one, other):  # noqa: PTH121
+            return False
+        parents = [os.path.realpath(path.parent) for path in (one, other)]
+        return one.stat().st_nlink < 2 or (parents[0] == parents[1] and one.name == other.name)
+    except OSError:
+        return False
 
 
 def unfinished(target: Path) -> Path:

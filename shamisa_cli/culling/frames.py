@@ -59,7 +59,7 @@ def feature_distance(first: Frame, second: Frame) -> float:
     """1 − cosine of the two photos' features; infinite where there are none."""
     if first.features is None or second.features is None:
         return float("inf")
-    return 1 - float(first.features @ second.features)
+    return 1 - float(first.features.astype(np.float32) @ second.features.astype(np.float32))
 
 
 def shift_between(first: Look, second: Look) -> Shift:

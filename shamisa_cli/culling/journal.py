@@ -20,6 +20,7 @@ from shamisa_cli.culling.files import (
     Place,
     finish_move,
     look,
+    one_entry,
     put,
     same_content,
     sync_folder,
@@ -152,7 +153,7 @@ def undo(journal: Journal, tell: Tell) -> tuple[int, list[tuple[str, str]]]:
         if os.path.lexists(source):
             if os.path.lexists(target) and not same_content(source, target):
                 left.append((move.target, f"{source} is there and is another file"))
-            elif os.path.lexists(target):
+            elif os.path.lexists(target) and not one_entry(source, target):
                 with refusals(move.target):
                     target.unlink()  # the move was stopped half way
                 back += 1

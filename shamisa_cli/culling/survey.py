@@ -43,8 +43,8 @@ def survey(
 
 
 def _unit(features: Tensor) -> np.ndarray:
-    mean = features.mean(0).numpy().astype(np.float32)
-    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+    mean = features.mean(0).numpy().astype(np.float64)
+    return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float16)
 
 
 def survey_rows(rows: Iterable[Score]) -> Survey:

@@ -164,3 +164,16 @@ def test_moves_that_cannot_be_done_are_told(photos: Path, monkeypatch: pytest.Mo
     (into / "sub/b.jpg").rename(photos / "sub/b.jpg")
     with pytest.raises(ShamisaError, match=r"b.jpg: No space left on device; what is done"):
         carry_out(written, lambda move: None)
+
+
+def test_one_file_by_two_paths_is_never_deleted(photos: Path) -> None:
+    """A folder that became a link to the other after the move."""
+    plan_and_do(photos, "move")
+    into = photos.parent / "keepers"
+    (photos / "sub").rmdir()
+    photos.rmdir()
+    photos.symlink_to(into)
+    undo(journals(into)[0], lambda move: None)
+    assert contents(into) == CONTENT
+    finish_move(photos / "a.jpg", into / "a.jpg")
+    assert contents(into) == CONTENT
