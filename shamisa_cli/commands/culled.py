@@ -194,7 +194,7 @@ def _put_all(plan: Plan, quiet: bool) -> None:
 
     with progress_bar(len(plan.transfers), unit="file", quiet=quiet) as bar:
         for transfer in plan.transfers:
-            with refusals(transfer.target):
+            with refusals(f"{transfer.source} to {transfer.target}"):
                 put(Path(transfer.source), Path(transfer.target), plan.how)
             bar.update()
 

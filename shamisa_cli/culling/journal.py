@@ -133,7 +133,7 @@ def carry_out(journal: Journal, tell: Tell) -> list[tuple[str, str]]:
         elif os.path.lexists(target) and look(source, target, "move") is Place.TAKEN:
             left.append((move.source, f"{target} is there and is another file"))
         else:
-            with refusals(move.target):
+            with refusals(f"{move.source} to {move.target}"):
                 finish_move(source, target)
         tell(move)
     _end(journal, "finished")
@@ -158,7 +158,7 @@ def undo(journal: Journal, tell: Tell) -> tuple[int, list[tuple[str, str]]]:
                     target.unlink()  # the move was stopped half way
                 back += 1
         elif os.path.lexists(target):
-            with refusals(move.source):
+            with refusals(f"{move.target} to {move.source}"):
                 put(target, source, "move")
             back += 1
         else:
@@ -171,7 +171,7 @@ def undo(journal: Journal, tell: Tell) -> tuple[int, list[tuple[str, str]]]:
 
 
 class refusals:
-    """``with refusals(path):`` an OSError becomes a ShamisaError that names ``path``."""
+    """``with refusals(path):`` an OSError becomes a ShamisaError that begins with ``path``."""
 
     def __init__(self, path: str) -> None:
         self.path = path
