@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +51,13 @@ how_options = option_group(
     click.option("--list", is_flag=True, help="Print the keepers' paths and nothing else."),
 )
 model_options = option_group(
-    "options",  # keywords of scoring.load
+    "options",  # keywords of scoring.load, and keep
     dict,
     model_option,
     click.option("--head", shell_complete=complete_head, help="Which head of the model."),
     device_option,
     click.option("--workers", type=click.IntRange(0), help="Threads.  [default: the cores]"),
+    click.option("--features-cache", "keep", type=FOLDER, help="Keep features for the next run."),
 )
 
 
@@ -213,16 +215,18 @@ def _photos(paths: Sequence[str], into: Path | None, quiet: bool, **how: bool) -
 
 def _score(photos: list[str], options: dict[str, Any], quiet: bool) -> tuple[Survey, list[str]]:
     from shamisa_cli.culling.survey import survey
+    from shamisa_cli.files import writing
     from shamisa_cli.progress import progress_bar
     from shamisa_cli.scoring import load
 
     warnings.filterwarnings("ignore", module="PIL")
+    keep = options.pop("keep")
     try:
         scorer = load(**{name: value for name, value in options.items() if value is not None})
     except WeightsError as error:
         raise UsageError(str(error)) from error
-    with progress_bar(len(photos), quiet=quiet) as bar:
-        return survey(scorer, photos, lambda row: bar.update()), photos
+    with writing(keep) if keep else nullcontext(), progress_bar(len(photos), quiet=quiet) as bar:
+        return survey(scorer, photos, bar.update, keep), photos
 
 
 def _from_rows(rows: Path, paths: Sequence[str], photos: list[str]) -> tuple[Survey, list[str]]:

@@ -273,3 +273,19 @@ def test_rows_alone_are_enough(photos: Path, cull: Cull) -> None:
     result = cull("--rows", "rows.csv", "--best", 1, "--list")
     assert result.stdout == "photos/a.jpg\n"
     assert "rows.csv: 1 of its photos are gone" in result.stderr
+
+
+def test_features_that_were_kept_save_a_second_look(
+    photos: Path, cull: Cull, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shamisa_cli.encoders.features import FeatureExtractor
+
+    arguments = ("photos", "--model", tiny_model, "--device", "cpu", "--per-burst", 1)
+    plain = cull(*arguments).stdout
+    assert cull(*arguments, "--features-cache", "kept").stdout == plain
+    seen = []
+    monkeypatch.setattr(FeatureExtractor, "features_of", lambda _, photos: seen.append(photos))
+    Path("photos/a.jpg").rename("photos/z.jpg")
+    again = cull(*arguments, "--features-cache", "kept").stdout
+    assert sorted(again.replace("z.jpg", "a.jpg").splitlines()) == sorted(plain.splitlines())
+    assert seen == []
