@@ -14,6 +14,7 @@ import click
 from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.limits import limit_options
 from shamisa_cli.commands.photo_paths import find_photos, listed_paths
+from shamisa_cli.commands.ratings import Sidecars, rating_options
 from shamisa_cli.commands.row_files import earlier_rows, open_row_files
 from shamisa_cli.commands.shared import (
     FILE,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from shamisa_cli.commands.sinks import Files, Sink
     from shamisa_cli.scoring import Scorer
     from shamisa_cli.scoring.limits import Limits
+    from shamisa_cli.scoring.sidecars import Ratings
 
 
 @click.command()
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
 @overwrite_option
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
 @limit_options
+@rating_options
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
@@ -96,6 +99,7 @@ def score(
     overwrite: bool,
     sort: bool,
     limits: Limits,
+    ratings: Ratings | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -120,9 +124,12 @@ def score(
     earlier = earlier_rows(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
     sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort)
+    sidecars = Sidecars(sink, ratings) if ratings else None
     started = time.monotonic()
     try:
-        failed = _run(scorer, todo, sink, quiet=quiet)
+        if sidecars:
+            sidecars.expect(photos, earlier.rows)
+        failed = _run(scorer, todo, sidecars or sink, quiet=quiet)
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
@@ -130,7 +137,9 @@ def score(
     if failed or not quiet:
         seconds = time.monotonic() - started
         click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
-    if failed:
+    if sidecars and (sidecars.failed or not quiet):
+        click.echo(sidecars.summary(), err=True)
+    if failed or (sidecars and sidecars.failed):
         sys.exit(1)
 
 
