@@ -68,33 +68,46 @@ class Sidecars:
     ----------
     sink : takes the rows.
     ratings : see :class:`Ratings`.
+    photos : of the run.
+    earlier : rows that stay; those of ``photos`` get their sidecars too.
     """
 
-    def __init__(self, sink: Sink, ratings: Ratings) -> None:
-        self._sink, self._ratings = sink, ratings
-        self._owners: dict[Path, str] = {}
-        self.written = self.failed = 0
-
-    def expect(self, photos: Sequence[str], earlier: Iterable[Score] = ()) -> None:
-        """The photos of the run; rows of ``earlier`` that are of these get their sidecars now."""
+    def __init__(
+        self, sink: Sink, ratings: Ratings, photos: Sequence[str], earlier: Iterable[Score] = ()
+    ) -> None:
         from shamisa_cli.scoring.resume import photo_key
         from shamisa_cli.scoring.sidecars import owners
 
+        self._sink, self._ratings = sink, ratings
+        self._written = self._failed = 0
         keys = {photo_key(photo): photo for photo in photos}
-        self._owners = owners(keys, self._ratings.naming)
+        self._owners: dict[Path, str] = owners(keys, ratings.naming)
+        self._earlier = [row for row in earlier if photo_key(row.path) in keys]
         sharing = [photo for key, photo in keys.items() if not self._is_owner(key)]
         if sharing:
             tell(
-                f"photos without a sidecar of their own, since a RAW photo or an earlier one of "
-                f"that name has it: {sharing[0]} ({len(sharing)})"
+                "no sidecar, since a RAW photo or an earlier one of that name has it: "
+                f"{sharing[0]} ({len(sharing)})"
             )
-        for row in earlier:
-            if photo_key(row.path) in keys and Path(row.path).exists():
-                self._rate(row)
 
     def watch(self, photos: Iterable[str]) -> Iterable[str]:
-        """``photos``, as the sink has them."""
+        """``photos``, as the sink has them; before the first, rows that stay are rated."""
+        self.rate_earlier()
         return self._sink.watch(photos)
+
+    def rate_earlier(self) -> None:
+        """Write what the sidecars of rows that stay lack: an earlier run may have been stopped."""
+        rows, self._earlier = self._earlier, []
+        for row in rows:
+            if Path(row.path).exists():
+                self._rate(row)
+
+    def expect(self, photos: Sequence[str]) -> None:
+        """The photos of the run are these now."""
+        from shamisa_cli.scoring.resume import photo_key
+        from shamisa_cli.scoring.sidecars import owners
+
+        self._owners = owners(map(photo_key, photos), self._ratings.naming)
 
     def write(self, row: Score) -> None:
         """Hand on a row, then rate its photo; why that cannot be is told, and the run goes on."""
@@ -105,10 +118,12 @@ class Sidecars:
         """Close the sink."""
         self._sink.close(finished=finished)
 
-    def summary(self) -> str:
-        """How many sidecars were written; the others had it all before."""
-        failed = f", {self.failed} could not be" if self.failed else ""
-        return f"{self.written} sidecars written{failed}"
+    def tell_summary(self, *, quiet: bool) -> int:
+        """Say how many sidecars were written; returns how many could not be."""
+        failed = f", {self._failed} could not be" if self._failed else ""
+        if failed or not quiet:
+            tell(f"{self._written} sidecars written{failed}")
+        return self._failed
 
     def _rate(self, row: Score) -> None:
         from shamisa_cli.scoring.resume import photo_key
@@ -117,9 +132,9 @@ class Sidecars:
         if row.failed or not self._is_owner(photo_key(row.path)):
             return
         try:
-            self.written += write_sidecar(row, self._ratings)
+            self._written += write_sidecar(row, self._ratings)
         except ShamisaError as error:
-            self.failed += 1
+            self._failed += 1
             tell(str(error))
 
     def _is_owner(self, key: str) -> bool:

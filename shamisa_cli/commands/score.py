@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -16,18 +15,18 @@ from shamisa_cli.commands.limits import limit_options
 from shamisa_cli.commands.photo_paths import find_photos, listed_paths
 from shamisa_cli.commands.ratings import Sidecars, rating_options
 from shamisa_cli.commands.row_files import earlier_rows, open_row_files
+from shamisa_cli.commands.scorer import load_scorer
 from shamisa_cli.commands.shared import (
     FILE,
     crops_option,
     device_option,
-    flags_for,
     follow_links_option,
     model_option,
     overwrite_option,
     recursive_option,
 )
 from shamisa_cli.commands.sinks import choose_sink
-from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
+from shamisa_cli.errors import ShamisaError
 
 if TYPE_CHECKING:
     from shamisa_cli.commands.sinks import Files, Sink
@@ -120,52 +119,33 @@ def score(
 
     from shamisa_cli.scoring.resume import remaining
 
-    scorer = _load(options, quiet)
+    scorer = load_scorer(options, quiet)
     earlier = earlier_rows(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
     sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort)
-    sidecars = Sidecars(sink, ratings) if ratings else None
+    sidecars = Sidecars(sink, ratings, photos, earlier.rows) if ratings else None
     started = time.monotonic()
+    failed = _run(scorer, todo, sidecars or sink, files, quiet=quiet)
+    if failed or not quiet:
+        seconds = time.monotonic() - started
+        click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
+    if sidecars:
+        failed += sidecars.tell_summary(quiet=quiet)
+    if failed:
+        sys.exit(1)
+
+
+def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, files: Files, *, quiet: bool) -> int:
+    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
     try:
-        if sidecars:
-            sidecars.expect(photos, earlier.rows)
-        failed = _run(scorer, todo, sidecars or sink, quiet=quiet)
+        return _score_all(scorer, photos, sink, quiet)
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
         raise
-    if failed or not quiet:
-        seconds = time.monotonic() - started
-        click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
-    if sidecars and (sidecars.failed or not quiet):
-        click.echo(sidecars.summary(), err=True)
-    if failed or (sidecars and sidecars.failed):
-        sys.exit(1)
 
 
-def _load(options: dict[str, Any], quiet: bool) -> Scorer:
-    """The scorer that ``options`` ask for; what its head means is told."""
-    from shamisa_cli.encoders.config import ViewingProtocol
-    from shamisa_cli.scoring import load
-    from shamisa_cli.scoring.loading import adapt_protocol
-    from shamisa_cli.scoring.score import describe_head
-
-    viewing = ("short_side", "max_side", "native", "crops")
-    with flags_for(*viewing):  # refused here, where nothing of the user's can look like an option
-        adapt_protocol(ViewingProtocol(), **{name: options[name] for name in viewing})
-    # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
-    warnings.filterwarnings("ignore", module="PIL")
-    try:
-        scorer = load(**{name: value for name, value in options.items() if value is not None})
-    except WeightsError as error:
-        raise UsageError(str(error)) from error  # exit code 1 would say that photos failed
-    if not quiet:
-        click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
-    return scorer
-
-
-def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, *, quiet: bool) -> int:
-    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
+def _score_all(scorer: Scorer, photos: Sequence[str], sink: Sink, quiet: bool) -> int:
     from shamisa_cli.progress import progress_bar
 
     failed, finished = 0, False

@@ -25,6 +25,8 @@ _XMLNS = "http://www.w3.org/2000/xmlns/"
 MAX_BYTES = 16 << 20
 _MAX_NODES, _MAX_DEPTH = 100_000, 64
 _UNRATED = ("", "0")
+_NOTE = "RatingWritten"
+"""Our property that holds the rating which we wrote; by no name that a program takes for one."""
 
 _EMPTY = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -70,12 +72,12 @@ def with_verdict(content: bytes | None, verdict: Verdict) -> bytes:
     """
     document = _parse(_EMPTY.encode() if content is None else content)
     rdf = _rdf(document)
-    present, noted = _values(rdf, XMP, "Rating"), _values(rdf, OWN, "Rating")
+    present, noted = _values(rdf, XMP, "Rating"), _values(rdf, OWN, _NOTE)
     if _is_ours(present, noted):
         _put(rdf, XMP, "xmp", "Rating", str(verdict.rating))
-        _put(rdf, OWN, "shamisa", "Rating", str(verdict.rating))
+        _put(rdf, OWN, "shamisa", _NOTE, str(verdict.rating))
     elif present and present[0] not in _UNRATED:  # a person's for good, even if ours comes to equal
-        _remove(rdf, OWN, "Rating")
+        _remove(rdf, OWN, _NOTE)
     for name in ("Score", "Model", "Head"):
         _put(rdf, OWN, "shamisa", name, getattr(verdict, name.lower()))
     return to_text(document).encode()
