@@ -32,7 +32,8 @@ def _node(node: Any) -> str:
 
 
 def _element(element: Any) -> str:
-    attributes = (element.attributes.item(n) for n in range(element.attributes.length))
+    attributes = [element.attributes.item(n) for n in range(element.attributes.length)]
+    attributes.sort(key=lambda each: (each.prefix or each.name) != "xmlns")  # as they are read
     start = element.tagName + "".join(f" {a.name}={quoteattr(a.value)}" for a in attributes)
     if not element.childNodes:
         return f"<{start}/>"
