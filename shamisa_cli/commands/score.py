@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from shamisa_cli.commands.completion import complete_head
 from shamisa_cli.commands.limits import limit_options
 from shamisa_cli.commands.photo_paths import find_photos, listed_paths
 from shamisa_cli.commands.ratings import Sidecars, rating_options
@@ -21,6 +20,7 @@ from shamisa_cli.commands.shared import (
     crops_option,
     device_option,
     follow_links_option,
+    head_option,
     model_option,
     overwrite_option,
     recursive_option,
@@ -41,11 +41,7 @@ if TYPE_CHECKING:
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
 @model_option
-@click.option(
-    "--head",
-    shell_complete=complete_head,
-    help="Which head of the model.  [default: the model's own]",
-)
+@head_option
 @device_option
 @click.option(
     "--precision",

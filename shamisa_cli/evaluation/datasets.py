@@ -71,15 +71,20 @@ class DatasetResult:
 
 def evaluate_dataset(model: str, found: DatasetFeatures, splits: Sequence[Split]) -> DatasetResult:
     """Fit and measure on each of ``splits`` of a whole dataset, without what cannot be read."""
-    dataset = found.dataset
-    if found.left_out:
-        try:
-            splits = [split.select(found.kept) for split in splits]
-        except UsageError as error:
-            raise UsageError(f"{dataset.info.name}: {error}") from error
-    results = evaluate(found.features, dataset.scores, splits)
+    dataset, readable = found.dataset, readable_splits(found, splits)
+    results = evaluate(found.features, dataset.scores, readable)
     strength = overall_strength(results)
-    return DatasetResult(model, dataset, list(splits), results, strength, found.left_out)
+    return DatasetResult(model, dataset, readable, results, strength, found.left_out)
+
+
+def readable_splits(found: DatasetFeatures, splits: Sequence[Split]) -> list[Split]:
+    """``splits`` of a whole dataset, without its images that cannot be read."""
+    if not found.left_out:
+        return list(splits)
+    try:
+        return [split.select(found.kept) for split in splits]
+    except UsageError as error:
+        raise UsageError(f"{found.dataset.info.name}: {error}") from error
 
 
 def evaluate_datasets(
@@ -159,9 +164,10 @@ def scores_to_100(dataset: Dataset) -> Tensor:
 
 def count_seen(config: ModelConfig, dataset: Dataset) -> int:
     """How many of a dataset's images the model was trained on, by the digests that it keeps."""
-    if not config.seen:
+    seen = set(config.seen)
+    if not seen:
         return 0
-    return sum(file_digest(path)[:SEEN_DIGITS] in config.seen for path in dataset.images)
+    return sum(file_digest(path)[:SEEN_DIGITS] in seen for path in dataset.images)
 
 
 def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
