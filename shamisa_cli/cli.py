@@ -16,6 +16,7 @@ from shamisa_cli.streams import guard_streams
 COMMANDS = (
     "score",
     "cull",
+    "watch",
     "serve",
     "demo",
     "distort",
