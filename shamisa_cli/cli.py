@@ -15,6 +15,7 @@ from shamisa_cli.streams import guard_streams
 
 COMMANDS = (
     "score",
+    "report",
     "serve",
     "demo",
     "distort",

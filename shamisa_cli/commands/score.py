@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from shamisa_cli.commands.completion import complete_head
+from shamisa_cli.commands.report import make_report, prepare_report
 from shamisa_cli.commands.shared import (
     FILE,
     PassedBy,
@@ -42,6 +43,7 @@ DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 @click.option("--csv", type=FILE, help="Write rows to this CSV file; - is standard output.")
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
+@click.option("--report", type=FILE, help="Write a page to look through the photos (.html).")
 @model_option
 @click.option(
     "--head",
@@ -89,6 +91,7 @@ def score(
     csv: Path | None,
     json: Path | None,
     jsonl: Path | None,
+    report: Path | None,
     from_file: BinaryIO | None,
     null: bool,
     recursive: bool,
@@ -102,15 +105,17 @@ def score(
 ) -> None:
     """Score photos from 0 to 100; higher looks better.
 
-    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json or
-    --jsonl the scores are printed: a table on a terminal, tab-separated lines (score, status,
-    path) in a pipe.
+    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json,
+    --jsonl or --report the scores are printed: a table on a terminal, tab-separated lines (score,
+    status, path) in a pipe.
 
     \b
     Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage,
     130 after Ctrl-C.
     """
     files, printed = _files(csv, json, jsonl, resume, overwrite)
+    if report:
+        prepare_report(report, overwrite or resume)
     listed = _listed(from_file, null)
     how = {"recursive": recursive, "follow_links": follow_links}
     photos = _photos([*paths, *listed], from_file, quiet, **how)
@@ -120,7 +125,8 @@ def score(
     scorer = _load(options, quiet)
     earlier = _earlier(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
-    sink = choose_sink(files, printed, earlier, content=check_content, sort=sort)
+    rows = list(earlier.rows) if report else None
+    sink = choose_sink(files, printed, earlier, content=check_content, sort=sort, kept=rows)
     started = time.monotonic()
     try:
         failed = _run(scorer, todo, sink, quiet=quiet)
@@ -131,6 +137,8 @@ def score(
     if failed or not quiet:
         seconds = time.monotonic() - started
         click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
+    if report and rows is not None:
+        make_report(rows, report, workers=options["workers"], quiet=quiet)
     if failed:
         sys.exit(1)
 

@@ -17,13 +17,22 @@ if TYPE_CHECKING:
     from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
-    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal"
+    Sink: TypeAlias = "RowFiles | RowStream | Both | Kept | Terminal"
 
 
 def choose_sink(
-    files: Files, printed: Kind | None, earlier: Earlier, *, content: bool, sort: bool
+    files: Files,
+    printed: Kind | None,
+    earlier: Earlier,
+    *,
+    content: bool,
+    sort: bool,
+    kept: list[Score] | None = None,
 ) -> Sink:
-    """Where rows go: into ``files``, and to standard output as a kind of file or for a reader."""
+    """Where rows go: into ``files``, and to standard output as a kind of file or for a reader.
+
+    ``kept`` takes the rows for a report, and then none are printed for a reader.
+    """
     from shamisa_cli.scoring.rows import RowFiles, RowStream
 
     in_files = None
@@ -32,9 +41,10 @@ def choose_sink(
     elif content:
         raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
     stream = RowStream(_put, printed, sort=sort) if printed else None
-    if in_files and stream:
-        return Both(in_files, stream)
-    return in_files or stream or Terminal(sort=sort)
+    sink = Both(in_files, stream) if in_files and stream else in_files or stream
+    if kept is not None:
+        return Kept(sink, kept)
+    return sink or Terminal(sort=sort)
 
 
 class Both:
@@ -58,6 +68,28 @@ class Both:
             self._files.close(finished=finished)
         finally:
             self._stream.close(finished=finished)
+
+
+class Kept:
+    """Rows that are kept in a list for the end of the run, and handed on to ``sink`` if any."""
+
+    def __init__(self, sink: RowFiles | RowStream | Both | None, rows: list[Score]) -> None:
+        self._sink, self._rows = sink, rows
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``, as the sink watches them."""
+        return self._sink.watch(photos) if self._sink else photos
+
+    def write(self, row: Score) -> None:
+        """Hand on a row, and keep it."""
+        if self._sink:
+            self._sink.write(row)
+        self._rows.append(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Close the sink."""
+        if self._sink:
+            self._sink.close(finished=finished)
 
 
 class Terminal:
