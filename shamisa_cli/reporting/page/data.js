@@ -2,9 +2,24 @@
 
 const byId = (id) => document.getElementById(id);
 
+// The part of the folders that all photos have in common says nothing.
+function shortenFolders(photos) {
+  const [first = "", ...others] = photos.map((photo) => photo.folder);
+  let common = first.split("/");
+  for (const folder of others) {
+    const parts = folder.split("/");
+    const differs = common.findIndex((part, n) => part !== parts[n]);
+    if (differs >= 0) common = common.slice(0, differs);
+  }
+  for (const photo of photos) {
+    photo.below = photo.folder.split("/").slice(common.length).join("/") || common.at(-1) || "/";
+  }
+  return photos;
+}
+
 function readPhotos(text) {
   const { columns, rows } = JSON.parse(text);
-  return rows.map((values, place) => {
+  return shortenFolders(rows.map((values, place) => {
     const photo = Object.fromEntries(columns.map((column, n) => [column, values[n]]));
     const end = photo.path.lastIndexOf("/");
     photo.place = place;
@@ -12,7 +27,7 @@ function readPhotos(text) {
     photo.folder = end > 0 ? photo.path.slice(0, end) : end === 0 ? "/" : ".";
     photo.kinds = kindsOf(photo.looks_like);
     return photo;
-  });
+  }));
 }
 
 // "motion blur 0.6, JPEG 0.3" names two kinds.

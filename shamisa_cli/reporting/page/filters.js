@@ -25,9 +25,10 @@ function passes(photo) {
   );
 }
 
+// From the one, and below the other; failed photos only where no range is asked for.
 function inRange(photo) {
   if (view.from <= 0 && view.to >= 100) return true;
-  return photo.score !== null && photo.score >= view.from && photo.score <= view.to;
+  return photo.score !== null && photo.score >= view.from && (photo.score < view.to || view.to >= 100);
 }
 
 function choose() {

@@ -98,7 +98,7 @@ function makeTile(photo) {
   const score = element("span", { className: "score", textContent: formatScore(photo) });
   score.classList.toggle("failed", photo.score === null);
   score.style.setProperty("--hue", hueOf(photo));
-  const says = photo.looks_like || photo.note || photo.folder;
+  const says = photo.looks_like || photo.note || photo.below;
   tile.title = [photo.path, photo.looks_like, photo.note].filter((fact) => fact).join("\n");
   tile.append(
     picture,

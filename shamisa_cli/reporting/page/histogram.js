@@ -37,6 +37,6 @@ function drawThreshold(chosen) {
   const below = belowThreshold(chosen).length;
   const share = scored ? ((100 * below) / scored).toFixed(1) : "0.0";
   byId("threshold-value").textContent = String(view.threshold);
-  byId("would-go").textContent = `${below.toLocaleString("en")} of ${countOf(scored, "photo")} would go (${share} %)`;
+  byId("would-go").textContent = `${below.toLocaleString("en")} of ${countOf(scored, "photo")} would go (${share}%)`;
   byId("show-below").disabled = byId("reject-below").disabled = below === 0;
 }

@@ -86,12 +86,11 @@ function factsOf(photo) {
   const off = photo.uncertainty === null ? "" : ` ± ${photo.uncertainty.toFixed(0)}`;
   const facts = [
     ["score", photo.score === null ? "" : `${photo.score.toFixed(2)}${off}`],
-    ["better than", photo.better_than === null ? "" : `${photo.better_than} % of everyday photos`],
+    ["better than", photo.better_than === null ? "" : `${photo.better_than}% of everyday photos`],
     ["looks like", photo.looks_like],
     ["note", photo.note],
     ["status", photo.status],
     ["why", photo.error],
-    ["no picture", photo.gone],
     ["size", photo.width ? `${photo.width} × ${photo.height} px` : ""],
     ["looked at", photo.scored_width ? `${photo.scored_width} × ${photo.scored_height} px` : ""],
     ["path", photo.path],
