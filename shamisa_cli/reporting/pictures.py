@@ -44,13 +44,14 @@ def make_pictures(photo: PhotoFile) -> Pictures:
     trusted = (photo.row.width or 0) * (photo.row.height or 0)  # it was scored at that size
     try:
         image = decode_photo(photo.path, max_pixels=max(MAX_PIXELS, trusted), max_side=side).image
-        preview = None if photo.shown else _encoded(image, PREVIEW_SIDE)
-        return Pictures(_encoded(image, THUMBNAIL_SIDE), preview)
+        preview = None if photo.shown else encode_picture(image, PREVIEW_SIDE)
+        return Pictures(encode_picture(image, THUMBNAIL_SIDE), preview)
     except PhotoError as error:
         return Pictures(problem=str(error).removeprefix(f"{photo.path}: "))
 
 
-def _encoded(image: Image.Image, side: int) -> bytes:
+def encode_picture(image: Image.Image, side: int) -> bytes:
+    """``image`` with its longer side ``side`` px, one of the two above, as WebP."""
     content = io.BytesIO()
     small = resize(image, viewing_size(image.size, None, side))
     small.save(content, "WEBP", quality=_QUALITY[side], method=2)
