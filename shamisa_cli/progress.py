@@ -122,8 +122,13 @@ def facts_that_fit(facts: Iterable[str]) -> str:
     return shown
 
 
-def say_skipped(error: Exception) -> None:
-    """Say on standard error why a photo was left out, clear of any bar."""
+def say_above_bar(message: str) -> None:
+    """One line on standard error, clear of any bar."""
     from tqdm import tqdm
 
-    tqdm.write(f"skipped {error}", file=sys.stderr)
+    tqdm.write(message, file=sys.stderr)
+
+
+def say_skipped(error: Exception) -> None:
+    """Say on standard error why a photo was left out, clear of any bar."""
+    say_above_bar(f"skipped {error}")

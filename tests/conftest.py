@@ -98,6 +98,23 @@ def _tiny_model(folder: Path, photos: list[Image.Image]) -> Path:
 
 
 @pytest.fixture
+def install_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``install_plugins(entry_points, name=source, ...)``: a package third-party 1.2, installed."""
+
+    def install(entry_points: str, **modules: str) -> None:
+        info = tmp_path / "third_party-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(entry_points)
+        for name, source in modules.items():
+            (tmp_path / f"{name}.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delenv("SHAMISA_NO_PLUGINS", raising=False)
+
+    return install
+
+
+@pytest.fixture
 def no_file_over() -> Callable[[int], AbstractContextManager[None]]:
     """``with no_file_over(size):`` the system lets no file grow past that, as a full disk does."""
     resource = pytest.importorskip("resource", reason="Windows has no limit on the size of files")

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import click
 
-from shamisa_cli.commands.completion import complete_head, complete_model
-from shamisa_cli.commands.shared import FILE, check_files, overwrite_option
+from shamisa_cli.commands.completion import complete_model
+from shamisa_cli.commands.shared import FILE, check_files, head_option, overwrite_option
 
 
 @click.command()
 @click.argument("model", shell_complete=complete_model)
 @click.option("--onnx", type=FILE, help="Write an ONNX file; needs: pip install 'shamisa[export]'")
 @click.option("--torch-export", type=FILE, help="Write a torch.export file (.pt2).")
-@click.option(
-    "--head",
-    shell_complete=complete_head,
-    help="Which head of the model.  [default: the model's own]",
-)
+@head_option
 @overwrite_option
 def export(
     model: str, onnx: Path | None, torch_export: Path | None, head: str | None, overwrite: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from shamisa_cli.commands.shared import (
     option_group,
     overwrite_option,
     root_option,
+    split_options,
     table_options,
     write_files,
 )
@@ -69,15 +69,7 @@ training_options = option_group(
 @model_option
 @click.option("--config", "config_file", type=FILE, help="TOML file.")
 @training_options
-@click.option("--splits", "n_splits", type=click.IntRange(1), default=10, help="Number of splits.")
-@click.option(
-    "--split",
-    "kind",
-    type=click.Choice(["auto", "random", "official"]),
-    default="auto",
-    help="auto: official where the field uses it.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of all that is drawn at random.")
+@split_options
 @click.option(
     "--train-share",
     "shares",
@@ -98,9 +90,7 @@ def finetune(
     model: str,
     config_file: Path | None,
     training: dict[str, Any],
-    n_splits: int,
-    kind: Any,
-    seed: int,
+    splits: dict[str, Any],
     shares: tuple[float, ...],
     whole: bool,
     out: Path,
@@ -119,27 +109,28 @@ def finetune(
     shamisa finetune mine.csv --all --out runs/tuned     a model: runs/tuned/model
     """
     from shamisa_cli.datasets.registry import open_dataset
+    from shamisa_cli.evaluation.datasets import readable_splits
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.finetuning.config import resolve
 
     if (dataset is None) == (csv_or_name is None):
         raise UsageError("name one dataset: shamisa finetune mine.csv, or --dataset clive")
     check_files(*files.values(), overwrite=overwrite)
-    given = {"seed": seed, "device": features["device"], "precision": features["precision"]}
-    config = resolve(config_file, {**training, **given})
+    own = {"seed": splits["seed"], **{key: features[key] for key in ("device", "precision")}}
+    config = resolve(config_file, {**training, **own})
     if out.is_dir() and any(out.iterdir()) and not resume:
         raise UsageError(f"{out} holds a run already: --resume goes on with it, or choose another")
     scored = open_dataset(dataset or csv_or_name or "", root)
     mention_part(scored)
-    splits = choose_splits(scored, n_splits, seed, kind)
+    chosen = choose_splits(scored, **splits)
     _, start, frozen = open_model(model, features)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
-    splits = [split.select(found.kept) for split in splits] if found.left_out else splits
+    chosen = readable_splits(found, chosen)
     if whole:
         _whole(frozen, start, found, config, out)
     else:
-        _over_splits(frozen, found, splits, shares, config, out, files, quiet=features["quiet"])
+        _over_splits(frozen, found, chosen, shares, config, out, files, quiet=features["quiet"])
     skipped.tell("in the figures")
 
 
@@ -156,7 +147,7 @@ def _over_splits(
 ) -> None:
     """Fine-tune on the splits; print the table, and write the files that are asked for."""
     from shamisa_cli.evaluation import report
-    from shamisa_cli.finetuning.study import finetune_splits, paired, study_rows
+    from shamisa_cli.finetuning.study import by_share, finetune_splits, paired, study_rows
 
     outcomes: list[Outcome] = []
     runs = len(splits) * len(shares)
@@ -174,10 +165,7 @@ def _over_splits(
         raise stopped
     info, images = found.dataset.info, len(found.dataset.images)
     rows = study_rows(frozen.name, info.name, images, config.method, outcomes)
-    differences = {
-        share: paired([each for each in outcomes if each.share == share])
-        for share in dict.fromkeys(each.share for each in outcomes)
-    }
+    differences = {share: paired(some) for share, some in by_share(outcomes).items()}
     lines = [difference.line(share) for share, difference in differences.items()]
     click.echo(report.text_table(report.row_cells(rows)), nl=False)
     click.echo("\n" + "\n".join(lines))
@@ -225,10 +213,10 @@ class _Progress:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        from tqdm import tqdm
+        from shamisa_cli.progress import say_above_bar
 
         if not self.quiet:
-            tqdm.write(message, file=sys.stderr)
+            say_above_bar(message)
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar within a run."""

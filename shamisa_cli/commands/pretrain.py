@@ -240,12 +240,11 @@ class _Progress:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        from tqdm import tqdm
-
+        from shamisa_cli.progress import say_above_bar
         from shamisa_cli.training.parallel import is_first_process
 
         if is_first_process():
-            tqdm.write(message, file=sys.stderr)
+            say_above_bar(message)
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar; it starts after the first step, which is slower than the others."""

@@ -9,8 +9,7 @@ import sys
 
 import click
 
-from shamisa_cli.commands.completion import complete_head
-from shamisa_cli.commands.shared import command, device_option, model_option
+from shamisa_cli.commands.shared import command, device_option, head_option, model_option
 from shamisa_cli.errors import UsageError
 
 NEEDED = {
@@ -26,11 +25,7 @@ NEEDED = {
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0 is any free one.")
 @model_option
-@click.option(
-    "--head",
-    shell_complete=complete_head,
-    help="Which head of the model.  [default: the model's own]",
-)
+@head_option
 @device_option
 @click.option(
     "--max-bytes",

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shamisa_cli.commands.completion import complete_device, complete_model, complete_precision
+from shamisa_cli.commands.completion import (
+    complete_device,
+    complete_head,
+    complete_model,
+    complete_precision,
+)
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.files import is_ours, write_text
 from shamisa_cli.progress import say_skipped
@@ -59,6 +64,11 @@ model_option = click.option(
     show_default=True,
     shell_complete=complete_model,
     help="Name or folder of a model.",
+)
+head_option = click.option(
+    "--head",
+    shell_complete=complete_head,
+    help="Which head of the model.  [default: the model's own]",
 )
 device_option = click.option(
     "--device",

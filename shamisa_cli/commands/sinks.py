@@ -13,17 +13,19 @@ from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from shamisa_cli.scoring import Score
+    from shamisa_cli.scoring.limits import Limits
     from shamisa_cli.scoring.resume import Earlier
     from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
-    Sink: TypeAlias = "RowFiles | RowStream | Both | Kept | Terminal"
+    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal | Limited | Kept"
 
 
 def choose_sink(
     files: Files,
     printed: Kind | None,
     earlier: Earlier,
+    limits: Limits,
     *,
     content: bool,
     sort: bool,
@@ -31,26 +33,31 @@ def choose_sink(
 ) -> Sink:
     """Where rows go: into ``files``, and to standard output as a kind of file or for a reader.
 
-    ``kept`` takes the rows for a report, and then none are printed for a reader.
+    Files hold all rows. What is printed is within ``limits``; with them, of a run that has files
+    there is something to print too. ``kept`` takes all rows for a report, and then nothing is
+    printed for a reader.
     """
     from shamisa_cli.scoring.rows import RowFiles, RowStream
 
-    in_files = None
+    sink: Sink | None = None
     if files:
-        in_files = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
+        sink = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
     elif content:
         raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
-    stream = RowStream(_put, printed, sort=sort) if printed else None
-    sink = Both(in_files, stream) if in_files and stream else in_files or stream
-    if kept is not None:
-        return Kept(sink, kept)
-    return sink or Terminal(sort=sort)
+    if printed or (kept is None and (limits or not sink)):
+        shown: Sink = RowStream(_put, printed, sort=sort) if printed else Terminal(sort=sort)
+        if limits:
+            shown = Limited(shown, limits, earlier.rows)
+        sink = Both(sink, shown) if sink else shown
+    if sink is None or kept is not None:
+        return Kept(sink, [] if kept is None else kept, earlier.rows)
+    return sink
 
 
 class Both:
     """Files of rows, and the same rows on standard output."""
 
-    def __init__(self, files: RowFiles, stream: RowStream) -> None:
+    def __init__(self, files: Sink, stream: Sink) -> None:
         self._files, self._stream = files, stream
 
     def watch(self, photos: Iterable[str]) -> Iterable[str]:
@@ -71,10 +78,17 @@ class Both:
 
 
 class Kept:
-    """Rows that are kept in a list for the end of the run, and handed on to ``sink`` if any."""
+    """Rows that are kept in a list for the end of the run, and handed on.
 
-    def __init__(self, sink: RowFiles | RowStream | Both | None, rows: list[Score]) -> None:
+    Parameters
+    ----------
+    sink : takes the rows too, if there is one.
+    rows : the list; it begins with those of an ``earlier`` run.
+    """
+
+    def __init__(self, sink: Sink | None, rows: list[Score], earlier: Iterable[Score]) -> None:
         self._sink, self._rows = sink, rows
+        rows.extend(earlier)
 
     def watch(self, photos: Iterable[str]) -> Iterable[str]:
         """``photos``, as the sink watches them."""
@@ -121,6 +135,64 @@ class Terminal:
 
         for row in best_first(self._kept):
             _print(self._line(row))
+
+
+class Limited:
+    """The rows within limits on standard output; why the others have no score, on standard error.
+
+    Parameters
+    ----------
+    shown : takes the rows that are shown, and is closed in the end.
+    limits : with a ``top`` the rows are shown once all are there.
+    earlier : rows of an earlier run, which are shown likewise.
+    """
+
+    def __init__(self, shown: Sink, limits: Limits, earlier: Iterable[Score]) -> None:
+        self._shown, self._limits = shown, limits
+        self._kept: list[Score] = []
+        self._scored = self._handed_on = 0
+        for row in earlier:
+            if not row.failed:
+                self.write(row)
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``: nothing is recorded."""
+        return photos
+
+    def write(self, row: Score) -> None:
+        """Show a row, keep it for the end, or leave it out."""
+        from shamisa_cli.scoring.score import printable
+
+        self._scored += not row.failed
+        if row.failed:
+            _tell(f"{printable(row.path)}: {row.error}")
+        elif self._limits.between(row):
+            if self._limits.top is None:
+                self._hand_on([row])
+            else:
+                self._kept.append(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Show what was kept; that nothing is to be shown is told."""
+        from shamisa_cli.scoring.limits import shown_rows
+
+        self._hand_on(shown_rows(self._kept, self._limits))
+        self._shown.close(finished=finished)
+        if finished and self._scored and not self._handed_on:
+            _tell(f"none of {self._scored} scores is {self._limits}")
+
+    def _hand_on(self, rows: Sequence[Score]) -> None:
+        self._handed_on += len(rows)
+        for row in rows:
+            self._shown.write(row)
+
+
+def _tell(line: str) -> None:
+    """A line on stderr, clear of the progress bar there."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        click.echo(line, err=True)
 
 
 def _print(line: str) -> None:

@@ -16,8 +16,7 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.fold import fold_batch_norm
 from shamisa_cli.encoders.precision import (
     choose_device,
-    depthwise_convolutions,
-    has_fast_bf16,
+    computes_in_bf16,
     to_mixed_precision,
 )
 from shamisa_cli.encoders.same_padding import without_run_time_padding
@@ -47,9 +46,8 @@ class FeatureExtractor:
     encoder : float32; it is copied, not changed.
     protocol : viewing size, crops and scales.
     device : ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    precision : ``fp32``; ``bf16``; or ``auto``, which is bf16 where the device has instructions for
-        it and fp32 elsewhere. On a CPU networks of depthwise convolutions stay in fp32: bf16 saves
-        them a tenth of the time (measured), and their scores are then the same on every CPU.
+    precision : ``fp32``; ``bf16``; or ``auto``, which is bf16 where it pays, see
+        :func:`~shamisa_cli.encoders.precision.computes_in_bf16`.
 
     Attributes
     ----------
@@ -69,10 +67,7 @@ class FeatureExtractor:
         self.protocol = protocol
         self.plan = CropPlan(protocol.crops, protocol.crop, protocol.scales)
         self.device = choose_device(device)
-        pays = self.device.type != "cpu" or not depthwise_convolutions(encoder)
-        self.bf16 = precision == "bf16" or (
-            precision == "auto" and pays and has_fast_bf16(self.device)
-        )
+        self.bf16 = computes_in_bf16(precision, encoder, self.device)
         self.photos_per_pass = 1 if self.device.type == "cpu" else _ACCELERATOR_PHOTOS
         self.encoder = _for_inference(encoder, protocol, self.device, self.bf16)
 
@@ -137,6 +132,31 @@ class FeatureExtractor:
             found += self._features(together).split(len(FIVE))
         return found
 
+    @property
+    def has_cells(self) -> bool:
+        """Whether :meth:`features_and_cells` can tell places apart: of ``regions``, seen whole."""
+        return self.encoder.pooling == "regions" and self.plan.kind == "whole"
+
+    @torch.inference_mode()
+    def features_and_cells(self, photo: CropBatches) -> tuple[Tensor, Tensor]:
+        """:meth:`features` (1, F) of a photo, and (C, rows, columns) of its cells, from one pass.
+
+        Cells are of the first scale; see :func:`~shamisa_cli.encoders.cells.cell_features`.
+
+        Raises
+        ------
+        UsageError
+            unless :attr:`has_cells`.
+        """
+        if not self.has_cells:
+            raise UsageError("this model has no cells: it needs pooling regions and crops whole")
+        (crops,) = photo
+        first, *others = crops
+        with _autocast(self.device, self.bf16):
+            features, cells = self.encoder.forward_cells(self._to_device(first))
+        rest = [self._encode(pixels) for pixels in others]
+        return torch.cat([features.cpu(), *rest], dim=1), cells[0].float().cpu()
+
     def _features(self, crops: list[np.ndarray]) -> Tensor:
         """(n, S·d) from one array (n, h, w, 3) a scale."""
         if self.plan.kind == "whole":
@@ -149,9 +169,12 @@ class FeatureExtractor:
 
     def _encode(self, pixels: np.ndarray) -> Tensor:
         """h (N, d) float32 on the CPU from pixels (N, h, w, 3) uint8."""
-        x = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 255
         with _autocast(self.device, self.bf16):
-            return self.encoder(x).cpu()
+            return self.encoder(self._to_device(pixels)).cpu()
+
+    def _to_device(self, pixels: np.ndarray) -> Tensor:
+        """RGB in [0, 1], (N, 3, h, w), from pixels (N, h, w, 3) uint8."""
+        return torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 255
 
 
 def _for_inference(

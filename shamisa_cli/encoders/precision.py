@@ -37,6 +37,19 @@ def has_fast_bf16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in checks)
 
 
+def computes_in_bf16(precision: str, model: nn.Module, device: torch.device) -> bool:
+    """Whether ``model`` computes in bfloat16 at ``precision``.
+
+    ``auto`` is where it pays: where the device has instructions for it, but on a CPU not for
+    networks of depthwise convolutions. There it saves a tenth of the time (measured), and in
+    float32 scores are the same on every CPU.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    pays = device.type != "cpu" or not depthwise_convolutions(model)
+    return pays and has_fast_bf16(device)
+
+
 class InFloat32(nn.Module):
     """A layer that computes in float32, whatever autocast is around it."""
 

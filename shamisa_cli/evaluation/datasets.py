@@ -17,6 +17,7 @@ from shamisa_cli.evaluation.evaluate import (
     overall_strength,
     summarize,
 )
+from shamisa_cli.evaluation.everyday import unseen_predictions, with_everyday
 from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
 from shamisa_cli.evaluation.measures import measure_all
@@ -70,15 +71,20 @@ class DatasetResult:
 
 def evaluate_dataset(model: str, found: DatasetFeatures, splits: Sequence[Split]) -> DatasetResult:
     """Fit and measure on each of ``splits`` of a whole dataset, without what cannot be read."""
-    dataset = found.dataset
-    if found.left_out:
-        try:
-            splits = [split.select(found.kept) for split in splits]
-        except UsageError as error:
-            raise UsageError(f"{dataset.info.name}: {error}") from error
-    results = evaluate(found.features, dataset.scores, splits)
+    dataset, readable = found.dataset, readable_splits(found, splits)
+    results = evaluate(found.features, dataset.scores, readable)
     strength = overall_strength(results)
-    return DatasetResult(model, dataset, list(splits), results, strength, found.left_out)
+    return DatasetResult(model, dataset, readable, results, strength, found.left_out)
+
+
+def readable_splits(found: DatasetFeatures, splits: Sequence[Split]) -> list[Split]:
+    """``splits`` of a whole dataset, without its images that cannot be read."""
+    if not found.left_out:
+        return list(splits)
+    try:
+        return [split.select(found.kept) for split in splits]
+    except UsageError as error:
+        raise UsageError(f"{found.dataset.info.name}: {error}") from error
 
 
 def evaluate_datasets(
@@ -158,9 +164,10 @@ def scores_to_100(dataset: Dataset) -> Tensor:
 
 def count_seen(config: ModelConfig, dataset: Dataset) -> int:
     """How many of a dataset's images the model was trained on, by the digests that it keeps."""
-    if not config.seen:
+    seen = set(config.seen)
+    if not seen:
         return 0
-    return sum(file_digest(path)[:SEEN_DIGITS] in config.seen for path in dataset.images)
+    return sum(file_digest(path)[:SEEN_DIGITS] in seen for path in dataset.images)
 
 
 def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
@@ -187,9 +194,11 @@ def fit_head(name: str, result: DatasetResult, features: Tensor) -> Head:
         return fit_ridge(means[images][:, None], scores[images], strength / crops)
 
     of_splits = result.splits, result.results
-    return with_uncertainty(
+    head = with_uncertainty(
         head, estimate_uncertainty(means, scores, *of_splits, result.strength, fit)
     )
+    unseen = unseen_predictions(means, result.dataset.references, result.strength, fit)
+    return with_everyday(head, unseen, result.dataset)
 
 
 def make_head(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
-from shamisa_cli.evaluation.ridge import crop_rows, image_features, ridge_path
+from shamisa_cli.evaluation.ridge import RidgePath, crop_rows, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
 
 STRENGTHS = torch.logspace(-3, 3, 100, dtype=torch.float64)
@@ -81,6 +81,15 @@ def summaries(measures: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
     return made
 
 
+def validation_srcc(
+    path: RidgePath, features: Tensor, scores: Tensor, strengths: Tensor = STRENGTHS
+) -> Array:
+    """(S,) float64, SRCC of images (n, K, F) with their scores (n,) for each of ``strengths``."""
+    predicted = path.predict(image_features(features), strengths).numpy()
+    wanted = scores.double().numpy()
+    return np.array([srcc(column, wanted) for column in predicted.T])
+
+
 def best_strength(validation: Array, strengths: Tensor = STRENGTHS) -> float:
     """The strength of the best value (S,); of equal ones the largest, the most cautious."""
     comparable = torch.from_numpy(np.nan_to_num(validation, nan=-2.0))
@@ -105,11 +114,9 @@ def _evaluate_split(
     features: Tensor, scores: Tensor, split: Split, strengths: Tensor
 ) -> SplitResult:
     path = ridge_path(*crop_rows(features[split.train], scores[split.train]))
-    wanted = scores.double().numpy()
-    validation = path.predict(image_features(features[split.val]), strengths).numpy()
-    agreement = np.array([srcc(column, wanted[split.val.numpy()]) for column in validation.T])
-    strength = best_strength(agreement, strengths)
+    validation = validation_srcc(path, features[split.val], scores[split.val], strengths)
+    strength = best_strength(validation, strengths)
     w, b = path.solution(strength)
     predictions = (image_features(features[split.test]) @ w + b).numpy()
-    measures = measure_all(predictions, wanted[split.test.numpy()])
-    return SplitResult(strength, agreement, measures, split.test, predictions)
+    measures = measure_all(predictions, scores[split.test].double().numpy())
+    return SplitResult(strength, validation, measures, split.test, predictions)

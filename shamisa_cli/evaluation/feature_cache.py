@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from shamisa_cli import digests
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
+from shamisa_cli.files import replacing
 from shamisa_cli.settings import to_mapping
 
 FEATURES_VERSION = 4
@@ -50,9 +50,8 @@ class FeatureCache:
         """Store ``features``; the file appears whole or not at all."""
         path = self._path(digest)
         path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
-        unfinished.write_bytes(save({"features": features.contiguous()}))
-        unfinished.replace(path)
+        with replacing(path) as part:
+            part.write_bytes(save({"features": features.contiguous()}))
 
     def _path(self, digest: str) -> Path:
         return self.folder / digest[:2] / f"{digest}.safetensors"

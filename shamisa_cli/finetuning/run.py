@@ -26,11 +26,12 @@ from torch import Tensor
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.errors import StoppedError, UsageError
-from shamisa_cli.evaluation.evaluate import STRENGTHS, SplitResult, evaluate
+from shamisa_cli.evaluation.evaluate import STRENGTHS, SplitResult, evaluate, validation_srcc
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
-from shamisa_cli.evaluation.measures import measure_all, srcc
+from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.ridge import crop_rows, fit_ridge, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
 from shamisa_cli.finetuning.task import Finetuning
@@ -106,11 +107,11 @@ class Watch:
                 w, b = fit
                 state = {f"backbone/{key}": v for key, v in encoder.backbone.state_dict().items()}
                 state |= {"w": w, "b": torch.tensor(b, dtype=torch.float64)}
-                unfinished = self.out / f"{BEST}.part"
-                save_file({key: v.contiguous() for key, v in state.items()}, unfinished)
-                unfinished.replace(self.out / BEST)
-            text = json.dumps([asdict(check) for check in self.checks])
-            (self.out / CHECKS).write_text(text, encoding="utf-8")
+                with replacing(self.out / BEST) as part:
+                    save_file({key: v.contiguous() for key, v in state.items()}, part)
+            with replacing(self.out / CHECKS) as part:
+                text = json.dumps([asdict(check) for check in self.checks])
+                part.write_text(text, encoding="utf-8")
 
     def kept(self, start: Encoder) -> tuple[Encoder, tuple[Tensor, float]]:
         """The best state: an encoder like ``start`` with its weights, and its head."""
@@ -182,7 +183,6 @@ def _train(
     trainer = Trainer(task, task.config, watch.out, checkpoint=checkpoint)
     watch.resume(trainer.step)
     scores = found.dataset.scores
-    wanted = scores[split.val].double().numpy()
 
     def after_step(record: dict[str, Any]) -> None:
         on_step(record)
@@ -192,9 +192,7 @@ def _train(
         tuned = frozen.with_encoder(encoder)
         train, validation = (features_of(tuned, found, part) for part in (split.train, split.val))
         path = ridge_path(*crop_rows(train, scores[split.train]))
-        predicted = path.predict(image_features(validation), STRENGTHS).numpy()
-        found_there = np.array([srcc(column, wanted) for column in predicted.T])
-        value = agreement(found_there, strength)
+        value = agreement(validation_srcc(path, validation, scores[split.val]), strength)
         watch.look(trainer.step, value, encoder, path.solution(strength))
         trainer.save()
 

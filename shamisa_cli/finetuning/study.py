@@ -17,6 +17,7 @@ from shamisa_cli.evaluation.evaluate import summaries
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.run import Check, finetune_split
 from shamisa_cli.seeds import generator
@@ -95,16 +96,16 @@ def finetune_splits(
             folder = out / f"share-{round(100 * share):03d}" / f"split-{number:02d}"
             outcome = read_outcome(folder / RESULT)
             if outcome is None:
-                part = smaller(split, share, config.seed, number)
-                made = finetune_split(frozen, found, part, config, folder, on_step)
+                some = smaller(split, share, config.seed, number)
+                made = finetune_split(frozen, found, some, config, folder, on_step)
                 strength, probe = made.probe.strength, made.probe.measures
                 outcome = Outcome(
                     number, share, made.best, made.checks, strength, probe, made.measures
                 )
                 with writing(folder):
                     folder.mkdir(parents=True, exist_ok=True)
-                    text = json.dumps(asdict(outcome), indent=1)
-                    (folder / RESULT).write_text(text, encoding="utf-8")
+                    with replacing(folder / RESULT) as part:
+                        part.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
             say(
                 f"split {number + 1} of {len(splits)}: SRCC {outcome.probe['srcc']:.3f} → "
                 f"{outcome.tuned['srcc']:.3f} (step {outcome.best})"
@@ -141,13 +142,20 @@ def paired(outcomes: Sequence[Outcome]) -> Paired:
     return Paired(float(gains.mean()), int((gains > 0).sum()), len(gains), p)
 
 
+def by_share(outcomes: Sequence[Outcome]) -> dict[float, list[Outcome]]:
+    """``outcomes`` by the share of the training part that they used, in their order."""
+    found: dict[float, list[Outcome]] = {}
+    for each in outcomes:
+        found.setdefault(each.share, []).append(each)
+    return found
+
+
 def study_rows(
     name: str, dataset: str, images: int, method: str, outcomes: Sequence[Outcome]
 ) -> list[ReportRow]:
     """For each share a row of the linear probe and one of ``method``."""
     rows = []
-    for share in dict.fromkeys(each.share for each in outcomes):
-        some = [each for each in outcomes if each.share == share]
+    for share, some in by_share(outcomes).items():
         part = "" if share == 1 else f", {share:.0%} of the training part"
         strength = float(np.median([each.strength for each in some]))
         for note, measures in (

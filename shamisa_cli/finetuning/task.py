@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shamisa_cli.encoders.precision import depthwise_convolutions, has_fast_bf16
+from shamisa_cli.encoders.precision import computes_in_bf16
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.model import CrossFit, FinetuneModel, regression_loss
 from shamisa_cli.finetuning.views import LabeledViews, Views
@@ -48,9 +48,8 @@ class Finetuning(Task):
         self.targets = torch.full((len(scores),), torch.nan)
         self.targets[views.train] = heads.standard(scores[views.train])
         self.fold = heads.fold
-        pays = device.type != "cpu" or not depthwise_convolutions(model.encoder)
-        wants_bf16 = config.precision == "auto" and pays and has_fast_bf16(device)
-        self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
+        bf16 = computes_in_bf16(config.precision, model.encoder, device)
+        self.autocast = torch.bfloat16 if bf16 else None
         self.examples = len(views.train)
         self.batch_examples = self.batch_crops = config.images
 

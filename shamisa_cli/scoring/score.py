@@ -126,18 +126,20 @@ def best_first(rows: Iterable[Score]) -> list[Score]:
     return sorted(rows, key=lambda row: (row.failed, -(row.score or 0.0), row.path))
 
 
-TABLE_HEADER = f"{'score':>6}  {'±':>4}  {'photo':>11}  {'looked at':>11}  path"
+TABLE_HEADER = f"{'score':>6}  {'±':>4}  {'better':>6}  {'photo':>11}  {'looked at':>11}  path"
 
 
 def table_line(row: Score) -> str:
     """One line of the table under :data:`TABLE_HEADER`; the path is last, for it has no width."""
     if row.failed:
-        return f"{'-':>6}  {'':>4}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
+        return f"{'-':>6}  {'':>4}  {'':>6}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
     photo = f"{row.width}×{row.height}"
     looked_at = f"{row.scored_width}×{row.scored_height}"
     note = "" if row.status == "ok" else f"  ({row.status.replace('+', ', ')})"
     off = "" if row.uncertainty is None else f"{row.uncertainty:.0f}"
-    return f"{row.score:6.2f}  {off:>4}  {photo:>11}  {looked_at:>11}  {printable(row.path)}{note}"
+    better = "" if row.better_than is None else f"{row.better_than:.0f} %"
+    numbers = f"{row.score:6.2f}  {off:>4}  {better:>6}  {photo:>11}  {looked_at:>11}"
+    return f"{numbers}  {printable(row.path)}{note}"
 
 
 def plain_line(row: Score) -> str:

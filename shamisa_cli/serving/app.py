@@ -19,9 +19,6 @@ from shamisa_cli.serving.uploads import discard_body, read_uploads
 MAX_BYTES = 64_000_000
 """Default cap on the body of a request."""
 
-MAX_PIXELS = 100_000_000
-"""Default cap on the pixels of a photo: less than from files, for anyone may send one."""
-
 PLACES = 32
 """Default of the requests taken at once."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from shamisa_cli.files import write_whole
+from shamisa_cli.files import replacing, write_whole
 from shamisa_cli.training.checkpoint import writing
 
 
@@ -27,17 +27,12 @@ class RunLog:
     def __init__(self, path: Path, last_step: int) -> None:
         self.path = path
         kept = [record for record in read_log(path) if record["step"] <= last_step]
-        temporary = path.with_suffix(".tmp")
-        try:
-            with writing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as part:
                 text = "".join(json.dumps(record) + "\n" for record in kept)
-                temporary.write_text(text, encoding="utf-8")
-                temporary.replace(path)
-                self.file: BinaryIO = path.open("ab", buffering=0)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                part.write_text(text, encoding="utf-8")
+            self.file: BinaryIO = path.open("ab", buffering=0)
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record and hand it to the system; all of it, or nothing."""

@@ -123,6 +123,19 @@ def test_a_run_that_goes_on_shows_all(photos: Path, score: Run) -> None:
     assert [row["path"] for row in shown("report.html")] == [f"photos/p{n}.png" for n in range(4)]
 
 
+def test_limits(photos: Path, score: Run) -> None:
+    """They limit the report; failed photos stay in it, and files of rows hold all."""
+    limited = ["--report", "a.html", "--csv", "rows.csv", "--top", "2"]
+    assert score("photos", *limited).stdout == ""
+    found = shown("a.html")
+    assert [row["status"] for row in found if row["score"] is None] == ["failed"]
+    assert report("rows.csv", "--out", "all.html").exit_code == 0
+    best = sorted((row["score"] for row in shown("all.html") if row["score"]), reverse=True)
+    assert [row["score"] for row in found if row["score"]] == best[:2]
+    assert report("rows.csv", "--out", "b.html", "--top", "2").exit_code == 0
+    assert shown("b.html") == found
+
+
 def test_a_run_that_is_stopped_writes_no_report(
     photos: Path, score: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

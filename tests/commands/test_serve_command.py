@@ -38,6 +38,15 @@ def server(tiny_model: Path) -> Iterator[subprocess.Popen[str]]:
     process.wait()
 
 
+def test_the_command_and_the_application_have_the_same_defaults() -> None:
+    """The command must not import the application for its help: it loads torch."""
+    pytest.importorskip("fastapi", reason="needs the extra serve")
+    from shamisa_cli.serving.app import MAX_BYTES, PLACES
+
+    defaults = {option.name: option.default for option in serve.params}
+    assert (defaults["max_bytes"], defaults["queue"]) == (MAX_BYTES, PLACES)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 def test_a_request_in_hand_is_answered_after_sigterm(
     server: subprocess.Popen[str], sample_photos: list[Image.Image], tmp_path: Path

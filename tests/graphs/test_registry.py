@@ -57,16 +57,10 @@ knn = third_party_sources:Good
 
 
 @pytest.fixture
-def third_party(tmp_path, monkeypatch):
+def third_party(install_plugins):
     """A package that registers two good names, one of them taken, and broken ones."""
-    info = tmp_path / "third_party-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
-    (tmp_path / "third_party_sources.py").write_text(PLUGIN)
-    (tmp_path / "third_party_crash.py").write_text("raise RuntimeError('no such libfoo.so')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delenv("SHAMISA_NO_PLUGINS", raising=False)
+    crash = "raise RuntimeError('no such libfoo.so')\n"
+    install_plugins(ENTRY_POINTS, third_party_sources=PLUGIN, third_party_crash=crash)
 
 
 OURS = {

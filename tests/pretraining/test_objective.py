@@ -61,14 +61,8 @@ infonce = third_party_objectives:Good
 
 
 @pytest.fixture
-def third_party(tmp_path, monkeypatch):
-    info = tmp_path / "third_party-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
-    (tmp_path / "third_party_objectives.py").write_text(PLUGIN)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delenv("SHAMISA_NO_PLUGINS", raising=False)
+def third_party(install_plugins):
+    install_plugins(ENTRY_POINTS, third_party_objectives=PLUGIN)
 
 
 def test_ours_are_there_with_their_published_options() -> None:
