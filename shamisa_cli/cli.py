@@ -17,6 +17,7 @@ COMMANDS = (
     "score",
     "cull",
     "watch",
+    "report",
     "serve",
     "demo",
     "distort",
