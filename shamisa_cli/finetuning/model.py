@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.encoder import Encoder, freeze_batch_norm
+from shamisa_cli.encoders.halves import Early, late_half
 from shamisa_cli.evaluation.ridge import crop_rows, ridge_path
 from shamisa_cli.seeds import generator
 
@@ -99,10 +100,18 @@ class FinetuneModel(nn.Module):
         freeze_batch_norm(self.encoder)
         return self
 
-    def forward(self, pixels: Sequence[Tensor], fold: Tensor) -> Tensor:
-        """(n,) standard scores of crops at each scale (n, 3, h, w), uint8, by the heads (n,)."""
-        features = torch.cat([self.encoder(crops.float() / 255) for crops in pixels], dim=1)
+    def forward(self, crops: Sequence[Tensor | Early], fold: Tensor) -> Tensor:
+        """(n,) standard scores of crops at each scale by the heads (n,).
+
+        Crops are (n, 3, h, w), uint8, or what comes out of the first layers.
+        """
+        features = torch.cat([self._features(each) for each in crops], dim=1)
         return (features * self.weights[fold]).sum(1) + self.biases[fold]
+
+    def _features(self, crops: Tensor | Early) -> Tensor:
+        if isinstance(crops, Early):
+            return late_half(self.encoder, crops)
+        return self.encoder(crops.float() / 255)
 
 
 def train_last(backbone: nn.Module, share: float) -> None:

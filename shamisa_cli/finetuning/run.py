@@ -33,6 +33,7 @@ from shamisa_cli.evaluation.ridge import crop_rows, fit_ridge, image_features, r
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.kept import Kept, keep_early, views_of
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
@@ -42,7 +43,7 @@ from shamisa_cli.training.loop import Trainer
 
 BEST, CHECKS = "best.safetensors", "checks.json"
 
-RUNNING = ("workers", "device", "precision", "compile")
+RUNNING = ("workers", "device", "precision", "compile", "keep_mb")
 """Keys that a resumed run may change."""
 
 
@@ -130,6 +131,7 @@ def finetune_split(
     config: FinetuneConfig,
     out: Path,
     on_step: Callable[[dict[str, Any]], None] = lambda record: None,
+    kept: Kept | None = None,
 ) -> Finetuned:
     """Fine-tune on one split; a StoppedError if a signal stopped it: it can be resumed.
 
@@ -141,6 +143,7 @@ def finetune_split(
     config : of the run.
     out : folder for checkpoints, log and the best state; a run in it is resumed.
     on_step : gets the log record of each step.
+    kept : by :func:`~shamisa_cli.finetuning.kept.keep_early`, if several runs share it.
     """
     scores, info = found.dataset.scores, found.dataset.info
     probe = evaluate(found.features, scores, [split])[0]
@@ -151,8 +154,10 @@ def finetune_split(
         )
         model = FinetuneModel(frozen.encoder, heads, config.trained)
         protocol = frozen.protocol_for(info.short_side)
-        views = LabeledViews(found.dataset.images, split.train, protocol, config)
-        task = Finetuning(config, model, heads, views, scores, choose_device(config.device))
+        kept = kept or keep_early(frozen, found, config)
+        known = kept.fill(views_of(split)) if kept else frozenset()
+        views = LabeledViews(found.dataset.images, split.train, protocol, config, known)
+        task = Finetuning(config, model, heads, views, scores, choose_device(config.device), kept)
         _train(task, watch, frozen, found, split, probe.strength, on_step)
     if watch.best.step == 0:
         fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
@@ -190,7 +195,11 @@ def _train(
             return
         encoder = rounded(task.model.encoder)
         tuned = frozen.with_encoder(encoder)
-        train, validation = (features_of(tuned, found, part) for part in (split.train, split.val))
+        parts = split.train, split.val
+        if task.kept is not None:
+            train, validation = (task.kept.features_of(tuned, part) for part in parts)
+        else:
+            train, validation = (features_of(tuned, found, part) for part in parts)
         path = ridge_path(*crop_rows(train, scores[split.train]))
         value = agreement(validation_srcc(path, validation, scores[split.val]), strength)
         watch.look(trainer.step, value, encoder, path.solution(strength))

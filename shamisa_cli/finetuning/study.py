@@ -19,6 +19,7 @@ from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.kept import keep_early
 from shamisa_cli.finetuning.run import Check, finetune_split
 from shamisa_cli.seeds import generator
 from shamisa_cli.training.checkpoint import writing
@@ -91,13 +92,14 @@ def finetune_splits(
 
     Each has a folder in ``out``. A split that is finished there is not done again.
     """
+    kept = keep_early(frozen, found, config)
     for share in shares:
         for number, split in enumerate(splits):
             folder = out / f"share-{round(100 * share):03d}" / f"split-{number:02d}"
             outcome = read_outcome(folder / RESULT)
             if outcome is None:
                 some = smaller(split, share, config.seed, number)
-                made = finetune_split(frozen, found, some, config, folder, on_step)
+                made = finetune_split(frozen, found, some, config, folder, on_step, kept)
                 strength, probe = made.probe.strength, made.probe.measures
                 outcome = Outcome(
                     number, share, made.best, made.checks, strength, probe, made.measures

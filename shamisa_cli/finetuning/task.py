@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from shamisa_cli.encoders.halves import Early
 from shamisa_cli.encoders.precision import computes_in_bf16
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.kept import Kept
 from shamisa_cli.finetuning.model import CrossFit, FinetuneModel, regression_loss
 from shamisa_cli.finetuning.views import LabeledViews, Views
 from shamisa_cli.training.feed import made_ahead
@@ -27,6 +29,7 @@ class Finetuning(Task):
     views : of the training part.
     scores : (n,) of the whole dataset; those of the training part are read, no others.
     device : where the model is trained.
+    kept : what comes out of its first layers, if they can be had apart.
     """
 
     model: FinetuneModel
@@ -39,12 +42,14 @@ class Finetuning(Task):
         views: LabeledViews,
         scores: Tensor,
         device: torch.device,
+        kept: Kept | None = None,
     ) -> None:
         self.config = config
         self.device = device
         self.model = model.to(device)
         self.model.encoder.to(memory_format=torch.channels_last)
         self.views = views
+        self.kept = kept
         self.targets = torch.full((len(scores),), torch.nan)
         self.targets[views.train] = heads.standard(scores[views.train])
         self.fold = heads.fold
@@ -59,16 +64,25 @@ class Finetuning(Task):
         return made_ahead(self.views, keys, workers, self.config.seed)
 
     def loss(self, model: nn.Module, batch: list[Views]) -> Loss:
-        found = []
-        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
-            for views in batch:
-                pixels = [scale.to(self.device) for scale in views.pixels]
-                found.append(model(pixels, self.fold[views.images].to(self.device)).float())
-        wanted = self.targets[torch.cat([views.images for views in batch])].to(self.device)
+        looked = self._looked(batch)
+        found = [self._scores(model, crops, self.fold[images]) for crops, images in looked]
+        wanted = self.targets[torch.cat([images for _, images in looked])].to(self.device)
         total = regression_loss(torch.cat(found), wanted)
         if not bool(torch.isfinite(total)):
             raise FloatingPointError("the loss is not finite")
         return Loss(total, {"regression": total.detach()})
+
+    def _looked(self, batch: list[Views]) -> Sequence[tuple[Sequence[Tensor | Early], Tensor]]:
+        """What the model gets, and of which images."""
+        if self.kept is None:
+            return [(views.pixels, views.images) for views in batch]
+        return self.kept.early(batch)
+
+    def _scores(self, model: nn.Module, crops: Sequence[Tensor | Early], heads: Tensor) -> Tensor:
+        """(n,) standard scores, float32, of crops at each scale by the heads (n,)."""
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            there = [scale.to(self.device) for scale in crops]
+            return model(there, heads.to(self.device)).float()
 
     def facts(self) -> dict[str, Any]:
         return {"images": len(self.targets), "train": self.views.train.tolist()}
