@@ -35,6 +35,9 @@ class FinetuneConfig(TrainingConfig):
         :class:`~shamisa_cli.finetuning.model.CrossFit`.
     keep_mb : megabytes for what comes out of the layers that are not trained, see
         :class:`~shamisa_cli.finetuning.kept.Kept`; results do not depend on it.
+    ladders : of a mini-batch, where ladders take part; each is five pictures.
+    ladder_weight : what their loss counts beside that of the scores; 0 leaves them out.
+    ladder_gap : by which a step of a ladder should lower the score, in percent of the score range.
     checks : looks at the validation part during a run, evenly spread, beside the one at the start.
     """
 
@@ -45,6 +48,9 @@ class FinetuneConfig(TrainingConfig):
     folds: int = 5
     keep_mb: float = 1500.0
     checks: int = 2
+    ladders: int = 1
+    ladder_weight: float = 1.0
+    ladder_gap: float = 5.0
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig("adamw", 2e-4, weight_decay=0.02, clip_norm=1.0)
     )
@@ -54,7 +60,8 @@ class FinetuneConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range(self, 1, "images", "checks")
+        check_range(self, 1, "images", "checks", "ladders")
+        check_range(self, 0, "ladder_weight", "ladder_gap")
         check_range(self, 2, "folds")
         check_range(self, 32, "crop")
         check_range(self, 0, "trained", above=True)

@@ -82,6 +82,10 @@ class FinetuneModel(nn.Module):
     encoder : to start from; it is copied.
     heads : see :class:`CrossFit`.
     trained : share of the backbone's layers that is trained, see :func:`train_last`.
+
+    Attributes
+    ----------
+    mean_head : the number of one more head, the mean of all.
     """
 
     weights: Tensor
@@ -91,8 +95,11 @@ class FinetuneModel(nn.Module):
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         train_last(self.encoder.backbone, trained)
-        self.register_buffer("weights", heads.weights, persistent=False)
-        self.register_buffer("biases", heads.biases, persistent=False)
+        self.mean_head = len(heads.biases)
+        weights = torch.cat([heads.weights, heads.weights.mean(0, keepdim=True)])
+        biases = torch.cat([heads.biases, heads.biases.mean(0, keepdim=True)])
+        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("biases", biases, persistent=False)
 
     def train(self, mode: bool = True) -> FinetuneModel:
         """As torch's, but for the batch norms."""

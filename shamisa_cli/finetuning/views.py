@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -85,9 +86,16 @@ class LabeledViews(Dataset[list[Views]]):
         """(h, w, 3) uint8 of an image at each scale, at one place."""
         photo = decode(self.paths[image])
         size = viewing_size(photo.size, self.protocol.short_side, self.protocol.max_side)
-        views = [rescale(resize(photo, size), scale) for scale in self.plan.scales]
-        crops = [crop_at(view, place, self.plan.crop_size(view.size)) for view in views]
-        return [crop[:, ::-1] for crop in crops] if mirrored else crops
+        return crops_of(resize(photo, size), place, self.plan, mirrored=mirrored)
+
+
+def crops_of(
+    photo: Image.Image, place: Place, plan: CropPlan, *, mirrored: bool
+) -> list[np.ndarray]:
+    """(h, w, 3) uint8 of a photo at its viewing size, at each scale, at one place."""
+    views = [rescale(photo, scale) for scale in plan.scales]
+    crops = [crop_at(view, place, plan.crop_size(view.size)) for view in views]
+    return [crop[:, ::-1] for crop in crops] if mirrored else crops
 
 
 def training_plan(protocol: ViewingProtocol, crop: int | None) -> CropPlan:
@@ -98,6 +106,10 @@ def training_plan(protocol: ViewingProtocol, crop: int | None) -> CropPlan:
 
 def _stacked(members: Sequence[_Member]) -> Views:
     images, mirrored, pictures = zip(*members, strict=True)
+    return Views(stacked(pictures), torch.tensor(images), torch.tensor(mirrored))
+
+
+def stacked(pictures: Sequence[Sequence[np.ndarray]]) -> tuple[Tensor, ...]:
+    """For each scale (n, 3, h, w) uint8 of n pictures, each (h, w, 3) at each scale."""
     scales = zip(*pictures, strict=True)
-    pixels = tuple(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) for crops in scales)
-    return Views(pixels, torch.tensor(images), torch.tensor(mirrored))
+    return tuple(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) for crops in scales)
