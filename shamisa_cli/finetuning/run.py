@@ -218,11 +218,12 @@ def _train(
             return
         encoder = rounded(task.model.encoder)
         tuned = frozen.with_encoder(encoder)
-        parts = split.train, split.val
+        both = torch.cat([split.train, split.val])
         if task.kept is not None:
-            train, validation = (task.kept.features_of(tuned, part) for part in parts)
+            features = task.kept.features_of(tuned, both)
         else:
-            train, validation = (features_of(tuned, found, part) for part in parts)
+            features = features_of(tuned, found, both)
+        train, validation = features.split([len(split.train), len(split.val)])
         path = ridge_path(*crop_rows(train, scores[split.train]))
         value = agreement(validation_srcc(path, validation, scores[split.val]), strength)
         watch.look(trainer.step, value, encoder, path.solution(strength))
