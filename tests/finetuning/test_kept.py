@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,13 @@ WHOLE = dataclasses.replace(
 def halved(**changes: object) -> FinetuneConfig:
     """A run that trains blocks 2 to 4 of five."""
     return config(**{"trained": 0.5, **changes})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_plots() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "plot_training", lambda *_: None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +150,14 @@ def test_layers_that_are_not_trained_run_once_a_view(
     monkeypatch.setattr(views_module, "decode", None)
     splits = random_splits(seen.dataset.references, 2, seed=3)
     studied = finetune_splits(
-        whole, seen, splits, [1.0], halved(), tmp_path, print, lambda record: None
+        whole,
+        seen,
+        splits,
+        [1.0],
+        halved(epochs=1.0, checks=1),
+        tmp_path,
+        print,
+        lambda record: None,
     )
     assert len(list(studied)) == 2
     views = {view for split in splits for view in views_of(split)}
