@@ -212,7 +212,9 @@ def _train(
             return
         encoder = rounded(task.model.encoder)
         tuned = frozen.with_encoder(encoder)
-        train, validation = (features_of(tuned, found, part) for part in (split.train, split.val))
+        parts = split.train, split.val
+        seen = features_of(tuned, found, torch.cat(parts))
+        train, validation = seen.split([len(part) for part in parts])
         path = ridge_path(*crop_rows(train, scores[split.train]))
         value = agreement(validation_srcc(path, validation, scores[split.val]), strength)
         watch.look(trainer.step, value, encoder, path.solution(strength))
