@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from shamisa_cli.commands.limits import limit_options
+from shamisa_cli.commands.photo_paths import find_photos, listed_paths
+from shamisa_cli.commands.row_files import earlier_rows, open_row_files
 from shamisa_cli.commands.shared import (
     FILE,
-    PassedBy,
     crops_option,
     device_option,
     flags_for,
@@ -29,12 +31,7 @@ from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
 if TYPE_CHECKING:
     from shamisa_cli.commands.sinks import Files, Sink
     from shamisa_cli.scoring import Scorer
-    from shamisa_cli.scoring.resume import Earlier
-    from shamisa_cli.scoring.rows import Kind
-
-STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-"""Files of rows that are none: the rows are printed."""
-DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+    from shamisa_cli.scoring.limits import Limits
 
 
 @click.command()
@@ -74,6 +71,7 @@ DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 @click.option("--check-content", is_flag=True, help="--resume compares photos by their content.")
 @overwrite_option
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
+@limit_options
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
@@ -93,6 +91,7 @@ def score(
     check_content: bool,
     overwrite: bool,
     sort: bool,
+    limits: Limits,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -100,23 +99,23 @@ def score(
 
     PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json or
     --jsonl the scores are printed: a table on a terminal, tab-separated lines (score, status,
-    path) in a pipe.
+    path) in a pipe. --top, --below and --above limit what is printed; files hold all rows.
 
     \b
     Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage,
     130 after Ctrl-C.
     """
-    files, printed = _files(csv, json, jsonl, resume, overwrite)
-    listed = _listed(from_file, null)
+    files, printed = open_row_files(csv, json, jsonl, resume, overwrite)
+    listed = listed_paths(from_file, null)
     how = {"recursive": recursive, "follow_links": follow_links}
-    photos = _photos([*paths, *listed], from_file, quiet, **how)
+    photos = find_photos([*paths, *listed], from_file, quiet, **how)
 
     from shamisa_cli.scoring.resume import remaining
 
     scorer = _load(options, quiet)
-    earlier = _earlier(scorer, files if resume else [], photos, check_content)
+    earlier = earlier_rows(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
-    sink = choose_sink(files, printed, earlier, content=check_content, sort=sort)
+    sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort)
     started = time.monotonic()
     try:
         failed = _run(scorer, todo, sink, quiet=quiet)
@@ -150,111 +149,6 @@ def _load(options: dict[str, Any], quiet: bool) -> Scorer:
     if not quiet:
         click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
     return scorer
-
-
-def _files(
-    csv: Path | None, json: Path | None, jsonl: Path | None, resume: bool, overwrite: bool
-) -> tuple[Files, Kind | None]:
-    """The files of rows to write, locked, and the kind that is printed instead.
-
-    What is in the way of a file is refused before the work starts.
-    """
-    from shamisa_cli.files import locked
-    from shamisa_cli.scoring.rows import read_rows
-
-    given: list[tuple[Path | None, Kind]] = [(csv, "csv"), (json, "json"), (jsonl, "jsonl")]
-    asked = [(path, kind) for path, kind in given if path is not None]
-    printed = [kind for path, kind in asked if str(path) in STANDARD_OUTPUT]
-    files = [(path, kind) for path, kind in asked if kind not in printed]
-    if resume and printed:
-        raise UsageError("--resume goes on with files; rows on standard output are not kept")
-    if resume and not files:
-        raise UsageError("--resume needs the file to go on with: --csv, --json or --jsonl")
-    if resume and overwrite:
-        raise UsageError("--resume goes on with files, --overwrite replaces them: give one of them")
-    if len({path.resolve() for path, _ in files}) < len(files) or len(printed) > 1:
-        raise UsageError("--csv, --json and --jsonl need a file each")
-    for path, kind in files:
-        if path.parent in DEVICES:  # a link there, /dev/stderr, would be replaced
-            raise UsageError(f"{path}: is no ordinary file; rows need one, or -, standard output")
-        if not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.parent}; make it first")
-        click.get_current_context().with_resource(locked(path))
-        rows = read_rows(path, kind)
-        if rows and not (resume or overwrite):
-            raise UsageError(
-                f"{path}: holds {len(rows)} rows of an earlier run; go on with --resume, replace "
-                "them with --overwrite, or choose another name"
-            )
-    return files, next(iter(printed), None)
-
-
-def _earlier(scorer: Scorer, files: Files, photos: Sequence[str], check_content: bool) -> Earlier:
-    """What stays of the earlier run in ``files``; what does not, and what is unsure, is told."""
-    from shamisa_cli.scoring.resume import Earlier, earlier_run
-
-    if not files:
-        return Earlier()
-    with flags_for("check_content", "overwrite"):
-        earlier = earlier_run(
-            files, scorer.model, scorer.head.info.name, photos, content=check_content
-        )
-    if earlier.changed:
-        some = ", ".join(earlier.changed[:3]) + (" …" if len(earlier.changed) > 3 else "")
-        click.echo(f"replaced since, scored again: {some} ({len(earlier.changed)})", err=True)
-    if earlier.unchecked:
-        click.echo(
-            f"{earlier.unchecked} rows stay unchecked: no record of their photos is beside "
-            f"{files[0][0]}",
-            err=True,
-        )
-    return earlier
-
-
-def _listed(from_file: BinaryIO | None, null: bool) -> list[str]:
-    """The paths in a list: one a line, or with ``null`` each ended by a NUL."""
-    if from_file is None:
-        if null:
-            raise UsageError("--null is for a list of paths: --from-file F, - for standard input")
-        return []
-    text = from_file.read().decode("utf-8", "surrogateescape")
-    if "\0" in text and not null:
-        raise UsageError(f"{_name(from_file)}: has NULs, as find -print0 writes them; add -0")
-    lines = text.split("\0") if null else [line.rstrip("\r") for line in text.split("\n")]
-    return [line for line in lines if line]
-
-
-def _name(file: BinaryIO) -> str:
-    return getattr(file, "name", "<stdin>")
-
-
-def _photos(
-    asked: Sequence[str], from_file: BinaryIO | None, quiet: bool, **how: bool
-) -> list[str]:
-    """The photos to score, in order; ``how`` folders are searched is as in :func:`expand_paths`.
-
-    Of a photo that is written in two ways the first counts; one that is listed twice has two rows.
-    A folder or list without any is told, and what folders have beside photos.
-    """
-    from shamisa_cli.imaging.paths import expand_paths
-    from shamisa_cli.scoring.resume import photo_key
-
-    if not asked:
-        where = f"{_name(from_file)} is empty" if from_file else "no photos given"
-        raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
-    photos: list[str] = []
-    written: dict[str, str] = {}
-    passed_by = PassedBy()
-    for path in asked:
-        found = list(expand_paths([path], pass_by=passed_by, **how))
-        if not found:
-            click.echo(f"{path}: no photos in this folder", err=True)
-        photos += [each for each in found if written.setdefault(photo_key(each), each) == each]
-    if not (photos and quiet):
-        passed_by.tell()
-    if not photos:
-        raise UsageError("nothing to score")
-    return photos
 
 
 def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, *, quiet: bool) -> int:

@@ -13,17 +13,28 @@ from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from shamisa_cli.scoring import Score
+    from shamisa_cli.scoring.limits import Limits
     from shamisa_cli.scoring.resume import Earlier
     from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
-    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal"
+    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal | Limited"
 
 
 def choose_sink(
-    files: Files, printed: Kind | None, earlier: Earlier, *, content: bool, sort: bool
+    files: Files,
+    printed: Kind | None,
+    earlier: Earlier,
+    limits: Limits,
+    *,
+    content: bool,
+    sort: bool,
 ) -> Sink:
-    """Where rows go: into ``files``, and to standard output as a kind of file or for a reader."""
+    """Where rows go: into ``files``, and to standard output as a kind of file or for a reader.
+
+    Files hold all rows. What is printed is within ``limits``; with them, of a run that has files
+    there is something to print too.
+    """
     from shamisa_cli.scoring.rows import RowFiles, RowStream
 
     in_files = None
@@ -31,16 +42,18 @@ def choose_sink(
         in_files = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
     elif content:
         raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
-    stream = RowStream(_put, printed, sort=sort) if printed else None
-    if in_files and stream:
-        return Both(in_files, stream)
-    return in_files or stream or Terminal(sort=sort)
+    if in_files and not (printed or limits):
+        return in_files
+    shown: Sink = RowStream(_put, printed, sort=sort) if printed else Terminal(sort=sort)
+    if limits:
+        shown = Limited(shown, limits, earlier.rows)
+    return Both(in_files, shown) if in_files else shown
 
 
 class Both:
     """Files of rows, and the same rows on standard output."""
 
-    def __init__(self, files: RowFiles, stream: RowStream) -> None:
+    def __init__(self, files: RowFiles, stream: Sink) -> None:
         self._files, self._stream = files, stream
 
     def watch(self, photos: Iterable[str]) -> Iterable[str]:
@@ -89,6 +102,64 @@ class Terminal:
 
         for row in best_first(self._kept):
             _print(self._line(row))
+
+
+class Limited:
+    """The rows within limits on standard output; why the others have no score, on standard error.
+
+    Parameters
+    ----------
+    shown : takes the rows that are shown, and is closed in the end.
+    limits : with a ``top`` the rows are shown once all are there.
+    earlier : rows of an earlier run, which are shown likewise.
+    """
+
+    def __init__(self, shown: Sink, limits: Limits, earlier: Iterable[Score]) -> None:
+        self._shown, self._limits = shown, limits
+        self._kept: list[Score] = []
+        self._scored = self._handed_on = 0
+        for row in earlier:
+            if not row.failed:
+                self.write(row)
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``: nothing is recorded."""
+        return photos
+
+    def write(self, row: Score) -> None:
+        """Show a row, keep it for the end, or leave it out."""
+        from shamisa_cli.scoring.score import printable
+
+        self._scored += not row.failed
+        if row.failed:
+            _tell(f"{printable(row.path)}: {row.error}")
+        elif self._limits.between(row):
+            if self._limits.top is None:
+                self._hand_on([row])
+            else:
+                self._kept.append(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Show what was kept; that nothing is to be shown is told."""
+        from shamisa_cli.scoring.limits import shown_rows
+
+        self._hand_on(shown_rows(self._kept, self._limits))
+        self._shown.close(finished=finished)
+        if finished and self._scored and not self._handed_on:
+            _tell(f"none of {self._scored} scores is {self._limits}")
+
+    def _hand_on(self, rows: Sequence[Score]) -> None:
+        self._handed_on += len(rows)
+        for row in rows:
+            self._shown.write(row)
+
+
+def _tell(line: str) -> None:
+    """A line on stderr, clear of the progress bar there."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        click.echo(line, err=True)
 
 
 def _print(line: str) -> None:

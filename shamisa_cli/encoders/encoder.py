@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from shamisa_cli.encoders.backbones import create_backbone, earlier_channels, feature_size
+from shamisa_cli.encoders.cells import cell_features
 from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics
 from shamisa_cli.encoders.pooling import log_scale, moments
 from shamisa_cli.encoders.regions import (
@@ -89,10 +90,24 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, d) float32 from crops x (N, 3, H, W), RGB in [0, 1]: h, then statistics."""
+        return self._with_statistics(self.represent(x), x)
+
+    def forward_cells(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`forward`, and what it is like around each cell, from one pass.
+
+        The second is (N, C, rows, columns), see :func:`~shamisa_cli.encoders.cells.cell_features`.
+        For ``regions`` only: other poolings keep no maps.
+        """
+        maps = network_maps(self.backbone, (x - self.mean) / self.std)
+        features = self._with_statistics(region_features(maps, self.regions), x)
+        return features, cell_features(maps)
+
+    def _with_statistics(self, h: Tensor, x: Tensor) -> Tensor:
+        """``h`` (N, d), and after it the statistics of the crops, if the encoder has any."""
         if self.statistics == "none":
-            return self.represent(x)
+            return h
         weight = self.regions.statistics if self.pooling == "regions" else 1.0
-        return torch.cat([self.represent(x), weight**0.5 * scene_statistics(x)], dim=1)
+        return torch.cat([h, weight**0.5 * scene_statistics(x)], dim=1)
 
     def represent(self, x: Tensor) -> Tensor:
         """h (see ``pooling``), float32, from crops x (N, 3, H, W), RGB in [0, 1]."""

@@ -132,6 +132,31 @@ class FeatureExtractor:
             found += self._features(together).split(len(FIVE))
         return found
 
+    @property
+    def has_cells(self) -> bool:
+        """Whether :meth:`features_and_cells` can tell places apart: of ``regions``, seen whole."""
+        return self.encoder.pooling == "regions" and self.plan.kind == "whole"
+
+    @torch.inference_mode()
+    def features_and_cells(self, photo: CropBatches) -> tuple[Tensor, Tensor]:
+        """:meth:`features` (1, F) of a photo, and (C, rows, columns) of its cells, from one pass.
+
+        Cells are of the first scale; see :func:`~shamisa_cli.encoders.cells.cell_features`.
+
+        Raises
+        ------
+        UsageError
+            unless :attr:`has_cells`.
+        """
+        if not self.has_cells:
+            raise UsageError("this model has no cells: it needs pooling regions and crops whole")
+        (crops,) = photo
+        first, *others = crops
+        with _autocast(self.device, self.bf16):
+            features, cells = self.encoder.forward_cells(self._to_device(first))
+        rest = [self._encode(pixels) for pixels in others]
+        return torch.cat([features.cpu(), *rest], dim=1), cells[0].float().cpu()
+
     def _features(self, crops: list[np.ndarray]) -> Tensor:
         """(n, S·d) from one array (n, h, w, 3) a scale."""
         if self.plan.kind == "whole":
@@ -144,9 +169,12 @@ class FeatureExtractor:
 
     def _encode(self, pixels: np.ndarray) -> Tensor:
         """h (N, d) float32 on the CPU from pixels (N, h, w, 3) uint8."""
-        x = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 255
         with _autocast(self.device, self.bf16):
-            return self.encoder(x).cpu()
+            return self.encoder(self._to_device(pixels)).cpu()
+
+    def _to_device(self, pixels: np.ndarray) -> Tensor:
+        """RGB in [0, 1], (N, 3, h, w), from pixels (N, h, w, 3) uint8."""
+        return torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 255
 
 
 def _for_inference(

@@ -17,6 +17,7 @@ from shamisa_cli.evaluation.evaluate import (
     overall_strength,
     summarize,
 )
+from shamisa_cli.evaluation.everyday import unseen_predictions, with_everyday
 from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
 from shamisa_cli.evaluation.measures import measure_all
@@ -206,9 +207,11 @@ def fit_head(name: str, result: DatasetResult, features: Tensor) -> Head:
         return fit_ridge(means[images][:, None], scores[images], strength / crops)
 
     of_splits = result.splits, result.results
-    return with_uncertainty(
+    head = with_uncertainty(
         head, estimate_uncertainty(means, scores, *of_splits, result.strength, fit)
     )
+    unseen = unseen_predictions(means, result.dataset.references, result.strength, fit)
+    return with_everyday(head, unseen, result.dataset)
 
 
 def make_head(

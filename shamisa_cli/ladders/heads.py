@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.evaluation.datasets import DatasetResult, make_head
 from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, overall_strength
+from shamisa_cli.evaluation.everyday import unseen_predictions, with_everyday
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
 from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.evaluation.uncertainty import (
+    Fit,
     Uncertainty,
     estimate_uncertainty,
     with_uncertainty,
@@ -90,25 +93,31 @@ def fit_head_with_ladders(
     with_ladders = replace(result, results=results, strength=strength)
     w, b = fit(ladders)
     head = make_head(name, with_ladders, (basis @ w, b), figures, _note(ladders, edits, options))
-    head = with_uncertainty(head, _uncertainty(features, with_ladders, lessons(ladders), basis))
+    means, fit_means = image_features(features), _fit_of_means(features, dataset, lessons(ladders))
+    head = with_uncertainty(head, _uncertainty(means, with_ladders, fit_means, basis))
     if calibrate and edits:
         raws = (rows @ w + b for rows in (ladders.features[:, -1], edits.features[AS_IT_IS]))
         head = with_calibration(head, *(each.numpy() for each in raws))
-    return head, with_ladders, on_ladders
+    unseen = unseen_predictions(means, dataset.references, strength, fit_means)
+    return with_everyday(head, unseen, dataset), with_ladders, on_ladders
 
 
-def _uncertainty(
-    features: Tensor, result: DatasetResult, lessons: Lessons, basis: Tensor
-) -> Uncertainty:
-    """Of heads that the same lessons take part in; an image counts as the mean of its crops."""
-    scores, crops, sums = result.dataset.scores, features.shape[1], LessonSums(lessons)
+def _fit_of_means(features: Tensor, dataset: Dataset, lessons: Lessons) -> Fit:
+    """Fits that the same lessons take part in; an image counts as the mean of its crops."""
+    scores, crops, sums = dataset.scores, features.shape[1], LessonSums(lessons)
     means = image_features(features)
 
     def fit(images: Tensor, strength: float, start: Tensor | None) -> tuple[Tensor, float]:
         one = HeadFit(means[images][:, None], scores[images], sums)
         return one.solve(strength / crops, start)
 
-    found = estimate_uncertainty(means, scores, result.splits, result.results, result.strength, fit)
+    return fit
+
+
+def _uncertainty(means: Tensor, result: DatasetResult, fit: Fit, basis: Tensor) -> Uncertainty:
+    """Of heads that ``fit`` makes of the mean features (n, r) of images, on all features again."""
+    splits = result.splits, result.results
+    found = estimate_uncertainty(means, result.dataset.scores, *splits, result.strength, fit)
     spread = torch.cat([found.spread[:, :-1] @ basis.T.float(), found.spread[:, -1:]], dim=1)
     return replace(found, spread=spread)
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shamisa_cli.models.everyday import Everyday
+
 
 @dataclass(frozen=True)
 class HeadInfo:
@@ -32,6 +34,8 @@ class HeadInfo:
     uncertainty : floor, in the dataset's units, and factor, both ≥ 0: a raw prediction is off by
         √(floor² + (factor·s)²), as one standard deviation, where s is the spread over the heads of
         :attr:`Head.spread` and over the crops. Empty if that was not measured.
+    everyday : scores of a stated set of photos, none of them judged by a head that saw it; None if
+        that was not measured.
     """
 
     name: str
@@ -46,6 +50,7 @@ class HeadInfo:
     note: str = ""
     encoder: str = ""
     uncertainty: tuple[float, ...] = ()
+    everyday: Everyday | None = None
 
     def __post_init__(self) -> None:
         low, high = self.score_range

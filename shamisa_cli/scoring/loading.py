@@ -70,6 +70,8 @@ def load(
     encoder, config = load_encoder(folder)
     chosen = choose_head(folder, head, config)
     protocol = adapt_protocol(config.protocol, short_side, max_side, native, crops)
+    if protocol != config.protocol:  # the table is of scores by the model's own
+        chosen = replace(chosen, info=replace(chosen.info, everyday=None))
     return Scorer(
         FeatureExtractor(encoder, protocol, device, precision),
         chosen,

@@ -200,7 +200,7 @@ def read_rows(path: Path, kind: Kind) -> list[Score]:
         raise UsageError(f"{path}: cannot be read: {system_reason(error)}") from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
-            f"{path}: exists, and is no {kind.upper()} file of shamisa score; "
+            f"{path}: exists, and is no {kind.upper()} file of this shamisa score; "
             "choose another name, or move it away"
         ) from error
     added = {key for record in records for key in record if key not in COLUMNS}

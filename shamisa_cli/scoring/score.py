@@ -10,7 +10,9 @@ from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.spelling import escape_name, unescape_name
 
 SIZES = ("width", "height", "scored_width", "scored_height")
-COLUMNS = ("path", "score", "uncertainty", *SIZES, "model", "head", "status", "error")
+SAYS = ("better_than", "looks_like", "note")
+FACTS = ("model", "head", "status", "error")
+COLUMNS = ("path", "score", "uncertainty", *SAYS, *SIZES, *FACTS)
 """The columns of a row, in the order in which they are written."""
 
 FAILED = "failed"
@@ -35,6 +37,11 @@ class Score:
     error : why the photo failed, and what to do.
     uncertainty : by how many points the score may be off, as one standard deviation; None if the
         photo failed, or the head does not know.
+    better_than : the percentage of a set of everyday photos, which the head names, that score
+        lower; None if the photo failed, or the head does not know.
+    looks_like : kinds of damage that the photo looks like, and how strong each; empty if that was
+        not asked for, or nothing is likely.
+    note : why the score is to be trusted less than others; mostly empty.
     raw : the head's prediction in the units of its dataset; None if failed or read from a file.
     head_info : what the head was fitted on, its range and direction; None if read from a file.
 
@@ -60,6 +67,9 @@ class Score:
     status: str = "ok"
     error: str = ""
     uncertainty: float | None = None
+    better_than: float | None = None
+    looks_like: str = ""
+    note: str = ""
     raw: float | None = None
     head_info: HeadInfo | None = None
 
@@ -79,13 +89,13 @@ class Score:
         return "clipped" in self.status.split("+")
 
     def to_row(self) -> dict[str, Any]:
-        """The columns, ready for a file; of the score four decimals, of its uncertainty two.
+        """The columns, ready for a file; of the score four decimals, of others fewer.
 
         In texts, a byte of a file name that is not UTF-8 is written as ``\\x`` and two digits.
         """
         row = {column: getattr(self, column) for column in COLUMNS}
         row |= {column: escape_name(text) for column, text in row.items() if isinstance(text, str)}
-        for column, decimals in (("score", 4), ("uncertainty", 2)):
+        for column, decimals in (("score", 4), ("uncertainty", 2), ("better_than", 1)):
             if row[column] is not None:
                 row[column] = round(row[column], decimals)
         return row
@@ -99,7 +109,8 @@ class Score:
         ValueError, KeyError
             if it is no such row; fields beside :data:`COLUMNS` are passed over.
         """
-        kinds = {"score": float, "uncertainty": float} | dict.fromkeys(SIZES, int)
+        numbers = ("score", "uncertainty", "better_than")
+        kinds: dict[str, type] = dict.fromkeys(numbers, float) | dict.fromkeys(SIZES, int)
         values: dict[str, Any] = {}
         for column in COLUMNS:
             value = row[column]
@@ -115,18 +126,20 @@ def best_first(rows: Iterable[Score]) -> list[Score]:
     return sorted(rows, key=lambda row: (row.failed, -(row.score or 0.0), row.path))
 
 
-TABLE_HEADER = f"{'score':>6}  {'±':>4}  {'photo':>11}  {'looked at':>11}  path"
+TABLE_HEADER = f"{'score':>6}  {'±':>4}  {'better':>6}  {'photo':>11}  {'looked at':>11}  path"
 
 
 def table_line(row: Score) -> str:
     """One line of the table under :data:`TABLE_HEADER`; the path is last, for it has no width."""
     if row.failed:
-        return f"{'-':>6}  {'':>4}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
+        return f"{'-':>6}  {'':>4}  {'':>6}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
     photo = f"{row.width}×{row.height}"
     looked_at = f"{row.scored_width}×{row.scored_height}"
     note = "" if row.status == "ok" else f"  ({row.status.replace('+', ', ')})"
     off = "" if row.uncertainty is None else f"{row.uncertainty:.0f}"
-    return f"{row.score:6.2f}  {off:>4}  {photo:>11}  {looked_at:>11}  {printable(row.path)}{note}"
+    better = "" if row.better_than is None else f"{row.better_than:.0f} %"
+    numbers = f"{row.score:6.2f}  {off:>4}  {better:>6}  {photo:>11}  {looked_at:>11}"
+    return f"{numbers}  {printable(row.path)}{note}"
 
 
 def plain_line(row: Score) -> str:

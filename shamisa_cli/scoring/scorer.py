@@ -109,7 +109,7 @@ class Scorer:
         if is_batch(photo):
             return [self.score(one) for one in photo]
         with one_thread() if self._alone else nullcontext():
-            return self._score(photo)
+            return self._score(photo)[0]
 
     def score_many(self, photos: Iterable[Photo] | np.ndarray | Tensor) -> Iterator[Score]:
         """Score photos in their order, in threads; memory stays bounded.
@@ -140,6 +140,15 @@ class Scorer:
         no such file
         89 ok
         """
+        return (score for score, _ in self.score_with_features(photos))
+
+    def score_with_features(
+        self, photos: Iterable[Photo] | np.ndarray | Tensor
+    ) -> Iterator[tuple[Score, Tensor | None]]:
+        """:meth:`score_many`, each score with the features (K, F) that it was made from.
+
+        They are those of the one pass through the encoder; of a photo that failed there are none.
+        """
         several = each_photo(photos)
         return self._score_apart(several) if self._alone else self._score_together(several)
 
@@ -152,15 +161,15 @@ class Scorer:
         cores = os.cpu_count() or 1
         return min(cores, _MOST_SCORERS if self._alone else _MOST_WORKERS)
 
-    def _score_apart(self, photos: Iterable[Photo]) -> Iterator[Score]:
+    def _score_apart(self, photos: Iterable[Photo]) -> Iterator[tuple[Score, Tensor | None]]:
         """A photo a thread."""
         score = self._score if self.workers else one_thread()(self._score)
         with one_thread_each() as initializer:
             made = map_ahead(score, photos, self.workers, initializer=initializer)
             for photo, result in made:
-                yield result if isinstance(result, Score) else self._failed(photo, result)
+                yield result if isinstance(result, tuple) else (self._failed(photo, result), None)
 
-    def _score_together(self, photos: Iterable[Photo]) -> Iterator[Score]:
+    def _score_together(self, photos: Iterable[Photo]) -> Iterator[tuple[Score, Tensor | None]]:
         """As many photos in a pass as the device takes, prepared ahead in threads."""
         at_once, workers = self.batch_size, self.workers
         ahead = 2 * workers + at_once
@@ -172,14 +181,16 @@ class Scorer:
             features = iter(self.extractor.features_of([photo.crops for photo in ready]))
             for photo, result in group:
                 if isinstance(result, _Prepared):
-                    yield self._scored(photo, result, next(features))
+                    found = next(features)
+                    yield self._scored(photo, result, found), found
                 else:
-                    yield self._failed(photo, result)
+                    yield self._failed(photo, result), None
             del group, ready, result  # a photo at native size should not outlive its row
 
-    def _score(self, photo: Photo) -> Score:
+    def _score(self, photo: Photo) -> tuple[Score, Tensor]:
         prepared = self._prepare(photo)
-        return self._scored(photo, prepared, self.extractor.features_of([prepared.crops])[0])
+        features = self.extractor.features_of([prepared.crops])[0]
+        return self._scored(photo, prepared, features), features
 
     def _prepare(self, photo: Photo) -> _Prepared:
         decoded = decode_any(photo, self.extractor.protocol, self.max_pixels)
@@ -191,6 +202,7 @@ class Scorer:
         result = self.head.score(features)
         notes = ["padded"] if self.extractor.plan.pads(prepared.viewing_size) else []
         notes += ["clipped"] if result.clipped else []
+        everyday = self.head.info.everyday
         return Score(
             path=path_of(photo),
             score=result.score,
@@ -202,6 +214,7 @@ class Scorer:
             head=self.head.info.name,
             status="+".join(notes) or "ok",
             uncertainty=result.uncertainty,
+            better_than=None if everyday is None else everyday.better_than(result.score),
             raw=result.raw,
             head_info=self.head.info,
         )

@@ -16,6 +16,9 @@ class Row(BaseModel):
     path: str = Field(description="what the client calls it; empty if it has no name")
     score: float | None = Field(description="0-100, higher is better; null if the photo failed")
     uncertainty: float | None = Field(description="one standard deviation, in points")
+    better_than: float | None = Field(description="percentage of everyday photos that score lower")
+    looks_like: str = Field(description="kinds of damage; empty unless they were asked for")
+    note: str = Field(description="why the score is to be trusted less; mostly empty")
     width: int | None = Field(description="px, of the photo, upright")
     height: int | None
     scored_width: int | None = Field(description="px, of the picture that was looked at")

@@ -142,19 +142,19 @@ def test_resume_refuses_what_would_be_mixed_or_lost(photos: Path, score) -> None
     score("photos/p0.png", "photos/p1.png", "--csv", "a.csv")
     score("photos/p2.png", "--jsonl", "b.jsonl")
     row = json.loads(Path("b.jsonl").read_text())
-    Path("c.jsonl").write_text(json.dumps({**row, "note": "mine"}) + "\n")
+    Path("c.jsonl").write_text(json.dumps({**row, "remark": "mine"}) + "\n")
     before = [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
     for options, says in (
         ("--csv a.csv --native", "was made with model tiny@"),
         ("--csv a.csv --jsonl b.jsonl", "b.jsonl: holds rows that a.csv does not (1, such as"),
-        ("--jsonl c.jsonl", "c.jsonl: has a field that shamisa score did not write, 'note'"),
+        ("--jsonl c.jsonl", "c.jsonl: has a field that shamisa score did not write, 'remark'"),
     ):
         refused = score("photos", *options.split(), "--resume")
         assert refused.exit_code == 2
         assert says in refused.stderr
     assert before == [Path(name).read_bytes() for name in ("a.csv", "b.jsonl", "c.jsonl")]
     assert score("photos/p0.png", "--jsonl", "c.jsonl", "--overwrite").exit_code == 2
-    assert "note" in Path("c.jsonl").read_text()
+    assert "remark" in Path("c.jsonl").read_text()
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
@@ -360,7 +360,7 @@ def test_the_second_of_two_runs_on_a_file_is_refused(photos: Path, score) -> Non
         (["photos", "--csv", os.devnull], "is no ordinary file"),
         (["photos", "--csv", "/dev/stderr"], "is no ordinary file"),
         (["photos", "--csv", "nowhere/o.csv"], "there is no folder nowhere"),
-        (["photos", "--csv", "photos/p0.png"], "is no CSV file of shamisa score"),
+        (["photos", "--csv", "photos/p0.png"], "is no CSV file of this shamisa score"),
         (["photos", "--native", "--max-side", "9"], "--max-side and --native exclude each other"),
         (["photos", "--native", "--crops", "five"], "leave --crops out"),
         (["photos", "--head", "toys"], "Did you mean toy"),

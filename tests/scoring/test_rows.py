@@ -148,7 +148,9 @@ def test_a_file_of_something_else_is_refused_and_kept(
 ) -> None:
     path = tmp_path / "precious"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"precious: exists, and is no .* file of shamisa score"):
+    with pytest.raises(
+        UsageError, match=r"precious: exists, and is no .* file of this shamisa score"
+    ):
         read_rows(path, kind)
     assert path.read_bytes() == content
 
@@ -158,10 +160,10 @@ def test_fields_that_somebody_added_are_not_lost(tmp_path: Path, kind: Kind) -> 
     path = written(tmp_path / "mine", kind, ROWS[:2])
     if kind == "csv":
         header, *lines = path.read_text().splitlines(keepends=True)
-        path.write_text(header.replace("\n", ",note\n") + "".join(lines).replace("\n", ",x\n"))
+        path.write_text(header.replace("\n", ",remark\n") + "".join(lines).replace("\n", ",x\n"))
     else:
-        path.write_text(path.read_text().replace("}", ', "note": "x"}'))
-    says = r"mine: has a field .*'note'.* write to another file, or remove that file"
+        path.write_text(path.read_text().replace("}", ', "remark": "x"}'))
+    says = r"mine: has a field .*'remark'.* write to another file, or remove that file"
     with pytest.raises(UsageError, match=says):
         read_rows(path, kind)
 

@@ -300,3 +300,17 @@ def test_what_is_asked_is_changed_and_nothing_else(
 def test_invalid_viewing_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         adapt_protocol(ViewingProtocol(), **options)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_features_come_with_the_scores_that_were_made_of_them(
+    tiny_model: Path, sample_photos: list[Image.Image], together: bool
+) -> None:
+    scorer = load(tiny_model, native=together)
+    found = list(scorer.score_with_features([sample_photos[0], "none.jpg", sample_photos[1]]))
+    assert [score.failed for score, _ in found] == [False, True, False]
+    assert found[1][1] is None
+    for score, features in (found[0], found[2]):
+        assert features is not None
+        assert scorer.head.score(features).score == score.score
+    assert list(scorer.score_many(sample_photos)) == [found[0][0], found[2][0]]

@@ -1,0 +1,57 @@
+"""The photos that a command is given: paths, folders, patterns, and lists of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import click
+
+from shamisa_cli.commands.shared import PassedBy
+from shamisa_cli.errors import UsageError
+
+
+def listed_paths(from_file: BinaryIO | None, null: bool) -> list[str]:
+    """The paths in a list: one a line, or with ``null`` each ended by a NUL."""
+    if from_file is None:
+        if null:
+            raise UsageError("--null is for a list of paths: --from-file F, - for standard input")
+        return []
+    text = from_file.read().decode("utf-8", "surrogateescape")
+    if "\0" in text and not null:
+        raise UsageError(f"{_name(from_file)}: has NULs, as find -print0 writes them; add -0")
+    lines = text.split("\0") if null else [line.rstrip("\r") for line in text.split("\n")]
+    return [line for line in lines if line]
+
+
+def _name(file: BinaryIO) -> str:
+    return getattr(file, "name", "<stdin>")
+
+
+def find_photos(
+    asked: Sequence[str], from_file: BinaryIO | None, quiet: bool, **how: bool
+) -> list[str]:
+    """The photos to score, in order; ``how`` folders are searched is as in :func:`expand_paths`.
+
+    Of a photo that is written in two ways the first counts; one that is listed twice has two rows.
+    A folder or list without any is told, and what folders have beside photos.
+    """
+    from shamisa_cli.imaging.paths import expand_paths
+    from shamisa_cli.scoring.resume import photo_key
+
+    if not asked:
+        where = f"{_name(from_file)} is empty" if from_file else "no photos given"
+        raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
+    photos: list[str] = []
+    written: dict[str, str] = {}
+    passed_by = PassedBy()
+    for path in asked:
+        found = list(expand_paths([path], pass_by=passed_by, **how))
+        if not found:
+            click.echo(f"{path}: no photos in this folder", err=True)
+        photos += [each for each in found if written.setdefault(photo_key(each), each) == each]
+    if not (photos and quiet):
+        passed_by.tell()
+    if not photos:
+        raise UsageError("nothing to score")
+    return photos
