@@ -116,8 +116,10 @@ def in_order_line(both: Sequence[Both], part: LadderPart, where: str = "") -> st
         fmean(figures["in_order"] for figures in each)
         for each in zip(*((one.probe, one.tuned) for one in both), strict=True)
     )
+    count = len(part.held_photos)
+    photos = f"{count} held-out photo{'s' if count > 1 else ''}"
     return (
-        f"ladders of {len(part.held_photos)} held-out photos{where}, adjacent steps in order: "
+        f"ladders of {photos}{where}, adjacent steps in order: "
         f"linear probe {probe:.3f}, fine-tuned {tuned:.3f}"
     )
 

@@ -218,12 +218,11 @@ def _train(
             return
         encoder = rounded(task.model.encoder)
         tuned = frozen.with_encoder(encoder)
-        both = torch.cat([split.train, split.val])
-        if task.kept is not None:
-            features = task.kept.features_of(tuned, both)
-        else:
-            features = features_of(tuned, found, both)
-        train, validation = features.split([len(split.train), len(split.val)])
+        parts = split.train, split.val
+        both = torch.cat(parts)
+        kept = task.kept
+        seen = kept.features_of(tuned, both) if kept else features_of(tuned, found, both)
+        train, validation = seen.split([len(part) for part in parts])
         path = ridge_path(*crop_rows(train, scores[split.train]))
         value = agreement(validation_srcc(path, validation, scores[split.val]), strength)
         watch.look(trainer.step, value, encoder, path.solution(strength))

@@ -90,7 +90,8 @@ class Paired:
     def line(self, share: float, dataset: str | None = None) -> str:
         """For people; ``dataset`` is another one that all of was predicted."""
         where = f" on {dataset}" if dataset else ""
-        part = "" if share == 1 else f" on {share:.0%} of the training part"
+        joint = "," if dataset else " on"
+        part = "" if share == 1 else f"{joint} {share:.0%} of the training part"
         doubt = "" if math.isnan(self.p) else f", Wilcoxon p {self.p:.2g}"
         return (
             f"fine-tuned minus linear probe{where}{part}: SRCC {self.mean:+.3f}, "

@@ -32,7 +32,8 @@ def draw_losses(
     for empty in figure.axes[len(terms) :]:
         empty.remove()
     figure.axes[0].legend(fontsize=7)
-    figure.suptitle("Loss: the weighted total, and its terms before their weights")
+    several = ": the weighted total, and its terms before their weights"
+    figure.suptitle("Loss" + (several if len(terms) > 1 else ""))
 
 
 def window_of(steps: int) -> int:

@@ -136,7 +136,7 @@ def test_other_datasets_ladders_and_a_picture(
     assert "1 photos could not be read" in result.output
     assert "fine-tuned minus linear probe on elsewhere: SRCC" in result.output
     assert re.search(
-        r"ladders of 1 held-out photos, adjacent steps in order: linear probe 0\.\d+, fine-tuned 0",
+        r"ladders of 1 held-out photo, adjacent steps in order: linear probe 0\.\d+, fine-tuned 0",
         result.output,
     )
     assert is_ours(tmp_path / "pairs.png")
@@ -161,7 +161,7 @@ def test_a_model_with_ladders_says_how_many_are_in_order(
     out = tmp_path / "mine"
     result = finetune(scores, "--all", "--with-ladder", ladder_photos, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "ladders of 1 held-out photos, adjacent steps in order: linear probe 0." in result.output
+    assert "ladders of 1 held-out photo, adjacent steps in order: linear probe 0." in result.output
     facts = json.loads((out / "model" / "config.json").read_text())["training"]
     head = json.loads((out / "model" / "heads" / "mine.json").read_text())
     assert head["metrics"]["ladder_in_order"] == facts["ladders"]["tuned"]["in_order"]

@@ -57,3 +57,9 @@ def tuned(
     made = finetune_split(frozen, found, split, config(), tmp_path_factory.mktemp("run"))
     assert made is not None
     return made
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves cost more time than such runs; the command's tests have them."""
+    monkeypatch.setattr("shamisa_cli.finetuning.run.plot_training", lambda out, checks: None)

@@ -165,7 +165,8 @@ def test_training_puts_ladders_in_order(
 
     def in_order() -> float:
         encoder = task.model.encoder.eval()
-        ladders = extract_ladders(frozen.with_encoder(encoder), part.held_photos, unreadable)
+        tuned = frozen.with_encoder(encoder)
+        ladders = extract_ladders(tuned, part.held_photos, unreadable, per_photo=12)
         return float((np.diff((ladders.features @ head).numpy(), axis=1) < 0).mean())
 
     before = in_order()
