@@ -40,6 +40,8 @@ PARSED_ONLY = {
     r"export": "takes minutes",
     r"serve|watch": "goes on until it is stopped",
     r"ladder|embed --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
+    r"finetune .*--with-ladder": "makes hundreds of pictures",
+    r"finetune .*--test-on": "trains ten splits",
     r"probe .*(spaq|kadid10k|live,)": "needs that dataset",
     r"score .*--model (hf://|runs/tuned)": "needs that model",
 }
