@@ -16,6 +16,8 @@ from shamisa_cli.streams import guard_streams
 COMMANDS = (
     "score",
     "cull",
+    "watch",
+    "report",
     "serve",
     "demo",
     "distort",
