@@ -19,7 +19,7 @@ from shamisa_cli.spelling import escape_name
 SHOWS = ("gone", "thumb", "large", "file", "map")
 """What the page has beside the columns of a row: why no picture, and URLs."""
 
-_PAGE = Path(__file__).with_name("page")
+_WEB = Path(__file__).with_name("web")
 _STYLES = ("colors.css", "layout.css", "photos.css")
 _SCRIPTS = (
     "data.js",
@@ -48,7 +48,7 @@ def render(data: dict[str, Any], name: str) -> str:
     """
     style = _joined(_STYLES)
     script = f'"use strict";\n(() => {{\n{_joined(_SCRIPTS)}}})();\n'
-    loader = FileSystemLoader(_PAGE, encoding="utf-8")
+    loader = FileSystemLoader(_WEB, encoding="utf-8")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -63,7 +63,7 @@ def render(data: dict[str, Any], name: str) -> str:
 
 
 def _joined(names: Sequence[str]) -> str:
-    return "\n".join((_PAGE / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join((_WEB / name).read_text(encoding="utf-8") for name in names)
 
 
 def _policy(style: str, script: str) -> str:

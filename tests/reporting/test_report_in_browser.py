@@ -115,6 +115,13 @@ def test_it_opens_best_first(see: Any, page: Path, rows: list[Score]) -> None:
     browser = see(page)
     assert tiles(browser) == names(best_first(rows))
     assert tiles(browser, ".score")[:2] == ["91.0", "83.0"]
+    assert set(tiles(browser, ".says")) == {
+        "day0",
+        "day1",
+        "motion blur 0.6, JPEG 0.3",
+        "JPEG 0.8",
+        "photos",
+    }
     assert "13 photos scored by tiny@1, head toy" in text(browser, "summary")
     assert wait_for(
         lambda: browser.execute_script(

@@ -4,7 +4,7 @@ const byId = (id) => document.getElementById(id);
 
 // The part of the folders that all photos have in common says nothing.
 function shortenFolders(photos) {
-  const [first = "", ...others] = photos.map((photo) => photo.folder);
+  const [first = ".", ...others] = photos.map((photo) => photo.folder);
   let common = first.split("/");
   for (const folder of others) {
     const parts = folder.split("/");
@@ -12,7 +12,8 @@ function shortenFolders(photos) {
     if (differs >= 0) common = common.slice(0, differs);
   }
   for (const photo of photos) {
-    photo.below = photo.folder.split("/").slice(common.length).join("/") || common.at(-1) || "/";
+    const below = photo.folder.split("/").slice(common.length).join("/") || (common.at(-1) ?? "");
+    photo.below = below === "." ? "" : below;
   }
   return photos;
 }

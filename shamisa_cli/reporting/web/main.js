@@ -89,8 +89,8 @@ function nextTheme() {
 function drawSummary() {
   const failed = photos.filter((photo) => photo.score === null).length;
   const models = [...new Set(photos.map((photo) => `${photo.model}, head ${photo.head}`))];
-  const parts = [`${countOf(photos.length - failed, "photo")} scored`, `by ${models.join("; ")}`];
-  byId("summary").append(parts.join(" "));
+  const by = models.length ? ` by ${models.join("; ")}` : "";
+  byId("summary").append(`${countOf(photos.length - failed, "photo")} scored${by}`);
   if (!failed) return;
   const button = element("button", { type: "button", id: "failed", textContent: `${failed} failed` });
   button.addEventListener("click", () => {
