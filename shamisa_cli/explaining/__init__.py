@@ -1,1 +1,5 @@
 """Why a photo has its score: what it looks like, and where it looks bad."""
+
+from shamisa_cli.explaining.explainer import Explainer, Explanation, load_explainer
+
+__all__ = ["Explainer", "Explanation", "load_explainer"]

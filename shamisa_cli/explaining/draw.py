@@ -9,9 +9,10 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.explaining.places import QualityMap
+from shamisa_cli.explaining.explainer import NOTHING, Explanation
 from shamisa_cli.files import MARK, replacing
 from shamisa_cli.imaging.lettering import fitted_lines, font
+from shamisa_cli.imaging.save import save_picture
 
 PALETTE = ((178, 24, 43), (239, 138, 98), (247, 247, 247), (103, 169, 207), (33, 102, 172))
 """From what takes most, by nothing, to what adds most: red to blue, told apart by all eyes."""
@@ -24,29 +25,48 @@ _INK = 0.55
 _MARGIN, _LETTERS = 12, 18
 _BACKGROUND, _TEXT = (24, 24, 24), (235, 235, 235)
 
-FULL_SCALE = 100.0
-"""Points at the largest value of a 16-bit picture."""
+PER_POINT = 327.67
+"""Levels of a 16-bit picture for each point; 32768 is 0 points."""
 
 
-def draw_map(picture: Image.Image, quality: QualityMap, caption: str) -> Image.Image:
-    """``picture`` (8-bit RGB) under the points that each place adds or takes, a scale beneath.
+def save_map(explanation: Explanation, path: Path) -> None:
+    """Draw an explanation's map over its picture, and write that in the format of the ending."""
+    save_picture(draw_map(explanation), path)
 
-    Where a place differs little from the mean the picture stays as it is.
+
+def draw_map(explanation: Explanation) -> Image.Image:
+    """The picture that the model saw, in gray, under the points that each place adds or takes.
+
+    Where a place does neither the picture stays as it is. Beneath are the score, in words what it
+    comes from, and the scale.
     """
-    added = quality.on_grid(picture.size) - quality.points.mean()
-    reach = max(LEAST_RANGE, float(quality.added.abs().max()))
-    share = (added / reach).clamp(-1, 1).numpy()
+    picture, quality = explanation.picture, explanation.quality
+    if picture is None or quality is None:
+        raise ValueError("a photo that failed has no map")
+    reach = max(LEAST_RANGE, float(quality.points.abs().max()))
+    share = (quality.on_grid(picture.size) / reach).clamp(-1, 1).numpy()
     gray = np.asarray(picture.convert("L").convert("RGB"), np.float32)
     ink = _INK * np.abs(share)[..., None] ** 0.5
     mixed = gray * (1 - ink) + _colors(share) * ink
     over = Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8))
-    return _with_scale(over, reach, caption)
+    return _with_scale(over, reach, caption_of(explanation))
+
+
+def caption_of(explanation: Explanation) -> str:
+    """What is written beneath a map."""
+    score, quality = explanation.score, explanation.quality
+    if quality is None:
+        return score.error
+    mean = float(quality.points.mean())
+    sum_of = f"{quality.base:.0f} of a good photo, {mean:+.0f} by its places, "
+    sum_of += f"{quality.left_over:+.0f} left over"
+    return f"{score.score:.0f} points: {sum_of}\nlooks like: {score.looks_like or NOTHING}"
 
 
 def write_points(points: Tensor, path: Path) -> None:
-    """Write local scores (height, width) as ``.npy`` (float32) or ``.png`` (16 bits).
+    """Write points (height, width) as ``.npy`` (float32), or as ``.png`` of 16 bits.
 
-    In a picture 0 is 0 points and 65535 is 100; what lies beyond is clipped.
+    In a picture 32768 is 0 points and each point is 327.67 levels; beyond ±100 it is clipped.
 
     Raises
     ------
@@ -59,8 +79,8 @@ def write_points(points: Tensor, path: Path) -> None:
             np.save(file, values.astype(np.float32))
         return
     if path.suffix.lower() != ".png":
-        raise UsageError(f"{path}: local scores are written as .npy or .png (16 bits)")
-    levels = (values / FULL_SCALE * 65535).round().clip(0, 65535).astype(np.uint16)
+        raise UsageError(f"{path}: a map is written as .npy or .png (16 bits)")
+    levels = (32768 + values * PER_POINT).round().clip(0, 65535).astype(np.uint16)
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Software", MARK)
     with replacing(path) as part:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from shamisa_cli.encoders.threads import one_thread, one_thread_each
 from shamisa_cli.errors import UsageError
@@ -22,6 +23,9 @@ from shamisa_cli.scoring.loading import load
 from shamisa_cli.scoring.photos import Photo
 from shamisa_cli.scoring.score import Score
 from shamisa_cli.scoring.scorer import Prepared, Scorer
+
+NOTHING = "no damage that it knows"
+"""What a photo looks like in which no kind is likely."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,22 @@ class Explanation:
     likely: tuple[Likeness, ...] = ()
     quality: QualityMap | None = None
     picture: Image.Image | None = None
+
+    def on_photo(self) -> Tensor:
+        """(height, width): the map's points on the photo's own grid; ValueError if it failed."""
+        if self.quality is None or self.score.width is None or self.score.height is None:
+            raise ValueError("a photo that failed has no map")
+        return self.quality.on_grid((self.score.width, self.score.height))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Everything but the pictures, for JSON: the row of the score, every kind, the map."""
+        mapping: dict[str, Any] = self.score.to_row()
+        mapping["kinds"] = [asdict(kind) for kind in self.kinds]
+        if self.quality is not None:
+            places = [[round(value, 2) for value in row] for row in self.quality.points.tolist()]
+            facts = {"base": self.quality.base, "left_over": self.quality.left_over}
+            mapping["map"] = {**facts, "points": places}
+        return mapping
 
 
 class Explainer:

@@ -55,12 +55,17 @@ class ExplainHeads:
 
 def save_explain_heads(folder: Path, heads: ExplainHeads) -> Path:
     """Write both files into a model folder; returns the json's path. Weights are float16."""
+    kinds, places = heads.kinds, heads.places
     tensors = {
-        "detect": heads.kinds.detect.half().contiguous(),
-        "severity": heads.kinds.severity.half().contiguous(),
-        "places": heads.places.weight.half().contiguous(),
-        "places_bias": torch.tensor(heads.places.bias),
+        "detect": kinds.detect.half(),
+        "severity": kinds.severity.half(),
+        "places/center": places.center,
+        "places/deviation": places.deviation,
+        "places/hidden": places.hidden.half(),
+        "places/output": places.output,
+        "places/base": torch.tensor(places.base),
     }
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     info_file, tensors_file = (folder / name for name in EXPLAIN_FILES)
     info = json.dumps(to_mapping(heads.info), indent=2, allow_nan=False) + "\n"
     write_files({tensors_file: save(tensors), info_file: info.encode()})
@@ -104,11 +109,13 @@ def _checked(
     try:
         detect, severity = tensors["detect"].float(), tensors["severity"].float()
         kinds = KindHeads(info.kinds, detect, severity, info.threshold)
-        places = PlaceHead(tensors["places"].float(), float(tensors["places_bias"]), info.head)
-    except (KeyError, ValueError, RuntimeError) as error:
+        names = ("center", "deviation", "hidden", "output")
+        parts = (tensors[f"places/{name}"].float() for name in names)
+        places = PlaceHead(*parts, float(tensors["places/base"]))
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise WeightsError(f"{path}: does not fit {path.stem}.json: {error}") from error
     features = config.feature_size * len(config.protocol.scales)
     finite = all(bool(torch.isfinite(each).all()) for each in tensors.values())
-    if detect.shape[1] != features + 1 or places.weight.ndim != 1 or not finite:
+    if detect.shape[1] != features + 1 or not finite:
         raise WeightsError(f"{path}: damaged, or not of this model; get the model again")
     return kinds, places

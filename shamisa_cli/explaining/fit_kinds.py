@@ -1,0 +1,135 @@
+"""Readings of kinds and severities, fitted to damaged photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from shamisa_cli.explaining.examples import Examples
+from shamisa_cli.explaining.kinds import KindHeads, extend
+from shamisa_cli.explaining.lessons import KINDS
+
+SEEN = 0.15
+"""Severity from which damage counts as there; weaker damage is hardly seen, and counts not at all."""
+
+PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2)
+"""Of squared weights of standard features, in the logistic regression; the best is kept."""
+
+ACCUSED = 0.03
+"""Share of untouched photos that may be accused of some kind, on the photos that choose."""
+
+_STEPS = 60
+_SMALLEST = 1e-3
+"""Least deviation of a feature: what hardly varies is not blown up."""
+
+
+def fit_kinds(examples: Examples, choosing: Tensor) -> KindHeads:
+    """Readings of kinds and severities.
+
+    Parameters
+    ----------
+    examples : whole pictures count, those damaged in part do not.
+    choosing : (n,) bool, pictures that choose penalty and threshold: other photos than the rest.
+    """
+    whole = torch.tensor([what != "part" for what in examples.what])
+    center, deviation = _standard(examples.features[whole & ~choosing].float())
+
+    def standard(rows: Tensor) -> Tensor:
+        return (examples.features[rows].float() - center) / deviation
+
+    fitted, chosen = standard(whole & ~choosing), standard(whole & choosing)
+    there, judged = presence(examples.severities[whole & ~choosing])
+    wanted, counted = presence(examples.severities[whole & choosing])
+
+    def misfit(weights: Tensor) -> float:
+        return float(_logistic_loss(extend(chosen) @ weights.T, wanted, counted))
+
+    tried = [logistic(fitted, there, judged, penalty) for penalty in PENALTIES]
+    detect = min(tried, key=misfit)
+    severity = _fit_severities(fitted, examples.severities[whole & ~choosing])
+    untouched = torch.tensor([what == "as it is" for what in examples.what])[whole & choosing]
+    threshold = threshold_of((extend(chosen[untouched]) @ detect.T).sigmoid())
+    detect = _unscaled(detect, center, deviation)
+    return KindHeads(KINDS, detect, _unscaled(severity, center, deviation), threshold)
+
+
+def presence(severities: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each kind is there, and whether that is judged, (n, k) float32 both: 1 or 0."""
+    there = severities >= SEEN
+    return there.float(), (there | (severities < 0)).float()
+
+
+def threshold_of(probabilities: Tensor) -> float:
+    """The probability that no more than :data:`ACCUSED` of untouched photos (n, k) reach."""
+    most = probabilities.max(dim=1).values
+    return min(0.99, max(0.5, float(torch.quantile(most, 1 - ACCUSED))))
+
+
+def logistic(x: Tensor, there: Tensor, judged: Tensor, penalty: float) -> Tensor:
+    """(k, F+1) weights of k logistic regressions side by side, the bias last; by L-BFGS.
+
+    Minimizes the sum over the kinds of the mean loss over the n rows of ``x`` (n, F), those that
+    are ``judged`` (n, k), plus ``penalty`` times the squared weights, without the bias.
+    """
+    weights = torch.zeros(there.shape[1], x.shape[1], requires_grad=True)
+    bias = torch.full((there.shape[1],), -3.0, requires_grad=True)
+    search = torch.optim.LBFGS(
+        [weights, bias], max_iter=_STEPS, history_size=10, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        search.zero_grad()
+        loss = _logistic_loss(x @ weights.T + bias, there, judged)
+        loss = loss + penalty * weights.square().sum()
+        loss.backward()
+        return loss
+
+    search.step(closure)
+    return torch.cat([weights.detach(), bias.detach()[:, None]], dim=1)
+
+
+def _logistic_loss(logits: Tensor, there: Tensor, judged: Tensor) -> Tensor:
+    each = F.binary_cross_entropy_with_logits(logits, there, reduction="none")
+    return (each * judged).mean(0).sum()
+
+
+def _fit_severities(x: Tensor, severities: Tensor) -> Tensor:
+    """(k, F+1): for each kind a ridge of its severity over the rows (n, F) where it is there."""
+    rows = []
+    for kind in range(severities.shape[1]):
+        there = severities[:, kind] >= 0
+        if int(there.sum()) < 2:
+            rows.append(torch.cat([torch.zeros(x.shape[1]), torch.tensor([0.5])]))
+            continue
+        rows.append(ridge_by_rows(x[there], severities[there, kind], float(x.shape[1]) / 2))
+    return torch.stack(rows)
+
+
+def ridge_by_rows(x: Tensor, y: Tensor, strength: float) -> Tensor:
+    """(F+1,): ridge weights and bias for fewer rows (n, F) than features; the bias is free."""
+    center, mean = x.double().mean(0), y.double().mean()
+    moved = x.double() - center
+    gram = moved @ moved.T + strength * torch.eye(len(x), dtype=torch.float64)
+    weight = moved.T @ torch.linalg.solve(gram, y.double() - mean)
+    return torch.cat([weight, (mean - center @ weight)[None]]).float()
+
+
+def _standard(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x.mean(0), x.std(0).clamp_min(_SMALLEST)
+
+
+def _unscaled(weights: Tensor, center: Tensor, deviation: Tensor) -> Tensor:
+    """Weights (k, F+1) of standard features as weights of the features themselves."""
+    plain = weights[:, :-1] / deviation
+    return torch.cat([plain, (weights[:, -1] - plain @ center)[:, None]], dim=1)
+
+
+def photos_split(photo: Tensor, share: float, seed: int) -> Tensor:
+    """(n,) bool: the pictures of a random ``share`` of the photos (n,) that they show."""
+    photos: Sequence[int] = sorted(set(photo.tolist()))
+    order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(seed)).tolist()
+    drawn = torch.tensor([photos[at] for at in order[: max(1, round(share * len(photos)))]])
+    return torch.isin(photo, drawn)
