@@ -15,7 +15,9 @@ from shamisa_cli.streams import guard_streams
 
 COMMANDS = (
     "score",
+    "cull",
     "watch",
+    "report",
     "serve",
     "demo",
     "distort",

@@ -15,6 +15,9 @@ from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 MARK = "made by shamisa"
 """Pictures, models and other files that have room for it carry it in their metadata."""
 
+FOLDER_MARK = "made-by-shamisa.txt"
+"""A folder with this file holds pictures that belong to a page: they are no photos of anybody's."""
+
 _REACH = 1 << 16
 """Bytes at either end of a file among which the mark lies."""
 

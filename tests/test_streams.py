@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="of POSIX")
 SHAMISA = [sys.executable, "-m", "shamisa_cli"]
 ARGUMENTS: dict[str, Sequence[str]] = {
     "score": ["photo.jpg"],
+    "report": ["rows.csv"],
     "distort": [".", "--out", "copies"],
     "pretrain": ["--photos", "."],
     "probe": ["--dataset", "koniq", "--root", "."],

@@ -13,6 +13,7 @@ import click
 from shamisa_cli.commands.limits import limit_options
 from shamisa_cli.commands.photo_paths import find_photos, listed_paths
 from shamisa_cli.commands.ratings import Sidecars, rating_options
+from shamisa_cli.commands.report import make_report, open_report
 from shamisa_cli.commands.row_files import earlier_rows, open_row_files
 from shamisa_cli.commands.scorer import load_scorer
 from shamisa_cli.commands.shared import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--csv", type=FILE, help="Write rows to this CSV file; - is standard output.")
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")
+@click.option("--report", type=FILE, help="Write a page to look through the photos (.html).")
 @model_option
 @head_option
 @device_option
@@ -85,6 +87,7 @@ def score(
     csv: Path | None,
     json: Path | None,
     jsonl: Path | None,
+    report: Path | None,
     from_file: BinaryIO | None,
     null: bool,
     recursive: bool,
@@ -100,15 +103,16 @@ def score(
 ) -> None:
     """Score photos from 0 to 100; higher looks better.
 
-    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json or
-    --jsonl the scores are printed: a table on a terminal, tab-separated lines (score, status,
-    path) in a pipe. --top, --below and --above limit what is printed; files hold all rows.
+    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json,
+    --jsonl or --report the scores are printed: a table on a terminal, tab-separated lines (score,
+    status, path) in a pipe. --top, --below and --above limit that and the report; files hold all.
 
     \b
     Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage,
     130 after Ctrl-C.
     """
     files, printed = open_row_files(csv, json, jsonl, resume, overwrite)
+    kept = open_report(report, overwrite or resume)
     listed = listed_paths(from_file, null)
     how = {"recursive": recursive, "follow_links": follow_links}
     photos = find_photos([*paths, *listed], from_file, quiet, **how)
@@ -118,13 +122,15 @@ def score(
     scorer = load_scorer(options, quiet)
     earlier = earlier_rows(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
-    sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort)
+    sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort, kept=kept)
     sidecars = Sidecars(sink, ratings, photos, earlier.rows) if ratings else None
     started = time.monotonic()
     failed = _run(scorer, todo, sidecars or sink, files, quiet=quiet)
     if failed or not quiet:
         seconds = time.monotonic() - started
         click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
+    if report and kept is not None:
+        make_report(kept, report, limits, workers=options["workers"], quiet=quiet)
     if sidecars:
         failed += sidecars.tell_summary(quiet=quiet)
     if failed:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
-    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal | Limited | Sidecars"
+    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal | Limited | Kept | Sidecars"
 
 
 def choose_sink(
@@ -30,31 +30,35 @@ def choose_sink(
     *,
     content: bool,
     sort: bool,
+    kept: list[Score] | None = None,
 ) -> Sink:
     """Where rows go: into ``files``, and to standard output as a kind of file or for a reader.
 
     Files hold all rows. What is printed is within ``limits``; with them, of a run that has files
-    there is something to print too.
+    there is something to print too. ``kept`` takes all rows for a report, and then nothing is
+    printed for a reader.
     """
     from shamisa_cli.scoring.rows import RowFiles, RowStream
 
-    in_files = None
+    sink: Sink | None = None
     if files:
-        in_files = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
+        sink = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
     elif content:
         raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
-    if in_files and not (printed or limits):
-        return in_files
-    shown: Sink = RowStream(_put, printed, sort=sort) if printed else Terminal(sort=sort)
-    if limits:
-        shown = Limited(shown, limits, earlier.rows)
-    return Both(in_files, shown) if in_files else shown
+    if printed or (kept is None and (limits or not sink)):
+        shown: Sink = RowStream(_put, printed, sort=sort) if printed else Terminal(sort=sort)
+        if limits:
+            shown = Limited(shown, limits, earlier.rows)
+        sink = Both(sink, shown) if sink else shown
+    if sink is None or kept is not None:
+        return Kept(sink, [] if kept is None else kept, earlier.rows)
+    return sink
 
 
 class Both:
     """Files of rows, and the same rows on standard output."""
 
-    def __init__(self, files: RowFiles, stream: Sink) -> None:
+    def __init__(self, files: Sink, stream: Sink) -> None:
         self._files, self._stream = files, stream
 
     def watch(self, photos: Iterable[str]) -> Iterable[str]:
@@ -72,6 +76,35 @@ class Both:
             self._files.close(finished=finished)
         finally:
             self._stream.close(finished=finished)
+
+
+class Kept:
+    """Rows that are kept in a list for the end of the run, and handed on.
+
+    Parameters
+    ----------
+    sink : takes the rows too, if there is one.
+    rows : the list; it begins with those of an ``earlier`` run.
+    """
+
+    def __init__(self, sink: Sink | None, rows: list[Score], earlier: Iterable[Score]) -> None:
+        self._sink, self._rows = sink, rows
+        rows.extend(earlier)
+
+    def watch(self, photos: Iterable[str]) -> Iterable[str]:
+        """``photos``, as the sink watches them."""
+        return self._sink.watch(photos) if self._sink else photos
+
+    def write(self, row: Score) -> None:
+        """Hand on a row, and keep it."""
+        if self._sink:
+            self._sink.write(row)
+        self._rows.append(row)
+
+    def close(self, *, finished: bool) -> None:
+        """Close the sink."""
+        if self._sink:
+            self._sink.close(finished=finished)
 
 
 class Terminal:

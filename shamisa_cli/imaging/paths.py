@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from shamisa_cli.errors import PhotoError, ShamisaError, system_reason
+from shamisa_cli.files import FOLDER_MARK
 from shamisa_cli.imaging.formats import EXTENSIONS
 from shamisa_cli.imaging.raw import RAW_EXTENSIONS, raw_installed
 
@@ -27,8 +28,9 @@ def list_photos(
 ) -> list[Path]:
     """Paths of the photos in ``folder`` by their file name endings, in natural order.
 
-    Hidden files and folders are left out, and RAW photos where the extra that reads them is not
-    installed. Links to folders are followed, but never twice, and out of ``folder`` only if asked.
+    Hidden files and folders are left out, the folders of reports, and RAW photos where the extra
+    that reads them is not installed. Links to folders are followed, but never twice, and out of
+    ``folder`` only if asked.
 
     Parameters
     ----------
@@ -77,6 +79,8 @@ def _files(
 
     def goes_into(below: Path) -> bool:
         if not recursive or below.name.startswith(".") or os.path.realpath(below) in seen:
+            return False
+        if (below / FOLDER_MARK).exists():
             return False
         if not below.is_symlink() or inside(below):
             return True
@@ -164,10 +168,13 @@ def _matching(pattern: str, recursive: bool, follow_links: bool, pass_by: PassBy
     """What ``pattern`` matches, and the folders that could not be listed in looking for it."""
     matches = [*glob.glob(pattern, recursive=True), *_unlisted(pattern)]  # noqa: PTH207
     photos_only = _finds_anything(pattern)
+    of_a_page = _belongs_to_a_page if "**" in Path(pattern).parts else lambda folder: False
     link_out = _links_out(pattern) if not follow_links else lambda match: None
     real_path = functools.cache(os.path.realpath)
     seen = set()
     for match in sorted(matches, key=natural_key):
+        if of_a_page(match) or of_a_page(os.path.dirname(match)):  # noqa: PTH120
+            continue
         is_folder = os.path.isdir(match)  # noqa: PTH112
         left_out = link_out(match)
         if left_out is None and photos_only and not is_folder and not _has_photo_ending(match):
@@ -204,6 +211,10 @@ def _links_out(pattern: str) -> Callable[[str], Path | None]:
         return next(filter(leads_out, places), None)
 
     return link_out
+
+
+def _belongs_to_a_page(folder: str) -> bool:
+    return Path(folder, FOLDER_MARK).exists()
 
 
 def _finds_anything(pattern: str) -> bool:

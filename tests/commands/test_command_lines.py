@@ -40,6 +40,8 @@ PARSED_ONLY = {
     r"export": "takes minutes",
     r"serve|watch": "goes on until it is stopped",
     r"ladder|embed --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
+    r"finetune .*--with-ladder": "makes hundreds of pictures",
+    r"finetune .*--test-on": "trains ten splits",
     r"probe .*(spaq|kadid10k|live,)": "needs that dataset",
     r"score .*--model (hf://|runs/tuned)": "needs that model",
 }
@@ -215,12 +217,14 @@ def test_a_line_runs(line: Line, stand_ins: Path, bundled: Path) -> None:
     arguments = words(line.text)
     for file in bundled.glob("*/heads/mine.*") if arguments[0] == "fit" else ():
         file.unlink()  # the head is to be made, and no name that comes bundled can be
+    if arguments[0] == "report":
+        Path(arguments[1]).write_text("path,score,status\nphotos/0.jpg,50,ok\n")
     before = set(stand_ins.rglob("*"))
     end = "\0" if "-0" in arguments else "\n"
     piped = "".join(f"photos/{n}.jpg{end}" for n in range(3))  # for those that read it
     result = CliRunner().invoke(app, arguments, input=piped)
     assert result.exit_code == 0, result.output
-    for option in ("--csv", "--json", "--jsonl", "--plot", "--sheet"):
+    for option in ("--csv", "--json", "--jsonl", "--plot", "--sheet", "--report"):
         if option in arguments and f"{option} -" not in line.text:
             made = stand_ins / arguments[arguments.index(option) + 1]
             assert made not in before

@@ -46,6 +46,7 @@ WRITTEN = [
     ("score", "--csv", "out.csv"),
     ("score", "--json", "out.json"),
     ("score", "--jsonl", "out.jsonl"),
+    ("score", "--report", "out.html"),
     ("export", "--torch-export", "out.pt2"),
     ("export", "--onnx", "out.onnx"),
 ]
