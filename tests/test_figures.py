@@ -84,6 +84,16 @@ def test_the_readme_says_what_good_and_everyday_photos_get() -> None:
     assert said == [110, card[0], card[1], 20, card[2], card[3], 650, card[4], card[5]]
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_cards_show_the_tables_of_the_heads(model: str) -> None:
+    card = CARDS[model]
+    for head in ("mixed", "clive"):
+        path = PROJECT / "weights" / model / "heads" / f"{head}.json"
+        scores = json.loads(path.read_text(encoding="utf-8"))["everyday"]["scores"]
+        shown = cells(card, f"`{head}`", "**Better than.**")
+        assert shown == [f"{scores[share]:.0f}" for share in (5, 10, 25, 50, 75, 90, 95)]
+
+
 def test_models_prints_what_the_heads_say() -> None:
     shown = CliRunner().invoke(app, ["models"]).output
     for model in MODELS:

@@ -113,9 +113,8 @@ def score(
     """
     files, printed = open_row_files(csv, json, jsonl, resume, overwrite)
     kept = open_report(report, overwrite or resume)
-    listed = listed_paths(from_file, null)
     how = {"recursive": recursive, "follow_links": follow_links}
-    photos = find_photos([*paths, *listed], from_file, quiet, **how)
+    photos = find_photos([*paths, *listed_paths(from_file, null)], from_file, quiet, **how)
 
     from shamisa_cli.scoring.resume import remaining
 
@@ -124,10 +123,8 @@ def score(
     todo = remaining(photos, earlier.rows)
     sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort, kept=kept)
     sidecars = Sidecars(sink, ratings, photos, earlier.rows) if ratings else None
-    started = time.monotonic()
-    failed = _run(scorer, todo, sidecars or sink, files, quiet=quiet)
+    failed, seconds = _run(scorer, todo, sidecars or sink, files, quiet=quiet)
     if failed or not quiet:
-        seconds = time.monotonic() - started
         click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
     if report and kept is not None:
         make_report(kept, report, limits, workers=options["workers"], quiet=quiet)
@@ -137,10 +134,13 @@ def score(
         sys.exit(1)
 
 
-def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, files: Files, *, quiet: bool) -> int:
-    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
+def _run(
+    scorer: Scorer, photos: Sequence[str], sink: Sink, files: Files, *, quiet: bool
+) -> tuple[int, float]:
+    """Score ``photos`` into ``sink``, with progress on stderr; how many failed, and the seconds."""
+    started = time.monotonic()
     try:
-        return _score_all(scorer, photos, sink, quiet)
+        return _score_all(scorer, photos, sink, quiet), time.monotonic() - started
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from shamisa_cli.errors import ShamisaError
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.everyday import Everyday
 from shamisa_cli.models.head import HeadInfo
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ METRICS = {
     "ladder_in_order": "adjacent severity levels in the right order",
     "ladder_tau": "Kendall's tau of severity ladders",
 }
+SHARES = (5, 10, 25, 50, 75, 90, 95)
+"""Percentiles that a card shows."""
 _HEAD = "head "
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _LINK = re.compile(r"\]\((?!#|/|[a-z][a-z0-9+.-]*:)([^)\s#]+)", re.IGNORECASE)
@@ -147,6 +150,12 @@ in {protocol.crops} crops of {protocol.crop} px, at scales {scales}.
 """
     if "method" in config.training:
         text += f"\nEncoder: {config.training['method']}.\n"
+    return text + _heads_text(config, heads)
+
+
+def _heads_text(config: ModelConfig, heads: Sequence[HeadInfo]) -> str:
+    """What the heads were fitted on, their figures, and what their scores mean."""
+    text = ""
     if heads:
         lines = "\n".join(_table_line(head, config) for head in heads)
         text += f"""
@@ -156,7 +165,23 @@ in {protocol.crops} crops of {protocol.crop} px, at scales {scales}.
 
 SRCC, PLCC, KRCC and RMSE are medians over the test parts of random splits.
 """
+    tables = [(head.name, head.everyday) for head in heads if head.everyday]
+    if tables:
+        lines = "\n".join(_everyday_line(*each) for each in tables)
+        text += f"""
+Scores below which a part of everyday photos lies; the column `better_than` is by all percentiles.
+No head saw the photos that it judged for this.
+
+| head | photos | {" | ".join(f"{share} %" for share in SHARES)} |
+|---|---|{"---:|" * len(SHARES)}
+{lines}
+"""
     return text
+
+
+def _everyday_line(name: str, everyday: Everyday) -> str:
+    scores = " | ".join(f"{everyday.scores[share]:.0f}" for share in SHARES)
+    return f"| `{name}` | {everyday.photos} | {scores} |"
 
 
 def _table_line(head: HeadInfo, config: ModelConfig) -> str:

@@ -41,6 +41,10 @@ def test_a_saved_head_scores_as_it_was_fitted(fit: Run, model: Path, scores: Pat
         head.score(features_of(model, scores.parent / f"3-{level}.png")).score for level in (0, 2)
     )
     assert sharp > blurred
+    everyday = head.info.everyday
+    assert everyday is not None
+    assert everyday.photos == "30 images of mine"
+    assert everyday.scores[0] < everyday.scores[50] < everyday.scores[100]
 
 
 def test_a_head_of_earlier_weights_is_refused(
@@ -109,6 +113,10 @@ def test_a_head_of_dmos_keeps_its_own_direction(fit: Run, model: Path, scores: P
     features = features_of(model, scores.parent / "3-1.png")
     assert down.raw(features) == pytest.approx(100 - up.raw(features), abs=0.01)
     assert down.score(features).score == pytest.approx(up.score(features).score, abs=0.01)
+    tables = [head.info.everyday for head in (up, down)]
+    assert tables[0] is not None
+    assert tables[1] is not None
+    assert tables[1].scores == pytest.approx(tables[0].scores, abs=0.02)
 
 
 def test_a_head_with_ladders(fit: Run, model: Path, scores: Path, ladder_photos: Path) -> None:
@@ -129,8 +137,10 @@ def test_a_head_with_ladders(fit: Run, model: Path, scores: Path, ladder_photos:
 
     strong = ["--ladder-drop", 60, "--ladder-weight", 1000, "--calibrate"]
     assert fit(*arguments, *strong, "--overwrite").exit_code == 1
-    knots = load_head(model, "mine").info.calibration
-    assert {20, 80} <= {score for _, score in knots}
+    info = load_head(model, "mine").info
+    assert {20, 80} <= {score for _, score in info.calibration}
+    assert info.everyday is not None
+    assert info.everyday.photos == "30 images of mine"
 
 
 def test_unreadable_photos_are_named_and_the_rest_is_fitted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from shamisa_cli.errors import ShamisaError
 from shamisa_cli.hub.names import HubName
 from shamisa_cli.models.card import dead_links, updated_card
 from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.everyday import Everyday
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.models.names import bundled_folder, bundled_models
 
@@ -58,6 +60,14 @@ def test_a_new_card_says_what_is_known() -> None:
     assert "model-index" not in parts(updated_card(None, CONFIG, [], NAME))[0]
     for words in ("# tiny", "shamisa pull hf://me/tiny", "| `koniq` (default) |", "my own photos"):
         assert words in text
+
+
+def test_a_new_card_has_the_scores_of_everyday_photos() -> None:
+    table = Everyday("9 photos of mine", tuple(n / 2 for n in range(101)))
+    card = updated_card(None, CONFIG, [replace(HEADS[0], everyday=table), HEADS[1]], NAME)
+    assert "| `koniq` | 9 photos of mine | 2 | 5 | 12 | 25 | 38 | 45 | 48 |\n" in card
+    assert "| `own` | 9" not in card
+    assert "everyday" not in updated_card(None, CONFIG, HEADS, NAME)
 
 
 def test_the_metadata_of_a_person_stays() -> None:
