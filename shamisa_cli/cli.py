@@ -15,6 +15,8 @@ from shamisa_cli.streams import guard_streams
 
 COMMANDS = (
     "score",
+    "cull",
+    "watch",
     "report",
     "serve",
     "demo",

@@ -13,10 +13,11 @@ from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
     Skipped,
+    allow_seen_option,
     check_files,
     command,
     feature_options,
-    mention_part,
+    mention_all,
     model_option,
     open_model,
     option_group,
@@ -26,25 +27,17 @@ from shamisa_cli.commands.shared import (
     table_options,
     write_files,
 )
+from shamisa_cli.commands.study import Study, study_options
 from shamisa_cli.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
     from shamisa_cli.evaluation.splits import Split
     from shamisa_cli.finetuning.config import FinetuneConfig
+    from shamisa_cli.finetuning.judges import Judges
+    from shamisa_cli.finetuning.ladders import LadderPart
     from shamisa_cli.finetuning.study import Outcome
     from shamisa_cli.models.config import ModelConfig
-
-
-def _shares(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
-    """Shares in (0, 1] with commas between, each once."""
-    try:
-        found = tuple(dict.fromkeys(float(part) for part in text.split(",")))
-    except ValueError:
-        found = ()
-    if not found or not all(0 < share <= 1 for share in found):
-        raise click.BadParameter(f"expected shares such as 0.2,0.4,1, each above 0, got {text!r}")
-    return found
 
 
 training_options = option_group(
@@ -70,18 +63,12 @@ training_options = option_group(
 @click.option("--config", "config_file", type=FILE, help="TOML file.")
 @training_options
 @split_options
-@click.option(
-    "--train-share",
-    "shares",
-    default="1",
-    callback=_shares,
-    help="Use so much of the training part: 0.2,0.4,0.6,1.",
-)
-@click.option("--all", "whole", is_flag=True, help="No splits: one model from all images.")
+@study_options
 @click.option("--out", type=FOLDER, default=Path("runs/finetune"), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @table_options
 @overwrite_option
+@allow_seen_option
 @feature_options
 def finetune(
     csv_or_name: str | None,
@@ -91,12 +78,12 @@ def finetune(
     config_file: Path | None,
     training: dict[str, Any],
     splits: dict[str, Any],
-    shares: tuple[float, ...],
-    whole: bool,
+    study: Study,
     out: Path,
     resume: bool,
     files: dict[str, Path | None],
     overwrite: bool,
+    allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
     """Train the last layers of an encoder on human scores, beside the linear probe.
@@ -109,53 +96,61 @@ def finetune(
     shamisa finetune mine.csv --all --out runs/tuned     a model: runs/tuned/model
     """
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.datasets import readable_splits
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.finetuning.config import resolve
 
     if (dataset is None) == (csv_or_name is None):
         raise UsageError("name one dataset: shamisa finetune mine.csv, or --dataset clive")
-    check_files(*files.values(), overwrite=overwrite)
-    own = {"seed": splits["seed"], **{key: features[key] for key in ("device", "precision")}}
+    check_files(*files.values(), plot=study.plot, overwrite=overwrite)
+    seed = splits["seed"]
+    own = {"seed": seed, **{key: features[key] for key in ("device", "precision")}}
     config = resolve(config_file, {**training, **own})
-    if out.is_dir() and any(out.iterdir()) and not resume:
-        raise UsageError(f"{out} holds a run already: --resume goes on with it, or choose another")
+    _check_out(out, resume=resume)
     scored = open_dataset(dataset or csv_or_name or "", root)
-    mention_part(scored)
+    others = study.open_others(scored, root)
     chosen = choose_splits(scored, **splits)
+    photos = study.draw(seed)
     _, start, frozen = open_model(model, features)
+    mention_all(start, (scored, *others), allow_seen=allow_seen)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
-    chosen = readable_splits(found, chosen)
-    if whole:
-        _whole(frozen, start, found, config, out)
+    judges = study.judges(frozen, others, photos, seed, skipped)
+    if study.whole:
+        _whole(frozen, start, found, config, judges.ladders, out)
     else:
-        _over_splits(frozen, found, chosen, shares, config, out, files, quiet=features["quiet"])
+        _over_splits(frozen, found, chosen, study, judges, config, out, files)
     skipped.tell("in the figures")
+
+
+def _check_out(out: Path, *, resume: bool) -> None:
+    """Refuse a folder with a run in it, unless that goes on."""
+    if out.is_dir() and any(out.iterdir()) and not resume:
+        raise UsageError(f"{out} holds a run already: --resume goes on with it, or choose another")
 
 
 def _over_splits(
     frozen: FrozenEncoder,
     found: DatasetFeatures,
     splits: Sequence[Split],
-    shares: Sequence[float],
+    study: Study,
+    judges: Judges,
     config: FinetuneConfig,
     out: Path,
     files: dict[str, Path | None],
-    *,
-    quiet: bool,
 ) -> None:
     """Fine-tune on the splits; print the table, and write the files that are asked for."""
-    from shamisa_cli.evaluation import report
-    from shamisa_cli.finetuning.study import by_share, finetune_splits, paired, study_rows
+    from shamisa_cli.evaluation.datasets import readable_splits
+    from shamisa_cli.finetuning.study import finetune_splits
 
+    splits = readable_splits(found, splits)
     outcomes: list[Outcome] = []
-    runs = len(splits) * len(shares)
+    runs = len(splits) * len(study.shares)
     stopped: StoppedError | None = None
-    with _Progress(runs, quiet=quiet) as progress:
+    with _Progress(runs, quiet=frozen.quiet) as progress:
+        tell = progress.say, progress.step
         try:
             for outcome in finetune_splits(
-                frozen, found, splits, shares, config, out, progress.say, progress.step
+                frozen, found, splits, study.shares, config, out, *tell, judges
             ):
                 outcomes.append(outcome)
                 progress.finished()
@@ -163,21 +158,49 @@ def _over_splits(
             stopped = error
     if stopped and not outcomes:
         raise stopped
-    info, images = found.dataset.info, len(found.dataset.images)
-    rows = study_rows(frozen.name, info.name, images, config.method, outcomes)
-    differences = {share: paired(some) for share, some in by_share(outcomes).items()}
-    lines = [difference.line(share) for share, difference in differences.items()]
+    _write(frozen.name, found, config.method, outcomes, judges, files, study.plot)
+    if stopped:
+        click.echo(f"{len(outcomes)} of {runs} runs are finished", err=True)
+        raise stopped
+
+
+def _write(
+    name: str,
+    found: DatasetFeatures,
+    method: str,
+    outcomes: Sequence[Outcome],
+    judges: Judges,
+    files: dict[str, Path | None],
+    plot: Path | None,
+) -> None:
+    """Print the table and what it comes to, and write the files that are asked for."""
+    from shamisa_cli.evaluation import report
+    from shamisa_cli.finetuning.plots import plot_paired
+    from shamisa_cli.finetuning.study import by_share, ladder_line, paired, study_rows
+
+    shares = by_share(outcomes)
+    rows = study_rows(name, found, method, outcomes, judges.datasets)
+    differences = {share: paired(some) for share, some in shares.items()}
+    elsewhere = {
+        other: {share: paired(some, other) for share, some in shares.items()}
+        for other in judges.names
+    }
+    lines = [each.line(share) for share, each in differences.items()]
+    for other, of_share in elsewhere.items():
+        lines += [each.line(share, other) for share, each in of_share.items()]
+    if judges.ladders:
+        lines += [ladder_line(some, judges.ladders) for some in shares.values()]
+    told = {"rows": rows, "paired": differences, "elsewhere": elsewhere, "splits": outcomes}
     click.echo(report.text_table(report.row_cells(rows)), nl=False)
     click.echo("\n" + "\n".join(lines))
     write_files(
         files,
         csv=report.csv_table(rows),
         markdown=report.markdown_table(report.row_cells(rows)) + "\n" + "\n".join(lines) + "\n",
-        json=report.json_text({"rows": rows, "paired": differences, "splits": outcomes}),
+        json=report.json_text(told),
     )
-    if stopped:
-        click.echo(f"{len(outcomes)} of {runs} runs are finished", err=True)
-        raise stopped
+    if plot:
+        plot_paired(found.dataset.info.name, shares, plot)
 
 
 def _whole(
@@ -185,13 +208,17 @@ def _whole(
     start: ModelConfig,
     found: DatasetFeatures,
     config: FinetuneConfig,
+    ladders: LadderPart | None,
     out: Path,
 ) -> None:
     """Fine-tune on all images, and write the model with its head."""
     from shamisa_cli.finetuning.whole import finetune_whole
+    from shamisa_cli.progress import say_above_bar
 
     with _Progress(1, quiet=frozen.quiet) as progress:
-        folder = finetune_whole(frozen, start, found, config, out, progress.step)
+        folder = finetune_whole(
+            frozen, start, found, config, out, progress.step, ladders, say_above_bar
+        )
     click.echo(str(folder))
 
 

@@ -13,11 +13,11 @@ from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
-    PassedBy,
     Skipped,
     allow_seen_option,
     check_files,
     command,
+    draw_ladder_photos,
     feature_options,
     flags_for,
     mention_part,
@@ -66,14 +66,7 @@ class LadderRequest:
 
     def draw(self, seed: int) -> list[Path]:
         """The photos to make ladders of; too few are refused."""
-        from shamisa_cli.ladders.ladder import draw_photos
-
-        if self.ladders is None:
-            return []
-        passed_by = PassedBy()
-        drawn = draw_photos(self.ladders, self.ladder_photos, seed, pass_by=passed_by)
-        passed_by.tell("give --ladders the folder itself")
-        return drawn
+        return draw_ladder_photos(self.ladders, "--ladders", self.ladder_photos, seed)
 
     def fit(
         self,

@@ -21,6 +21,7 @@ from shamisa_cli.commands.shared import (
     mention_part,
     mention_seen,
     model_option,
+    names_given,
     open_model,
     overwrite_option,
     root_option,
@@ -36,18 +37,13 @@ if TYPE_CHECKING:
     from shamisa_cli.models.config import ModelConfig
 
 
-def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Names given in several options, or in one with commas between."""
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
-
-
 @command()
 @click.option(
     "--dataset",
     "datasets",
     multiple=True,
     required=True,
-    callback=_names,
+    callback=names_given,
     shell_complete=complete_datasets,
     help="Name (see: shamisa datasets), or a CSV with image,mos; several with commas.",
 )
@@ -58,7 +54,7 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 @click.option(
     "--test-on",
     multiple=True,
-    callback=_names,
+    callback=names_given,
     shell_complete=complete_datasets,
     help="Also fit on all, test on all of these.",
 )

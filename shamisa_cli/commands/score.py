@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,13 +12,14 @@ import click
 
 from shamisa_cli.commands.limits import limit_options
 from shamisa_cli.commands.photo_paths import find_photos, listed_paths
+from shamisa_cli.commands.ratings import Sidecars, rating_options
 from shamisa_cli.commands.report import make_report, open_report
 from shamisa_cli.commands.row_files import earlier_rows, open_row_files
+from shamisa_cli.commands.scorer import load_scorer
 from shamisa_cli.commands.shared import (
     FILE,
     crops_option,
     device_option,
-    flags_for,
     follow_links_option,
     head_option,
     model_option,
@@ -28,12 +27,13 @@ from shamisa_cli.commands.shared import (
     recursive_option,
 )
 from shamisa_cli.commands.sinks import choose_sink
-from shamisa_cli.errors import ShamisaError, UsageError, WeightsError
+from shamisa_cli.errors import ShamisaError
 
 if TYPE_CHECKING:
     from shamisa_cli.commands.sinks import Files, Sink
     from shamisa_cli.scoring import Scorer
     from shamisa_cli.scoring.limits import Limits
+    from shamisa_cli.scoring.sidecars import Ratings
 
 
 @click.command()
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 @overwrite_option
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
 @limit_options
+@rating_options
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
@@ -96,6 +97,7 @@ def score(
     overwrite: bool,
     sort: bool,
     limits: Limits,
+    ratings: Ratings | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -117,56 +119,35 @@ def score(
 
     from shamisa_cli.scoring.resume import remaining
 
-    scorer = _load(options, quiet)
+    scorer = load_scorer(options, quiet)
     earlier = earlier_rows(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
     sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort, kept=kept)
+    sidecars = Sidecars(sink, ratings, photos, earlier.rows) if ratings else None
     started = time.monotonic()
-    with _can_be_stopped(files):
-        failed = _run(scorer, todo, sink, quiet=quiet)
+    failed = _run(scorer, todo, sidecars or sink, files, quiet=quiet)
     if failed or not quiet:
         seconds = time.monotonic() - started
         click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
     if report and kept is not None:
         make_report(kept, report, limits, workers=options["workers"], quiet=quiet)
+    if sidecars:
+        failed += sidecars.tell_summary(quiet=quiet)
     if failed:
         sys.exit(1)
 
 
-def _load(options: dict[str, Any], quiet: bool) -> Scorer:
-    """The scorer that ``options`` ask for; what its head means is told."""
-    from shamisa_cli.encoders.config import ViewingProtocol
-    from shamisa_cli.scoring import load
-    from shamisa_cli.scoring.loading import adapt_protocol
-    from shamisa_cli.scoring.score import describe_head
-
-    viewing = ("short_side", "max_side", "native", "crops")
-    with flags_for(*viewing):  # refused here, where nothing of the user's can look like an option
-        adapt_protocol(ViewingProtocol(), **{name: options[name] for name in viewing})
-    # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
-    warnings.filterwarnings("ignore", module="PIL")
+def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, files: Files, *, quiet: bool) -> int:
+    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
     try:
-        scorer = load(**{name: value for name, value in options.items() if value is not None})
-    except WeightsError as error:
-        raise UsageError(str(error)) from error  # exit code 1 would say that photos failed
-    if not quiet:
-        click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
-    return scorer
-
-
-@contextmanager
-def _can_be_stopped(files: Files) -> Iterator[None]:
-    """Tell that rows in ``files`` are kept, if what is done here does not come to its end."""
-    try:
-        yield
+        return _score_all(scorer, photos, sink, quiet)
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
         raise
 
 
-def _run(scorer: Scorer, photos: Sequence[str], sink: Sink, *, quiet: bool) -> int:
-    """Score ``photos`` into ``sink``, with progress on stderr; returns how many failed."""
+def _score_all(scorer: Scorer, photos: Sequence[str], sink: Sink, quiet: bool) -> int:
     from shamisa_cli.progress import progress_bar
 
     failed, finished = 0, False

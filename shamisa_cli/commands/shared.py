@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import importlib.util
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -148,6 +148,23 @@ table_options = option_group(
 )
 
 
+def names_given(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names given in several options, or in one with commas between."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def draw_ladder_photos(folder: Path | None, flag: str, count: int, seed: int) -> list[Path]:
+    """``count`` photos of ``folder`` to make ladders of; none without one, too few are refused."""
+    from shamisa_cli.ladders.ladder import draw_photos
+
+    if folder is None:
+        return []
+    passed_by = PassedBy()
+    drawn = draw_photos(folder, count, seed, pass_by=passed_by)
+    passed_by.tell(f"give {flag} the folder itself")
+    return drawn
+
+
 @contextmanager
 def flags_for(*parameters: str) -> Iterator[None]:
     """Write flags where a UsageError names ``parameters``: --short-side for short_side."""
@@ -254,6 +271,14 @@ def mention_seen(config: ModelConfig, dataset: Dataset) -> None:
             f"{dataset.info.name}: its figures there flatter it (--allow-seen: no warning)",
             err=True,
         )
+
+
+def mention_all(config: ModelConfig, datasets: Sequence[Dataset], *, allow_seen: bool) -> None:
+    """:func:`mention_part` of each dataset, and :func:`mention_seen` unless that is allowed."""
+    for dataset in datasets:
+        mention_part(dataset)
+        if not allow_seen:
+            mention_seen(config, dataset)
 
 
 class PassedBy:

@@ -12,13 +12,14 @@ import click
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from shamisa_cli.commands.ratings import Sidecars
     from shamisa_cli.scoring import Score
     from shamisa_cli.scoring.limits import Limits
     from shamisa_cli.scoring.resume import Earlier
     from shamisa_cli.scoring.rows import Kind, RowFiles, RowStream
 
     Files = Sequence[tuple[Path, Kind]]
-    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal | Limited | Kept"
+    Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal | Limited | Kept | Sidecars"
 
 
 def choose_sink(
@@ -165,7 +166,7 @@ class Limited:
 
         self._scored += not row.failed
         if row.failed:
-            _tell(f"{printable(row.path)}: {row.error}")
+            tell(f"{printable(row.path)}: {row.error}")
         elif self._limits.between(row):
             if self._limits.top is None:
                 self._hand_on([row])
@@ -179,7 +180,7 @@ class Limited:
         self._hand_on(shown_rows(self._kept, self._limits))
         self._shown.close(finished=finished)
         if finished and self._scored and not self._handed_on:
-            _tell(f"none of {self._scored} scores is {self._limits}")
+            tell(f"none of {self._scored} scores is {self._limits}")
 
     def _hand_on(self, rows: Sequence[Score]) -> None:
         self._handed_on += len(rows)
@@ -187,7 +188,7 @@ class Limited:
             self._shown.write(row)
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
     """A line on stderr, clear of the progress bar there."""
     from tqdm import tqdm
 

@@ -54,10 +54,27 @@ def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     net = cast(Any, backbone)
     if not isinstance(backbone, EfficientNet):
         return net.forward_intermediates(x, intermediates_only=True)
-    maps = [net.bn1(net.conv_stem(x))]
-    for block in net.blocks:
-        maps.append(block(maps[-1]))
+    maps = maps_before(net, x, len(net.blocks))
     return [*maps, net.bn2(net.conv_head(maps[-1]))]
+
+
+def maps_before(net: Any, x: Tensor, block: int) -> list[Tensor]:
+    """The first of :func:`network_maps` of an EfficientNet: stem and the blocks before ``block``.
+
+    The last of them is what ``block`` gets.
+    """
+    maps = [net.bn1(net.conv_stem(x))]
+    for each in net.blocks[:block]:
+        maps.append(each(maps[-1]))
+    return maps
+
+
+def maps_from(net: Any, found: Tensor, block: int) -> list[Tensor]:
+    """The others, from what ``block`` gets (N, C, H, W)."""
+    maps = [found]
+    for each in net.blocks[block:]:
+        maps.append(each(maps[-1]))
+    return [*maps[1:], net.bn2(net.conv_head(maps[-1]))]
 
 
 def map_channels(backbone: nn.Module) -> list[int]:
@@ -87,12 +104,21 @@ def region_size(channels: Sequence[int]) -> int:
     return 5 * sum(channels[:-1]) + 2 * channels[-1]
 
 
-def region_features(maps: Sequence[Tensor], regions: Regions) -> Tensor:
+def map_of_features(channels: Sequence[int]) -> Tensor:
+    """(F,) int64: which map each number of :func:`region_features` tells of."""
+    number, last = torch.arange(len(channels)), len(channels) - 1
+    count = torch.tensor(channels)
+    averages = number.repeat_interleave(torch.where(number < last, 2 * count, count))
+    return torch.cat([averages, averages, number[:last].repeat_interleave(count[:last])])
+
+
+def region_features(maps: Sequence[Tensor], regions: Regions, *, to_last: bool = True) -> Tensor:
     """(N, F) float32 of maps (N, C, H, W): each part on a logarithmic scale, times its weight.
 
     In this order: over the whole photo, mean and deviation of each map (of the last map, whose
     averages are the network's own features, the mean alone); the same, as the mean over the places
-    of a grid of 4×4; the largest deviation among the places.
+    of a grid of 4×4; the largest deviation among the places. With ``to_last`` = False the last map
+    of the network is not among ``maps``.
     """
     weights = regions.maps or (1.0,) * len(maps)
     whole: list[Tensor] = []
@@ -105,7 +131,7 @@ def region_features(maps: Sequence[Tensor], regions: Regions) -> Tensor:
         root = weight**0.5
         whole.append(root * _scaled(mean).mean(2))
         by_place.append(root * _scaled(place_mean).mean(2))
-        if k < len(maps) - 1:
+        if k < len(maps) - to_last:
             whole.append(root * _scaled(deviation).mean(2))
             by_place.append(root * _scaled(place_deviation).mean(2))
             liveliest.append(

@@ -141,8 +141,7 @@ def _row_across(
 
     Both sides' scores are on 0-100, so that RMSE has a meaning.
     """
-    w, b = fit
-    measures = measure_all((means @ w + b).numpy(), scores_to_100(dataset).numpy())
+    measures = measure_across(fit, dataset, means)
     return ReportRow(
         fitted.model,
         dataset.info.name,
@@ -154,6 +153,20 @@ def _row_across(
         note,
         left_out,
     )
+
+
+def measure_across(fit: tuple[Tensor, float], dataset: Dataset, means: Tensor) -> dict[str, float]:
+    """Measures of a fit (w, b) to 0-100 on all of another dataset, by mean features (n, F)."""
+    w, b = fit
+    return measure_all((means @ w + b).numpy(), scores_to_100(dataset).numpy())
+
+
+def fit_to_100(fit: tuple[Tensor, float], dataset: Dataset) -> tuple[Tensor, float]:
+    """A fit (w, b) to the scores of ``dataset``, as one to 0-100."""
+    w, b = fit
+    low, high = dataset.info.score_range
+    factor = 100 / (high - low)
+    return w * factor, (b - low) * factor
 
 
 def scores_to_100(dataset: Dataset) -> Tensor:

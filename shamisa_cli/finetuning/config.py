@@ -15,7 +15,7 @@ from shamisa_cli.training.config import (
     check_range,
 )
 
-EPOCHS = 2.0
+EPOCHS = 3.0
 """Passes over the training part, where nothing else says how long a run is."""
 
 
@@ -33,6 +33,11 @@ class FinetuneConfig(TrainingConfig):
         before are as they were.
     folds : of the heads that judge the training part, see
         :class:`~shamisa_cli.finetuning.model.CrossFit`.
+    keep_mb : megabytes for what comes out of the layers that are not trained, see
+        :class:`~shamisa_cli.finetuning.kept.Kept`; results do not depend on it.
+    ladders : of a mini-batch, where ladders take part; each is five pictures.
+    ladder_weight : what their loss counts beside that of the scores; 0 leaves them out.
+    ladder_gap : by which a step of a ladder should lower the score, in percent of the score range.
     checks : looks at the validation part during a run, evenly spread, beside the one at the start.
     """
 
@@ -41,9 +46,13 @@ class FinetuneConfig(TrainingConfig):
     crop: int | None = None
     trained: float = 0.3
     folds: int = 5
+    keep_mb: float = 1500.0
     checks: int = 2
+    ladders: int = 1
+    ladder_weight: float = 1.0
+    ladder_gap: float = 5.0
     optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig("adamw", 1e-4, weight_decay=0.02, clip_norm=1.0)
+        default_factory=lambda: OptimizerConfig("adamw", 2e-4, weight_decay=0.02, clip_norm=1.0)
     )
     schedule: ScheduleConfig = field(
         default_factory=lambda: ScheduleConfig("cosine", warmup_steps=10)
@@ -51,10 +60,12 @@ class FinetuneConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range(self, 1, "images", "checks")
+        check_range(self, 1, "images", "checks", "ladders")
+        check_range(self, 0, "ladder_weight", "ladder_gap")
         check_range(self, 2, "folds")
         check_range(self, 32, "crop")
         check_range(self, 0, "trained", above=True)
+        check_range(self, 0, "keep_mb")
         if self.trained > 1:
             raise ValueError(f"trained must be at most 1, got {self.trained}")
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.encoder import Encoder, freeze_batch_norm
+from shamisa_cli.encoders.halves import Early, late_half
 from shamisa_cli.evaluation.ridge import crop_rows, ridge_path
 from shamisa_cli.seeds import generator
 
@@ -81,6 +82,10 @@ class FinetuneModel(nn.Module):
     encoder : to start from; it is copied.
     heads : see :class:`CrossFit`.
     trained : share of the backbone's layers that is trained, see :func:`train_last`.
+
+    Attributes
+    ----------
+    mean_head : the number of one more head, the mean of all.
     """
 
     weights: Tensor
@@ -90,8 +95,11 @@ class FinetuneModel(nn.Module):
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         train_last(self.encoder.backbone, trained)
-        self.register_buffer("weights", heads.weights, persistent=False)
-        self.register_buffer("biases", heads.biases, persistent=False)
+        self.mean_head = len(heads.biases)
+        weights = torch.cat([heads.weights, heads.weights.mean(0, keepdim=True)])
+        biases = torch.cat([heads.biases, heads.biases.mean(0, keepdim=True)])
+        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("biases", biases, persistent=False)
 
     def train(self, mode: bool = True) -> FinetuneModel:
         """As torch's, but for the batch norms."""
@@ -99,10 +107,18 @@ class FinetuneModel(nn.Module):
         freeze_batch_norm(self.encoder)
         return self
 
-    def forward(self, pixels: Sequence[Tensor], fold: Tensor) -> Tensor:
-        """(n,) standard scores of crops at each scale (n, 3, h, w), uint8, by the heads (n,)."""
-        features = torch.cat([self.encoder(crops.float() / 255) for crops in pixels], dim=1)
+    def forward(self, crops: Sequence[Tensor | Early], fold: Tensor) -> Tensor:
+        """(n,) standard scores of crops at each scale by the heads (n,).
+
+        Crops are (n, 3, h, w), uint8, or what comes out of the first layers.
+        """
+        features = torch.cat([self._features(each) for each in crops], dim=1)
         return (features * self.weights[fold]).sum(1) + self.biases[fold]
+
+    def _features(self, crops: Tensor | Early) -> Tensor:
+        if isinstance(crops, Early):
+            return late_half(self.encoder, crops)
+        return self.encoder(crops.float() / 255)
 
 
 def train_last(backbone: nn.Module, share: float) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,10 @@ from shamisa_cli.evaluation.ridge import crop_rows, fit_ridge, image_features, r
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.kept import Kept, keep_early, views_of
+from shamisa_cli.finetuning.ladders import LadderViews
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
+from shamisa_cli.finetuning.plots import plot_training
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.settings import to_mapping
@@ -42,7 +45,7 @@ from shamisa_cli.training.loop import Trainer
 
 BEST, CHECKS = "best.safetensors", "checks.json"
 
-RUNNING = ("workers", "device", "precision", "compile")
+RUNNING = ("workers", "device", "precision", "compile", "keep_mb")
 """Keys that a resumed run may change."""
 
 
@@ -130,6 +133,8 @@ def finetune_split(
     config: FinetuneConfig,
     out: Path,
     on_step: Callable[[dict[str, Any]], None] = lambda record: None,
+    ladders: Sequence[Path] = (),
+    kept: Kept | None = None,
 ) -> Finetuned:
     """Fine-tune on one split; a StoppedError if a signal stopped it: it can be resumed.
 
@@ -141,19 +146,17 @@ def finetune_split(
     config : of the run.
     out : folder for checkpoints, log and the best state; a run in it is resumed.
     on_step : gets the log record of each step.
+    ladders : photos whose ladders take part in training.
+    kept : by :func:`~shamisa_cli.finetuning.kept.keep_early`, if several runs share it.
     """
-    scores, info = found.dataset.scores, found.dataset.info
+    scores = found.dataset.scores
     probe = evaluate(found.features, scores, [split])[0]
     watch = Watch(out, agreement(probe.validation, probe.strength))
     if config.epochs != 0:
-        heads = cross_fit(
-            found.features, scores, split.train, probe.strength, config.folds, config.seed
-        )
-        model = FinetuneModel(frozen.encoder, heads, config.trained)
-        protocol = frozen.protocol_for(info.short_side)
-        views = LabeledViews(found.dataset.images, split.train, protocol, config)
-        task = Finetuning(config, model, heads, views, scores, choose_device(config.device))
+        kept = kept or keep_early(frozen, found, config)
+        task = make_task(frozen, found, split, config, probe.strength, ladders, kept)
         _train(task, watch, frozen, found, split, probe.strength, on_step)
+        plot_training(out, watch.checks)
     if watch.best.step == 0:
         fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
         return Finetuned(
@@ -164,6 +167,31 @@ def finetune_split(
     measures = measure_all(predictions, scores[split.test].double().numpy())
     best = watch.best.step
     return Finetuned(probe, watch.checks, best, measures, predictions, encoder, fit)
+
+
+def make_task(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    config: FinetuneConfig,
+    strength: float,
+    ladders: Sequence[Path] = (),
+    kept: Kept | None = None,
+) -> Finetuning:
+    """What is trained on a split, from its linear probe of a ridge ``strength``."""
+    scores, info = found.dataset.scores, found.dataset.info
+    heads = cross_fit(found.features, scores, split.train, strength, config.folds, config.seed)
+    model = FinetuneModel(frozen.encoder, heads, config.trained)
+    protocol = frozen.protocol_for(info.short_side)
+    known = kept.fill(views_of(split)) if kept else frozenset()
+    views = LabeledViews(found.dataset.images, split.train, protocol, config, known)
+    device = choose_device(config.device)
+    if not ladders or not config.ladder_weight:
+        return Finetuning(config, model, heads, views, scores, device, kept=kept)
+    rungs = LadderViews(ladders, frozen.protocol, config)
+    low, high = info.score_range
+    gap = config.ladder_gap / 100 * (high - low) / heads.deviation
+    return Finetuning(config, model, heads, views, scores, device, rungs, gap, kept)
 
 
 def _train(
@@ -190,7 +218,11 @@ def _train(
             return
         encoder = rounded(task.model.encoder)
         tuned = frozen.with_encoder(encoder)
-        train, validation = (features_of(tuned, found, part) for part in (split.train, split.val))
+        parts = split.train, split.val
+        both = torch.cat(parts)
+        kept = task.kept
+        seen = kept.features_of(tuned, both) if kept else features_of(tuned, found, both)
+        train, validation = seen.split([len(part) for part in parts])
         path = ridge_path(*crop_rows(train, scores[split.train]))
         value = agreement(validation_srcc(path, validation, scores[split.val]), strength)
         watch.look(trainer.step, value, encoder, path.solution(strength))
@@ -214,8 +246,12 @@ def agreement(validation: np.ndarray, strength: float) -> float:
 def check_same_run(checkpoint: Checkpoint, task: Finetuning, out: Path) -> None:
     """Refuse to go on with other settings, or with other photos in the training part."""
     now, then = to_mapping(task.config), checkpoint.config
-    differing = [key for key in now if key not in RUNNING and now[key] != then.get(key)]
-    if checkpoint.facts != to_mapping(task.facts()):
+    plain = to_mapping(FinetuneConfig())  # of keys that an older version did not have
+    differing = [key for key in now if key not in RUNNING and now[key] != then.get(key, plain[key])]
+    facts, earlier = to_mapping(task.facts()), dict(checkpoint.facts)
+    if facts.pop("ladders", None) != earlier.pop("ladders", None):
+        differing.append("photos for ladders")
+    if facts != earlier:
         differing.append("images")
     if differing:
         raise UsageError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.judges import Both, Judges, in_order_line
+from shamisa_cli.finetuning.kept import keep_early
+from shamisa_cli.finetuning.ladders import LadderPart
 from shamisa_cli.finetuning.run import Check, finetune_split
 from shamisa_cli.seeds import generator
 from shamisa_cli.training.checkpoint import writing
@@ -26,6 +30,9 @@ from shamisa_cli.training.checkpoint import writing
 RESULT = "result.json"
 SHARES = 9
 """The random stream that takes photos out of the training part."""
+
+NONE_ELSE = Judges()
+"""The test part alone judges."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Outcome:
     checks : looks at the validation part.
     strength : of the linear probe's ridge.
     probe, tuned : measures on the test part, by name.
+    elsewhere : the same on all of other datasets, by their names.
+    ladders : figures of ladders of photos held out, if ladders took part.
     """
 
     split: int
@@ -49,6 +58,17 @@ class Outcome:
     strength: float
     probe: dict[str, float]
     tuned: dict[str, float]
+    elsewhere: dict[str, Both] = field(default_factory=dict)
+    ladders: Both | None = None
+
+    def on(self, dataset: str | None = None) -> Both:
+        """The measures on the test part, or on all of another dataset."""
+        return Both(self.probe, self.tuned) if dataset is None else self.elsewhere[dataset]
+
+    def judged_by(self, judges: Judges) -> bool:
+        """Whether nothing that ``judges`` would say is missing."""
+        on_ladders = judges.ladders is None or self.ladders is not None
+        return on_ladders and self.elsewhere.keys() >= set(judges.names)
 
 
 @dataclass(frozen=True)
@@ -67,13 +87,15 @@ class Paired:
     splits: int
     p: float
 
-    def line(self, share: float) -> str:
-        """For people."""
-        part = "" if share == 1 else f" on {share:.0%} of the training part"
+    def line(self, share: float, dataset: str | None = None) -> str:
+        """For people; ``dataset`` is another one that all of was predicted."""
+        where = f" on {dataset}" if dataset else ""
+        joint = "," if dataset else " on"
+        part = "" if share == 1 else f"{joint} {share:.0%} of the training part"
         doubt = "" if math.isnan(self.p) else f", Wilcoxon p {self.p:.2g}"
         return (
-            f"fine-tuned minus linear probe{part}: SRCC {self.mean:+.3f}, ahead in {self.ahead} "
-            f"of {self.splits}{doubt}"
+            f"fine-tuned minus linear probe{where}{part}: SRCC {self.mean:+.3f}, "
+            f"ahead in {self.ahead} of {self.splits}{doubt}"
         )
 
 
@@ -86,21 +108,35 @@ def finetune_splits(
     out: Path,
     say: Callable[[str], None],
     on_step: Callable[[dict[str, Any]], None],
+    judges: Judges = NONE_ELSE,
 ) -> Iterator[Outcome]:
     """Fine-tune on every split and share; ends early where a signal stops a run.
 
-    Each has a folder in ``out``. A split that is finished there is not done again.
+    Each has a folder in ``out``. A split that is finished there is not trained again.
+
+    Parameters
+    ----------
+    judges : of each kept state, beside the test part.
     """
+    kept = keep_early(frozen, found, config)
     for share in shares:
         for number, split in enumerate(splits):
             folder = out / f"share-{round(100 * share):03d}" / f"split-{number:02d}"
             outcome = read_outcome(folder / RESULT)
-            if outcome is None:
+            if outcome is None or not outcome.judged_by(judges):
                 some = smaller(split, share, config.seed, number)
-                made = finetune_split(frozen, found, some, config, folder, on_step)
-                strength, probe = made.probe.strength, made.probe.measures
+                photos = judges.ladder_photos
+                made = finetune_split(frozen, found, some, config, folder, on_step, photos, kept)
                 outcome = Outcome(
-                    number, share, made.best, made.checks, strength, probe, made.measures
+                    number,
+                    share,
+                    made.best,
+                    made.checks,
+                    made.probe.strength,
+                    made.probe.measures,
+                    made.measures,
+                    judges.on_datasets(made, frozen, found, some),
+                    judges.on_ladders(made, frozen, found, some),
                 )
                 with writing(folder):
                     folder.mkdir(parents=True, exist_ok=True)
@@ -118,8 +154,11 @@ def read_outcome(path: Path) -> Outcome | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         checks = [Check(**check) for check in values.pop("checks")]
-        return Outcome(**values, checks=checks)
-    except (OSError, ValueError, TypeError, KeyError):
+        judged, ladders = values.pop("elsewhere", {}), values.pop("ladders", None)
+        elsewhere = {name: Both(**both) for name, both in judged.items()}
+        on_ladders = Both(**ladders) if ladders else None
+        return Outcome(**values, checks=checks, elsewhere=elsewhere, ladders=on_ladders)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -135,9 +174,10 @@ def smaller(split: Split, share: float, seed: int, number: int) -> Split:
     return Split(split.train[order[:count]].sort().values, split.val, split.test)
 
 
-def paired(outcomes: Sequence[Outcome]) -> Paired:
-    """The differences in SRCC of ``outcomes`` on the same share."""
-    gains = np.array([each.tuned["srcc"] - each.probe["srcc"] for each in outcomes])
+def paired(outcomes: Sequence[Outcome], dataset: str | None = None) -> Paired:
+    """The differences in SRCC of ``outcomes`` on the same share: test part, or another dataset."""
+    both = [each.on(dataset) for each in outcomes]
+    gains = np.array([each.tuned["srcc"] - each.probe["srcc"] for each in both])
     p = float(stats.wilcoxon(gains).pvalue) if (gains != 0).any() else math.nan
     return Paired(float(gains.mean()), int((gains > 0).sum()), len(gains), p)
 
@@ -150,18 +190,36 @@ def by_share(outcomes: Sequence[Outcome]) -> dict[float, list[Outcome]]:
     return found
 
 
+def ladder_line(outcomes: Sequence[Outcome], part: LadderPart) -> str:
+    """For people: how much of the ladders of photos held out is in order, a mean over the splits.
+
+    ``outcomes`` are on the same share of the training part, and not none.
+    """
+    share = outcomes[0].share
+    on = "" if share == 1 else f", {share:.0%} of the training part"
+    return in_order_line([each.ladders for each in outcomes if each.ladders], part, on)
+
+
 def study_rows(
-    name: str, dataset: str, images: int, method: str, outcomes: Sequence[Outcome]
+    name: str,
+    found: DatasetFeatures,
+    method: str,
+    outcomes: Sequence[Outcome],
+    others: Sequence[DatasetFeatures] = (),
 ) -> list[ReportRow]:
-    """For each share a row of the linear probe and one of ``method``."""
+    """For each share a row of the linear probe and one of ``method``, here and on ``others``."""
+    tests = [(found, None), *((other, other.dataset.info.name) for other in others)]
+    grouped = by_share(outcomes).items()
     rows = []
-    for share, some in by_share(outcomes).items():
+    for (tested, elsewhere), (share, some) in itertools.product(tests, grouped):
         part = "" if share == 1 else f", {share:.0%} of the training part"
         strength = float(np.median([each.strength for each in some]))
+        both = [each.on(elsewhere) for each in some]
         for note, measures in (
-            ("linear probe", [each.probe for each in some]),
-            (method, [each.tuned for each in some]),
+            ("linear probe", [each.probe for each in both]),
+            (method, [each.tuned for each in both]),
         ):
-            facts = name, dataset, dataset, images, len(some), strength
+            on, fitted_on = tested.dataset.info.name, found.dataset.info.name
+            facts = name, on, fitted_on, len(tested.dataset.images), len(some), strength
             rows.append(ReportRow(*facts, summaries(measures), note + part))
     return rows

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from shamisa_cli.encoders.halves import Early
 from shamisa_cli.encoders.precision import computes_in_bf16
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.kept import Kept
+from shamisa_cli.finetuning.ladders import LadderViews, Rungs, WithLadders, order_loss
 from shamisa_cli.finetuning.model import CrossFit, FinetuneModel, regression_loss
 from shamisa_cli.finetuning.views import LabeledViews, Views
 from shamisa_cli.training.feed import made_ahead
 from shamisa_cli.training.task import Loss, Task
+
+Batch = Sequence[Views | Rungs]
+"""Labeled photos, and ladders where they take part."""
 
 
 class Finetuning(Task):
@@ -27,6 +33,9 @@ class Finetuning(Task):
     views : of the training part.
     scores : (n,) of the whole dataset; those of the training part are read, no others.
     device : where the model is trained.
+    ladders : that take part, if any do.
+    gap : by which a step of a ladder should lower a standard score.
+    kept : what comes out of its first layers, if they can be had apart.
     """
 
     model: FinetuneModel
@@ -39,12 +48,18 @@ class Finetuning(Task):
         views: LabeledViews,
         scores: Tensor,
         device: torch.device,
+        ladders: LadderViews | None = None,
+        gap: float = 0.0,
+        kept: Kept | None = None,
     ) -> None:
         self.config = config
         self.device = device
         self.model = model.to(device)
         self.model.encoder.to(memory_format=torch.channels_last)
         self.views = views
+        self.ladders = ladders
+        self.gap = gap
+        self.kept = kept
         self.targets = torch.full((len(scores),), torch.nan)
         self.targets[views.train] = heads.standard(scores[views.train])
         self.fold = heads.fold
@@ -53,22 +68,44 @@ class Finetuning(Task):
         self.examples = len(views.train)
         self.batch_examples = self.batch_crops = config.images
 
-    def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[list[Views], None, None]:
+    def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[Batch, None, None]:
         workers = self.config.workers if self.config.workers is not None else 1
         keys = (number for number, _ in numbers)
-        return made_ahead(self.views, keys, workers, self.config.seed)
+        data = self.views if self.ladders is None else WithLadders(self.views, self.ladders)
+        return made_ahead(data, keys, workers, self.config.seed)
 
-    def loss(self, model: nn.Module, batch: list[Views]) -> Loss:
-        found = []
-        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
-            for views in batch:
-                pixels = [scale.to(self.device) for scale in views.pixels]
-                found.append(model(pixels, self.fold[views.images].to(self.device)).float())
-        wanted = self.targets[torch.cat([views.images for views in batch])].to(self.device)
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        labeled = self._looked([views for views in batch if isinstance(views, Views)])
+        ladders = [rungs for rungs in batch if isinstance(rungs, Rungs)]
+        found = [self._scores(model, crops, self.fold[images]) for crops, images in labeled]
+        wanted = self.targets[torch.cat([images for _, images in labeled])].to(self.device)
         total = regression_loss(torch.cat(found), wanted)
+        terms = {"regression": total.detach()}
+        if ladders:
+            head = torch.tensor(self.model.mean_head)
+            levels = [
+                self._scores(model, rungs.pixels, head.expand(len(rungs.pixels[0])))
+                for rungs in ladders
+            ]
+            order = order_loss(torch.stack(levels), self.gap)
+            total = total + self.config.ladder_weight * order
+            terms["ladder"] = order.detach()
         if not bool(torch.isfinite(total)):
             raise FloatingPointError("the loss is not finite")
-        return Loss(total, {"regression": total.detach()})
+        return Loss(total, terms)
+
+    def _looked(self, batch: list[Views]) -> Sequence[tuple[Sequence[Tensor | Early], Tensor]]:
+        """What the model gets, and of which images."""
+        if self.kept is None:
+            return [(views.pixels, views.images) for views in batch]
+        return self.kept.early(batch)
+
+    def _scores(self, model: nn.Module, crops: Sequence[Tensor | Early], heads: Tensor) -> Tensor:
+        """(n,) standard scores, float32, of crops at each scale by the heads (n,)."""
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            there = [scale.to(self.device) for scale in crops]
+            return model(there, heads.to(self.device)).float()
 
     def facts(self) -> dict[str, Any]:
-        return {"images": len(self.targets), "train": self.views.train.tolist()}
+        facts = {"images": len(self.targets), "train": self.views.train.tolist()}
+        return facts if self.ladders is None else {**facts, "ladders": self.ladders.digests}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -22,6 +23,9 @@ from shamisa_cli.training.feed import shuffled_order
 ORDER, PLACES = range(2)
 """Names of the random streams of a run."""
 
+_Member = tuple[int, bool, list[np.ndarray]]
+"""An image, whether it is mirrored, and its crops."""
+
 
 @dataclass(frozen=True, eq=False)
 class Views:
@@ -29,12 +33,14 @@ class Views:
 
     Attributes
     ----------
-    pixels : for each scale (n, 3, h, w) uint8, mirrored or not.
+    pixels : for each scale (n, 3, h, w) uint8, mirrored or not; empty where they are known.
     images : (n,) int64, which images they are of.
+    mirrored : (n,) bool.
     """
 
     pixels: tuple[Tensor, ...]
     images: Tensor
+    mirrored: Tensor
 
 
 class LabeledViews(Dataset[list[Views]]):
@@ -46,6 +52,7 @@ class LabeledViews(Dataset[list[Views]]):
     train : (t,) int64, the images that mini-batches are made of; no other file is opened.
     protocol : how the model looks at photos.
     config : of the run.
+    known : images, mirrored or not, whose pixels nobody needs; they are not decoded.
     """
 
     def __init__(
@@ -54,11 +61,13 @@ class LabeledViews(Dataset[list[Views]]):
         train: Tensor,
         protocol: ViewingProtocol,
         config: FinetuneConfig,
+        known: Set[tuple[int, bool]] = frozenset(),
     ) -> None:
         self.paths = paths
         self.train = train
         self.protocol = protocol
         self.config = config
+        self.known = known
         self.plan = training_plan(protocol, config.crop)
 
     def __getitem__(self, number: int) -> list[Views]:
@@ -66,19 +75,27 @@ class LabeledViews(Dataset[list[Views]]):
         order = shuffled_order(len(self.train), number * count, count, seed, ORDER)
         images = self.train[order].tolist()
         draws = torch.rand((len(images), 3), generator=generator(seed, PLACES, number)).tolist()
-        by_shape: dict[tuple[tuple[int, ...], ...], list[tuple[int, list[np.ndarray]]]] = {}
+        by_shape: dict[tuple[tuple[int, ...], ...], list[_Member]] = {}
         for image, (x, y, mirror) in zip(images, draws, strict=True):
-            crops = self._crops(image, (x, y), mirrored=mirror < 0.5)
-            by_shape.setdefault(tuple(crop.shape for crop in crops), []).append((image, crops))
+            view = image, mirror < 0.5
+            crops = [] if view in self.known else self._crops(image, (x, y), mirrored=view[1])
+            by_shape.setdefault(tuple(crop.shape for crop in crops), []).append((*view, crops))
         return [_stacked(members) for members in by_shape.values()]
 
     def _crops(self, image: int, place: Place, *, mirrored: bool) -> list[np.ndarray]:
         """(h, w, 3) uint8 of an image at each scale, at one place."""
         photo = decode(self.paths[image])
         size = viewing_size(photo.size, self.protocol.short_side, self.protocol.max_side)
-        views = [rescale(resize(photo, size), scale) for scale in self.plan.scales]
-        crops = [crop_at(view, place, self.plan.crop_size(view.size)) for view in views]
-        return [crop[:, ::-1] for crop in crops] if mirrored else crops
+        return crops_of(resize(photo, size), place, self.plan, mirrored=mirrored)
+
+
+def crops_of(
+    photo: Image.Image, place: Place, plan: CropPlan, *, mirrored: bool
+) -> list[np.ndarray]:
+    """(h, w, 3) uint8 of a photo at its viewing size, at each scale, at one place."""
+    views = [rescale(photo, scale) for scale in plan.scales]
+    crops = [crop_at(view, place, plan.crop_size(view.size)) for view in views]
+    return [crop[:, ::-1] for crop in crops] if mirrored else crops
 
 
 def training_plan(protocol: ViewingProtocol, crop: int | None) -> CropPlan:
@@ -87,7 +104,12 @@ def training_plan(protocol: ViewingProtocol, crop: int | None) -> CropPlan:
     return plan if crop is None else replace(plan, kind="five", side=crop)
 
 
-def _stacked(members: Sequence[tuple[int, list[np.ndarray]]]) -> Views:
-    scales = zip(*(crops for _, crops in members), strict=True)
-    pixels = tuple(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) for crops in scales)
-    return Views(pixels, torch.tensor([image for image, _ in members]))
+def _stacked(members: Sequence[_Member]) -> Views:
+    images, mirrored, pictures = zip(*members, strict=True)
+    return Views(stacked(pictures), torch.tensor(images), torch.tensor(mirrored))
+
+
+def stacked(pictures: Sequence[Sequence[np.ndarray]]) -> tuple[Tensor, ...]:
+    """For each scale (n, 3, h, w) uint8 of n pictures, each (h, w, 3) at each scale."""
+    scales = zip(*pictures, strict=True)
+    return tuple(torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) for crops in scales)

@@ -12,6 +12,8 @@ from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.judges import Both, Judges, in_order_line
+from shamisa_cli.finetuning.ladders import LadderPart
 from shamisa_cli.finetuning.run import Finetuned, finetune_split
 from shamisa_cli.models.config import SEEN_DIGITS, ModelConfig
 from shamisa_cli.models.heads import save_head
@@ -27,6 +29,8 @@ def finetune_whole(
     config: FinetuneConfig,
     out: Path,
     on_step: Callable[[dict[str, Any]], None] = lambda record: None,
+    ladders: LadderPart | None = None,
+    say: Callable[[str], None] = lambda message: None,
 ) -> Path:
     """Fine-tune on all images but a validation part; the folder of the model, ``out``/model.
 
@@ -38,10 +42,15 @@ def finetune_whole(
     ----------
     frozen, start : the encoder to start from, and its model's config.
     found : its features of the dataset.
+    ladders : that take part; figures of those held out are in the config and in the head.
+    say : hears these figures.
     """
-    split = whole_split(found, config.seed)
-    made = finetune_split(frozen, found, split, config, out, on_step)
-    return save_model(made, start, found, split, config, out)
+    split, judges = whole_split(found, config.seed), Judges((), ladders)
+    made = finetune_split(frozen, found, split, config, out, on_step, judges.ladder_photos)
+    on_ladders = judges.on_ladders(made, frozen, found, split)
+    if ladders is not None and on_ladders is not None:
+        say(in_order_line([on_ladders], ladders))
+    return save_model(made, start, found, split, config, out, on_ladders)
 
 
 def whole_split(found: DatasetFeatures, seed: int) -> Split:
@@ -58,11 +67,12 @@ def save_model(
     split: Split,
     config: FinetuneConfig,
     out: Path,
+    ladders: Both | None = None,
 ) -> Path:
     """Write the kept state as ``out``/model, with a head that has the dataset's name."""
     dataset, folder = found.dataset, out / "model"
     name = dataset.info.name
-    facts = {
+    facts: dict[str, Any] = {
         "method": f"fine-tuned on human scores ({config.method})",
         "start": start.name,
         "dataset": name,
@@ -77,7 +87,12 @@ def save_model(
     )
     result = DatasetResult(start.name, dataset, [split], [], made.probe.strength, found.left_out)
     note = "fine-tuned together with the encoder; no figures, as no image was left out"
-    head = make_head(name, result, made.fit, note=note)
+    metrics = {}
+    if ladders is not None:
+        facts["ladders"] = dataclasses.asdict(ladders)
+        metrics = {f"ladder_{key}": value for key, value in ladders.tuned.items()}
+        note += "; its ladders are of photos that were left out"
+    head = make_head(name, result, made.fit, metrics, note)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         save_encoder(folder, made.encoder, model)

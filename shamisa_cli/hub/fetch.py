@@ -15,7 +15,7 @@ from shamisa_cli.hub.names import HubName
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-FILES = (WEIGHTS, "heads/*.json", "heads/*.safetensors", "README.md")
+FILES = (WEIGHTS, "heads/*.json", "heads/*.safetensors", "explain.*", "README.md")
 """With the config, all that is fetched of a model's repository."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 

@@ -17,7 +17,7 @@ from shamisa_cli.models.card import CARD_FILE, dead_links, pictures, updated_car
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.models.heads import HEADS_FOLDER, choose_head, find_head, list_heads
-from shamisa_cli.models.names import CONFIG_FILE
+from shamisa_cli.models.names import CONFIG_FILE, EXPLAIN_FILES
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.models.weights import WEIGHTS_FILE
 
@@ -93,6 +93,7 @@ def _stage(folder: Path, staging: Path, card: str) -> list[str]:
     files = {name: folder / name for name in (CONFIG_FILE, WEIGHTS_FILE)}
     for head in list_heads(folder):
         files |= {f"{HEADS_FOLDER}/{file.name}": file for file in find_head(folder, head)}
+    files |= {name: folder / name for name in EXPLAIN_FILES if (folder / name).is_file()}
     for picture in pictures(card, folder):
         files[PurePath(picture).as_posix()] = folder / picture
     for name, file in files.items():

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
-from scipy.signal import savgol_filter
 from torch import Tensor
 
 from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
@@ -17,6 +15,7 @@ from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.distortions.severity import native_text
 from shamisa_cli.imaging.arrays import to_image
 from shamisa_cli.imaging.sheet import Row, contact_sheet
+from shamisa_cli.training.curves import draw_losses, smoothed, window_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +47,7 @@ def plot_run(
     if not records:
         return []
     losses = Figure(figsize=(11, 3 * math.ceil(len(terms) / 3)), layout="constrained")
-    _draw_losses(losses, records, terms)
+    draw_losses(losses, records, terms)
     graphs = Figure(figsize=(14, 5), layout="constrained")
     _draw_graphs(graphs, records)
     made = []
@@ -56,25 +55,6 @@ def plot_run(
         figure.savefig(folder / name, dpi=110)
         made.append(folder / name)
     return made
-
-
-def _draw_losses(figure: Figure, records: Sequence[dict[str, Any]], terms: Sequence[str]) -> None:
-    """A panel a term; the terms as they are before their weights."""
-    steps = [record["step"] for record in records]
-    window = window_of(len(steps))
-    places = figure.subplots(math.ceil(len(terms) / 3), 3, squeeze=False).flat
-    for axes, term in zip(places, terms, strict=False):
-        values = [record[term] for record in records]
-        axes.plot(steps, values, lw=0.5, alpha=0.6, label="each step")
-        if window > 1:
-            label = f"average of the {window} steps around"
-            axes.plot(steps, smoothed(values, window), lw=1.5, label=label)
-        axes.set(title=term, xlabel="step")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    for empty in figure.axes[len(terms) :]:
-        empty.remove()
-    figure.axes[0].legend(fontsize=7)
-    figure.suptitle("Loss: the weighted total, and its terms before their weights")
 
 
 def _draw_graphs(figure: Figure, records: Sequence[dict[str, Any]]) -> None:
@@ -127,22 +107,6 @@ def _draw_lines(axes: Any, steps: list[int], curves: dict[str, list[float]]) -> 
         ncols=2,
         fontsize=8,
     )
-
-
-def window_of(steps: int) -> int:
-    """Of how many steps the average is made: a fortieth of them, an odd number; 1 for a few."""
-    return min(steps // 80 * 2 + 5, (steps - 1) // 2 * 2 + 1)
-
-
-def smoothed(values: Sequence[float], window: int) -> list[float]:
-    """The mean of the ``window`` values around each; it neither lags nor clings to the first.
-
-    At both ends, where half of them are missing, the straight line through the first or last
-    ``window`` values that fits best (Savitzky & Golay's filter of the first order).
-    """
-    if window == 1:
-        return list(values)
-    return savgol_filter(np.array(values), window, polyorder=1).tolist()
 
 
 def batch_sheet(crops: Tensor, metadata: BatchMetadata, layout: BatchLayout) -> Image.Image:

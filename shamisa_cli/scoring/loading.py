@@ -70,16 +70,19 @@ def load(
     encoder, config = load_encoder(folder)
     chosen = choose_head(folder, head, config)
     protocol = adapt_protocol(config.protocol, short_side, max_side, native, crops)
-    if protocol != config.protocol:  # the table is of scores by the model's own
-        chosen = replace(chosen, info=replace(chosen.info, everyday=None))
     return Scorer(
         FeatureExtractor(encoder, protocol, device, precision),
-        chosen,
+        chosen if protocol == config.protocol else _without_everyday(chosen),
         model=f"{config.name}@{fingerprint(folder, config, protocol, chosen)}",
         max_pixels=max_pixels,
         workers=workers,
         batch_size=batch_size,
     )
+
+
+def _without_everyday(head: Head) -> Head:
+    """The table of everyday scores is of scores by the model's own protocol, and of no other."""
+    return replace(head, info=replace(head.info, everyday=None))
 
 
 def adapt_protocol(

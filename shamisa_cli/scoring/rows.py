@@ -134,6 +134,10 @@ class RowFiles:
         if self._sort:
             self._kept.append(row)
 
+    def pass_over(self) -> None:
+        """Of the next photo that was handed out there is no row."""
+        self._handed_out.popleft()
+
     def close(self, *, finished: bool) -> None:
         """Close the files, in order if that was asked for and the run is ``finished``."""
         rows = best_first(self._kept) if finished and self._sort else None

@@ -158,9 +158,10 @@ def describe_head(head: HeadInfo) -> str:
         if "srcc" in head.metrics
         else ""
     )
+    better = f"; better: than so many of {head.everyday.photos}" if head.everyday else ""
     return (
         f"head {head.name}: fitted on {head.dataset} ({head.n_images} images, its scores "
-        f"{low:g} to {high:g}, {direction}{srcc}), mapped to 0-100, higher is better"
+        f"{low:g} to {high:g}, {direction}{srcc}), mapped to 0-100, higher is better{better}"
     )
 
 

@@ -29,7 +29,7 @@ _MOST_SCORERS = 32
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """A photo that was decoded and cut into crops."""
 
     width: int
@@ -108,7 +108,7 @@ class Scorer:
         """
         if is_batch(photo):
             return [self.score(one) for one in photo]
-        with one_thread() if self._alone else nullcontext():
+        with one_thread() if self.alone else nullcontext():
             return self._score(photo)[0]
 
     def score_many(self, photos: Iterable[Photo] | np.ndarray | Tensor) -> Iterator[Score]:
@@ -150,16 +150,16 @@ class Scorer:
         They are those of the one pass through the encoder; of a photo that failed there are none.
         """
         several = each_photo(photos)
-        return self._score_apart(several) if self._alone else self._score_together(several)
+        return self._score_apart(several) if self.alone else self._score_together(several)
 
     @property
-    def _alone(self) -> bool:
+    def alone(self) -> bool:
         """Whether each photo is scored by one thread; of tiles, one photo may be many passes."""
         return self.extractor.photos_per_pass == 1 and self.extractor.plan.kind != "tiles"
 
     def _default_workers(self) -> int:
         cores = os.cpu_count() or 1
-        return min(cores, _MOST_SCORERS if self._alone else _MOST_WORKERS)
+        return min(cores, _MOST_SCORERS if self.alone else _MOST_WORKERS)
 
     def _score_apart(self, photos: Iterable[Photo]) -> Iterator[tuple[Score, Tensor | None]]:
         """A photo a thread."""
@@ -167,7 +167,7 @@ class Scorer:
         with one_thread_each() as initializer:
             made = map_ahead(score, photos, self.workers, initializer=initializer)
             for photo, result in made:
-                yield result if isinstance(result, tuple) else (self._failed(photo, result), None)
+                yield result if isinstance(result, tuple) else (self.failed(photo, result), None)
 
     def _score_together(self, photos: Iterable[Photo]) -> Iterator[tuple[Score, Tensor | None]]:
         """As many photos in a pass as the device takes, prepared ahead in threads."""
@@ -175,30 +175,32 @@ class Scorer:
         ahead = 2 * workers + at_once
         if self.extractor.plan.kind == "tiles":  # decoded photos wait whole, not only their crops
             at_once, workers, ahead = 1, min(workers, 1), 1
-        prepared = map_ahead(self._prepare, photos, workers, ahead)
+        prepared = map_ahead(self.prepare, photos, workers, ahead)
         while group := list(islice(prepared, at_once)):
-            ready = [result for _, result in group if isinstance(result, _Prepared)]
+            ready = [result for _, result in group if isinstance(result, Prepared)]
             features = iter(self.extractor.features_of([photo.crops for photo in ready]))
             for photo, result in group:
-                if isinstance(result, _Prepared):
+                if isinstance(result, Prepared):
                     found = next(features)
-                    yield self._scored(photo, result, found), found
+                    yield self.scored(photo, result, found), found
                 else:
-                    yield self._failed(photo, result), None
+                    yield self.failed(photo, result), None
             del group, ready, result  # a photo at native size should not outlive its row
 
     def _score(self, photo: Photo) -> tuple[Score, Tensor]:
-        prepared = self._prepare(photo)
+        prepared = self.prepare(photo)
         features = self.extractor.features_of([prepared.crops])[0]
-        return self._scored(photo, prepared, features), features
+        return self.scored(photo, prepared, features), features
 
-    def _prepare(self, photo: Photo) -> _Prepared:
+    def prepare(self, photo: Photo) -> Prepared:
+        """Decode a photo and cut it; pure, for threads that work ahead."""
         decoded = decode_any(photo, self.extractor.protocol, self.max_pixels)
         size = self.extractor.viewing_size((decoded.width, decoded.height))
         crops = self.extractor.cut(resize(decoded.image, size))
-        return _Prepared(decoded.width, decoded.height, size, crops)
+        return Prepared(decoded.width, decoded.height, size, crops)
 
-    def _scored(self, photo: Photo, prepared: _Prepared, features: Tensor) -> Score:
+    def scored(self, photo: Photo, prepared: Prepared, features: Tensor) -> Score:
+        """The score of a photo by its features (K, F)."""
         result = self.head.score(features)
         notes = ["padded"] if self.extractor.plan.pads(prepared.viewing_size) else []
         notes += ["clipped"] if result.clipped else []
@@ -219,7 +221,8 @@ class Scorer:
             head_info=self.head.info,
         )
 
-    def _failed(self, photo: Photo, error: Exception) -> Score:
+    def failed(self, photo: Photo, error: Exception) -> Score:
+        """The row of a photo that could not be scored."""
         path = path_of(photo)
         reason = str(error).removeprefix(f"{path}: ")
         if not isinstance(error, PhotoError):

@@ -38,8 +38,10 @@ PARSED_ONLY = {
     r"pull|push|datasets .*pull": "needs the Hub",
     r"pretrain": "takes minutes",
     r"export": "takes minutes",
-    r"serve": "goes on until it is stopped",
+    r"serve|watch": "goes on until it is stopped",
     r"ladder|embed --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
+    r"finetune .*--with-ladder": "makes hundreds of pictures",
+    r"finetune .*--test-on": "trains ten splits",
     r"probe .*(spaq|kadid10k|live,)": "needs that dataset",
     r"score .*--model (hf://|runs/tuned)": "needs that model",
 }

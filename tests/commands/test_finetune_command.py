@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shamisa_cli.cli import app
+from shamisa_cli.files import is_ours
 
 Run = Callable[..., Result]
 
@@ -88,6 +90,10 @@ def test_a_model_from_all_images_scores_and_is_not_probed_silently(
         (["mine.csv", "--train-share", "0.2,2"], "expected shares"),
         (["mine.csv", "--budget", "5x"], "duration"),
         (["mine.csv", "--crop", "8"], "crop must be at least 32"),
+        (["mine.csv", "--ladder-photos", "9"], "--ladder-photos has no effect without"),
+        (["mine.csv", "--all", "--test-on", "clive"], "--test-on has no effect with --all"),
+        (["mine.csv", "--all", "--json", "a.json"], "--json has no effect with --all"),
+        (["mine.csv", "--plot", "a.xyz"], "no picture format"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: list[str], message: str) -> None:
@@ -107,3 +113,68 @@ def test_an_image_that_cannot_be_read_is_left_out(
     assert result.exit_code == 1
     assert "fine-tuned minus linear probe" in result.output
     assert "1 photos could not be read" in result.output
+
+
+@pytest.fixture
+def elsewhere(scores: Path, tmp_path: Path) -> Path:
+    """Another dataset: some of the pictures, with scores on another scale, and one that is none."""
+    rows = [row.split(",")[:2] for row in scores.read_text().splitlines()[1::2]]
+    lines = [f"{scores.parent / image},{float(score) / 20:.3f}" for image, score in rows]
+    path = tmp_path / "elsewhere.csv"
+    path.write_text("\n".join(["image,mos", *lines]) + "\n")
+    return path
+
+
+def test_other_datasets_ladders_and_a_picture(
+    finetune: Run, scores: Path, elsewhere: Path, ladder_photos: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="plots are drawn by matplotlib")
+    files = ("--plot", tmp_path / "pairs.png", "--json", tmp_path / "all.json")
+    more = ("--test-on", elsewhere, "--with-ladder", ladder_photos, *files)
+    result = finetune(scores, "--splits", 2, "--out", tmp_path / "run", *more)
+    assert result.exit_code == 1, result.output  # a photo for ladders cannot be read
+    assert "1 photos could not be read" in result.output
+    assert "fine-tuned minus linear probe on elsewhere: SRCC" in result.output
+    assert re.search(
+        r"ladders of 1 held-out photo, adjacent steps in order: linear probe 0\.\d+, fine-tuned 0",
+        result.output,
+    )
+    assert is_ours(tmp_path / "pairs.png")
+    assert (tmp_path / "run" / "share-100" / "split-01" / "losses.png").is_file()
+    told = json.loads((tmp_path / "all.json").read_text())
+    tested = [(row["tested_on"], row["fitted_on"], row["note"]) for row in told["rows"]]
+    assert tested == [
+        ("mine", "mine", "linear probe"),
+        ("mine", "mine", "regress"),
+        ("elsewhere", "mine", "linear probe"),
+        ("elsewhere", "mine", "regress"),
+    ]
+    for split in told["splits"]:
+        assert set(split["ladders"]) == {"probe", "tuned"}
+        assert set(split["elsewhere"]["elsewhere"]["tuned"]) == set(split["tuned"])
+
+
+def test_a_model_with_ladders_says_how_many_are_in_order(
+    finetune: Run, scores: Path, ladder_photos: Path, tmp_path: Path
+) -> None:
+    (ladder_photos / "broken.png").unlink()
+    out = tmp_path / "mine"
+    result = finetune(scores, "--all", "--with-ladder", ladder_photos, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "ladders of 1 held-out photo, adjacent steps in order: linear probe 0." in result.output
+    facts = json.loads((out / "model" / "config.json").read_text())["training"]
+    head = json.loads((out / "model" / "heads" / "mine.json").read_text())
+    assert head["metrics"]["ladder_in_order"] == facts["ladders"]["tuned"]["in_order"]
+
+
+def test_what_cannot_be_tested_on_is_refused(
+    finetune: Run, scores: Path, ladder_photos: Path, tmp_path: Path
+) -> None:
+    itself = finetune(scores, "--test-on", scores, "--out", tmp_path / "run")
+    assert itself.exit_code == 2
+    assert "--test-on mine: is the dataset to train on" in itself.output
+    for photo in sorted(ladder_photos.iterdir())[2:]:
+        photo.unlink()
+    few = finetune(scores, "--with-ladder", ladder_photos, "--out", tmp_path / "run")
+    assert few.exit_code == 2
+    assert "2 photos; ladders need at least 5" in few.output

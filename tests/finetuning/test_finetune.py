@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from finetuning_toy import BASE, config, unreadable
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.config import ViewingProtocol
-from shamisa_cli.errors import PhotoError, UsageError
+from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.evaluate import STRENGTHS, evaluate
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.measures import MEASURES, plcc
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning import run as run_module
-from shamisa_cli.finetuning.config import EPOCHS, FinetuneConfig, resolve
+from shamisa_cli.finetuning.config import EPOCHS, resolve
 from shamisa_cli.finetuning.model import (
     FinetuneModel,
     cross_fit,
@@ -33,64 +34,9 @@ from shamisa_cli.finetuning.study import Check, Outcome, finetune_splits, paired
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.finetuning.whole import finetune_whole
-from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.heads import load_head
 from shamisa_cli.models.store import load_encoder, random_encoder
 from shamisa_cli.training.optimizer import make_optimizer
-
-BASE = ModelConfig("toy", "test_efficientnet", 256, protocol=ViewingProtocol(crop=64))
-
-
-def unreadable(error: PhotoError) -> None:
-    raise error
-
-
-@pytest.fixture(scope="module")
-def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 noisy pictures with a score that is lower the more noise they have."""
-    folder = tmp_path_factory.mktemp("labeled")
-    rng = np.random.default_rng(0)
-    lines = ["image,mos"]
-    for i in range(40):
-        noise = 2 + 1.5 * i
-        base = rng.uniform(120, 130, 3) + np.linspace(-20, 20, 90)[:, None, None]
-        pixels = base + rng.normal(0, noise, (90, 80 + 10 * (i % 2), 3))
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
-        lines.append(f"{i}.png,{90 - 1.8 * i + rng.normal(0, 2):.2f}")
-    (folder / "scores.csv").write_text("\n".join(lines) + "\n")
-    return folder / "scores.csv"
-
-
-@pytest.fixture(scope="module")
-def frozen() -> FrozenEncoder:
-    return FrozenEncoder("toy", random_encoder(BASE, seed=1), BASE.protocol, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def found(frozen: FrozenEncoder, scores: Path) -> DatasetFeatures:
-    return frozen.dataset(open_dataset(str(scores), None), unreadable)
-
-
-@pytest.fixture(scope="module")
-def split(found: DatasetFeatures) -> Split:
-    return random_splits(found.dataset.references, 1, seed=3)[0]
-
-
-def config(**changes: object) -> FinetuneConfig:
-    plain = {"epochs": 2.0, "workers": 0, "trained": 1.0, "device": "cpu", "precision": "fp32"}
-    return resolve(None, {**plain, "lr": 1e-3, "checks": 2, "images": 7, **changes})
-
-
-@pytest.fixture(scope="module")
-def tuned(
-    frozen: FrozenEncoder,
-    found: DatasetFeatures,
-    split: Split,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Finetuned:
-    made = finetune_split(frozen, found, split, config(), tmp_path_factory.mktemp("run"))
-    assert made is not None
-    return made
 
 
 def test_no_epoch_is_the_linear_probe(
@@ -228,22 +174,18 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
 
 
 def test_shuffled_labels_teach_nothing(
-    frozen: FrozenEncoder, found: DatasetFeatures, tmp_path: Path
+    frozen: FrozenEncoder, found: DatasetFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(MEASURES, "plcc_logistic", plcc)  # its fit to noise takes most of the time
     order = torch.randperm(40, generator=torch.Generator().manual_seed(5))
     shuffled = dataclasses.replace(
         found, dataset=dataclasses.replace(found.dataset, scores=found.dataset.scores[order])
     )
     splits = random_splits(found.dataset.references, 6, seed=1)
-    made = list(
-        finetune_splits(frozen, shuffled, splits, [1.0], config(), tmp_path, print, lambda r: None)
-    )
+    once, tell = config(checks=1), (print, lambda r: None)
+    made = list(finetune_splits(frozen, shuffled, splits, [1.0], once, tmp_path, *tell))
     assert abs(np.median([each.tuned["srcc"] for each in made])) < 0.45  # 8 test images each
-    honest = list(
-        finetune_splits(
-            frozen, found, splits[:2], [1.0], config(), tmp_path / "h", print, lambda r: None
-        )
-    )
+    honest = list(finetune_splits(frozen, found, splits[:2], [1.0], once, tmp_path / "h", *tell))
     assert min(each.tuned["srcc"] for each in honest) > 0.6
 
 

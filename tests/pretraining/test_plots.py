@@ -22,9 +22,8 @@ from shamisa_cli.pretraining.plots import (
     batch_sheet,
     composition_text,
     plot_run,
-    smoothed,
-    window_of,
 )
+from shamisa_cli.training.curves import smoothed, window_of
 
 figure_module = pytest.importorskip("matplotlib.figure")
 

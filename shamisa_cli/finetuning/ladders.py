@@ -1,0 +1,154 @@
+"""Severity ladders beside human scores: to learn from, and to judge by on photos held out.
+
+Human scores alone can cost the order of damage: few of the scored photos show more than one kind of
+it. So of some photos a part takes part in training, by a loss that asks each step of a ladder to
+lower the score (:func:`order_loss`), and the others show what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from shamisa_cli.distortions.pictures import ladder_images
+from shamisa_cli.distortions.registry import DISTORTIONS
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.errors import PhotoError
+from shamisa_cli.evaluation.feature_cache import file_digest
+from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
+from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.views import LabeledViews, Views, crops_of, stacked, training_plan
+from shamisa_cli.imaging.decode import decode
+from shamisa_cli.imaging.resample import resize, viewing_size
+from shamisa_cli.ladders.extract import extract_ladders
+from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.seeds import derived_seed, generator
+from shamisa_cli.training.feed import shuffled_order
+
+HELD_OUT = 0.1
+"""Share of the photos whose ladders are not learnt from."""
+
+ORDER, KINDS, PLACES, DAMAGE, HELD = range(10, 15)
+"""Names of random streams."""
+
+
+@dataclass(frozen=True, eq=False)
+class LadderPart:
+    """Photos whose ladders take part.
+
+    Attributes
+    ----------
+    train : photos to learn from.
+    held : ladders of the others, by the encoder that training starts from.
+    seed : of the damage in ``held``.
+    """
+
+    train: tuple[Path, ...]
+    held: Ladders
+    seed: int
+
+    @property
+    def held_photos(self) -> list[Path]:
+        """The photos that are not learnt from."""
+        return list(dict.fromkeys(self.held.photos))
+
+
+def divide_photos(photos: Sequence[Path], seed: int) -> tuple[list[Path], list[Path]]:
+    """Photos to learn from, and a tenth, at least one, to judge by."""
+    order = torch.randperm(len(photos), generator=generator(seed, HELD)).tolist()
+    count = max(1, round(HELD_OUT * len(photos)))
+    return [photos[i] for i in order[count:]], [photos[i] for i in order[:count]]
+
+
+def make_ladder_part(
+    frozen: FrozenEncoder, photos: Sequence[Path], seed: int, skip: Skip
+) -> LadderPart:
+    """Divide the photos, and make the ladders that judge; ``skip`` hears of unreadable photos."""
+    train, held = divide_photos(_readable(photos, skip), seed)
+    return LadderPart(tuple(train), extract_ladders(frozen, held, skip, seed=seed), seed)
+
+
+def _readable(photos: Sequence[Path], skip: Skip) -> list[Path]:
+    found = []
+    for path in photos:
+        try:
+            decode(path)
+        except PhotoError as error:
+            skip(error)
+        else:
+            found.append(path)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Rungs:
+    """A ladder as it is looked at.
+
+    ``pixels`` are for each scale (5, 3, h, w) uint8: the levels, damage rising, at one place.
+    """
+
+    pixels: tuple[Tensor, ...]
+
+
+class LadderViews(Dataset[list[Rungs]]):
+    """Map from the number of a mini-batch to its ladders: a pure function of (seed, number).
+
+    Every photo and every distortion comes equally often. Photos are damaged at the size at which
+    the model looks at them.
+
+    Parameters
+    ----------
+    photos : to make ladders of; no other file is opened.
+    protocol : how the model looks at photos.
+    config : of the run.
+    """
+
+    def __init__(
+        self, photos: Sequence[Path], protocol: ViewingProtocol, config: FinetuneConfig
+    ) -> None:
+        self.photos = photos
+        self.digests = [file_digest(path) for path in photos]
+        self.protocol = protocol
+        self.config = config
+        self.plan = training_plan(protocol, config.crop)
+
+    def __getitem__(self, number: int) -> list[Rungs]:
+        count, seed = self.config.ladders, self.config.seed
+        start = number * count
+        photos = shuffled_order(len(self.photos), start, count, seed, ORDER)
+        kinds = shuffled_order(len(DISTORTIONS), start, count, seed, KINDS)
+        draws = torch.rand((count, 3), generator=generator(seed, PLACES, number)).tolist()
+        names = list(DISTORTIONS)
+        made = []
+        for k, (photo, kind, (x, y, mirror)) in enumerate(zip(photos, kinds, draws, strict=True)):
+            image = decode(self.photos[photo])
+            size = viewing_size(image.size, self.protocol.short_side, self.protocol.max_side)
+            damage = derived_seed(seed, DAMAGE, start + k)
+            levels = ladder_images(resize(image, size), names[kind], damage)
+            crops = [crops_of(each, (x, y), self.plan, mirrored=mirror < 0.5) for each in levels]
+            made.append(Rungs(stacked(crops)))
+        return made
+
+
+class WithLadders(Dataset[list[Views | Rungs]]):
+    """Mini-batches of labeled photos, and with each some ladders."""
+
+    def __init__(self, labeled: LabeledViews, ladders: LadderViews) -> None:
+        self.labeled, self.ladders = labeled, ladders
+
+    def __getitem__(self, number: int) -> list[Views | Rungs]:
+        return [*self.labeled[number], *self.ladders[number]]
+
+
+def order_loss(scores: Tensor, gap: float) -> Tensor:
+    """Mean over adjacent levels of by how much the fall of ``scores`` (n, 5) is short of ``gap``.
+
+    The hinge loss of ranking. A fall that exceeds the gap costs nothing.
+    """
+    return F.relu(gap - (scores[:, :-1] - scores[:, 1:])).mean()

@@ -1,0 +1,98 @@
+"""Sidecars on disk: whose they are, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.scoring.score import Score
+from shamisa_cli.scoring.sidecars import Ratings, owners, sidecar_path, write_sidecar
+
+ADOBE = Ratings(naming="adobe")
+
+
+def row(path: Path, score: float = 71.23456) -> Score:
+    return Score(str(path), score, 1, 1, 1, 1, "m@1", "h")
+
+
+def test_names() -> None:
+    assert sidecar_path("in/a.b.jpg", "digikam") == Path("in/a.b.jpg.xmp")
+    assert sidecar_path("in/a.b.jpg", "adobe") == Path("in/a.b.xmp")
+
+
+def test_a_raw_photo_has_the_sidecar_that_its_jpeg_shares() -> None:
+    photos = ["a.jpg", "a.NEF", "b.png", "b.jpg", "sub/a.jpg"]
+    found = {str(path): photo for path, photo in owners(photos, "adobe").items()}
+    assert found == {"a.xmp": "a.NEF", "b.xmp": "b.png", str(Path("sub/a.xmp")): "sub/a.jpg"}
+    assert len(owners(photos, "digikam")) == len(photos)
+
+
+def test_written_once_and_again_when_it_differs(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    path = tmp_path / "a.xmp"
+    assert write_sidecar(row(photo), ADOBE)
+    assert b'xmp:Rating="4"' in path.read_bytes()
+    path.chmod(0o640)
+    assert not write_sidecar(row(photo), ADOBE)
+    assert not write_sidecar(row(photo, 71.2346), ADOBE)  # as a row of a file has it
+    assert write_sidecar(row(photo, 15.0), replace(ADOBE, reject_below=16.0))
+    assert b'xmp:Rating="-1"' in path.read_bytes()
+    if os.name != "nt":
+        assert path.stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["a.xmp"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real.xmp").touch()
+    (tmp_path / "a.xmp").symlink_to("real.xmp")
+    write_sidecar(row(tmp_path / "a.jpg"), ADOBE)
+    assert (tmp_path / "a.xmp").is_symlink()
+    assert b"71.2346" in (tmp_path / "real.xmp").read_bytes()
+
+
+def test_what_cannot_be_merged_stays_as_it_is(tmp_path: Path) -> None:
+    photo, path = tmp_path / "a.jpg", tmp_path / "a.xmp"
+    path.write_bytes(b"notes of mine")
+    with pytest.raises(ShamisaError, match=r"a\.xmp: is no whole XML .*; repair it"):
+        write_sidecar(row(photo), ADOBE)
+    assert path.read_bytes() == b"notes of mine"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ShamisaError, match=r"a\.xmp: is no ordinary file"):
+        write_sidecar(row(photo), ADOBE)
+    with pytest.raises(ShamisaError, match=r"a\.xmp: cannot be written"):
+        write_sidecar(row(tmp_path / "none" / "a.jpg"), ADOBE)
+
+
+def test_no_half_file_is_left(
+    tmp_path: Path, no_file_over: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    photo, path = tmp_path / "a.jpg", tmp_path / "a.xmp"
+    write_sidecar(row(photo), ADOBE)
+    before = path.read_bytes()
+    with no_file_over(100), pytest.raises(ShamisaError, match=r"a\.xmp: cannot be written"):
+        write_sidecar(row(photo, 10.0), ADOBE)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["a.xmp"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"stars": (20.0, 40.0, 60.0)}, "stars must be four rising scores"),
+        ({"stars": (20.0, 40.0, 40.0, 80.0)}, "stars must be four rising scores"),
+        ({"stars": (20.0, 40.0, 60.0, 101.0)}, "must be scores from 0 to 100"),
+        ({"stars": (float("nan"), 40.0, 60.0, 80.0)}, "must be scores from 0 to 100"),
+        ({"reject_below": -1.0}, "reject_below must be scores from 0 to 100"),
+    ],
+)
+def test_ratings_that_make_no_sense(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Ratings(**wrong)  # type: ignore[arg-type]
