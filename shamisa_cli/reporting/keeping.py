@@ -34,20 +34,24 @@ def inside(name: str, content: bytes) -> str:
 def beside(page: Path) -> Iterator[Keep]:
     """Keep pictures in the folder beside ``page``, which takes its place whole, at the end.
 
-    If something fails before, an older folder is as it was.
+    If something fails before, an older folder is as it was. One run at a time.
     """
     folder = folder_beside(page)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    part = folder.with_name(f".{folder.name}.part")
+    old = folder.with_name(f".{folder.name}.old")
 
     def keep(name: str, content: bytes) -> str:
         (part / name).write_bytes(content)
         return quote(os.fsencode(f"{folder.name}/{name}"))
 
+    for left in (part, old):  # by a run that was killed
+        if (left / FOLDER_MARK).is_file():
+            shutil.rmtree(left)
+    part.mkdir()
     try:
-        part.mkdir()
         (part / FOLDER_MARK).write_text(f"{MARK}: pictures of {page.name}\n", "utf-8", "replace")
         yield keep
+        check_folder(page)
         if folder.exists():
             folder.rename(old)
         part.rename(folder)

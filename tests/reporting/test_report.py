@@ -190,6 +190,12 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     (folder / "mine.txt").touch()
     with pytest.raises(UsageError, match=r"report_files: is there, and holds 'mine.txt'"):
         check_folder(tmp_path / "report.html")
+    with pytest.raises(
+        UsageError, match=r"holds .mine\.txt."
+    ):  # put there while pictures were made
+        write_report(many(tmp_path / "none.jpg", 500), tmp_path / "report.html")
+    assert (folder / "mine.txt").exists()
+    assert not (tmp_path / "report.html").exists()
 
 
 @pytest.mark.parametrize("n", [3, 8])
@@ -212,6 +218,23 @@ def test_an_interrupted_run_leaves_what_was_there(
         write_report(rows, page)
         assert len(shown(page)) == n
         assert folder_beside(page).exists() == (n == 8)
+
+
+def test_what_a_killed_run_left_is_cleared(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shamisa_cli.reporting.write.FOLDER_FROM", 2)
+    page, rows = tmp_path / "report.html", many(photos / "a.jpg", 2)
+    for name in (".report_files.part", ".report_files.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FOLDER_MARK).touch()
+    write_report(rows, page)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["photos", "report.html", "report_files"]
+    (tmp_path / ".report_files.part").mkdir()  # somebody else's
+    with pytest.raises(ShamisaError, match=r"report.html: cannot be written: File exists"):
+        write_report(rows, page)
+    assert (tmp_path / ".report_files.part").exists()
 
 
 def test_a_full_disk(photos: Path, tmp_path: Path, no_file_over) -> None:
