@@ -15,6 +15,7 @@ from shamisa_cli.streams import guard_streams
 
 COMMANDS = (
     "score",
+    "explain",
     "cull",
     "watch",
     "report",
@@ -24,6 +25,7 @@ COMMANDS = (
     "pretrain",
     "probe",
     "fit",
+    "fit-explain",
     "finetune",
     "ladder",
     "embed",
@@ -48,8 +50,8 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"shamisa_cli.commands.{cmd_name}")
-        return getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        return getattr(importlib.import_module(f"shamisa_cli.commands.{name}"), name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -13,7 +13,7 @@ from shamisa_cli.explaining.kinds import KindHeads, extend
 from shamisa_cli.explaining.lessons import KINDS
 
 SEEN = 0.15
-"""Severity from which damage counts as there; weaker damage is hardly seen, and counts not at all."""
+"""Severity from which damage counts as there; weaker damage is hardly seen, and does not count."""
 
 PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2)
 """Of squared weights of standard features, in the logistic regression; the best is kept."""

@@ -109,9 +109,11 @@ def _checked(
     try:
         detect, severity = tensors["detect"].float(), tensors["severity"].float()
         kinds = KindHeads(info.kinds, detect, severity, info.threshold)
-        names = ("center", "deviation", "hidden", "output")
-        parts = (tensors[f"places/{name}"].float() for name in names)
-        places = PlaceHead(*parts, float(tensors["places/base"]))
+        parts = {
+            name: tensors[f"places/{name}"].float()
+            for name in ("center", "deviation", "hidden", "output")
+        }
+        places = PlaceHead(**parts, base=float(tensors["places/base"]))
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise WeightsError(f"{path}: does not fit {path.stem}.json: {error}") from error
     features = config.feature_size * len(config.protocol.scales)

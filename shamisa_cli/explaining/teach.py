@@ -1,0 +1,82 @@
+"""A model is taught to explain its scores: examples, both readings, their figures, the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from shamisa_cli.encoders.features import FeatureExtractor
+from shamisa_cli.errors import PhotoError, UsageError
+from shamisa_cli.explaining.examples import Examples, extract_examples
+from shamisa_cli.explaining.fit_kinds import fit_kinds, photos_split
+from shamisa_cli.explaining.fit_places import fit_places
+from shamisa_cli.explaining.measure import measure
+from shamisa_cli.explaining.store import ExplainHeads, ExplainInfo, save_explain_heads
+from shamisa_cli.models.heads import choose_head
+from shamisa_cli.models.names import EXPLAIN_FILES
+from shamisa_cli.models.store import encoder_digest, load_encoder
+from shamisa_cli.progress import progress_bar
+
+CHOOSING = 0.2
+"""Share of the photos that choose penalty and threshold of the kinds."""
+
+
+def check_teachable(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a model that explains its scores already, unless that is to be replaced."""
+    if (folder / EXPLAIN_FILES[0]).is_file() and not overwrite:
+        raise UsageError(
+            f"{folder / EXPLAIN_FILES[0]}: the model explains its scores already; replace that "
+            "with overwrite, or copy the model folder first"
+        )
+
+
+def teach(
+    folder: Path,
+    photos: Sequence[Path],
+    tested: Sequence[Path],
+    *,
+    seed: int,
+    device: str,
+    workers: int,
+    skip: Callable[[PhotoError], object],
+    quiet: bool,
+) -> ExplainInfo:
+    """Fit both readings of a model folder to ``photos``, measure them on ``tested``, and keep them.
+
+    Raises
+    ------
+    UsageError
+        if the model cannot tell places apart: it needs pooling regions, and crops whole.
+    """
+    encoder, config = load_encoder(folder)
+    head = choose_head(folder, None, config)
+    extractor = FeatureExtractor(encoder, config.protocol, device)
+
+    def examples_of(paths: Sequence[Path], what: str, *, all_cells: bool) -> Examples:
+        with progress_bar(len(paths), what, quiet=quiet) as bar:
+            return extract_examples(
+                extractor,
+                head,
+                paths,
+                seed=seed,
+                workers=workers,
+                all_cells=all_cells,
+                skip=skip,
+                progress=bar.update,
+            )
+
+    examples = examples_of(photos, "photos to learn from", all_cells=False)
+    kinds = fit_kinds(examples, photos_split(examples.photo, CHOOSING, seed))
+    places = fit_places(examples, seed=seed)
+    figures = measure(examples_of(tested, "photos to test on", all_cells=True), kinds, places)
+    info = ExplainInfo(
+        kinds=kinds.kinds,
+        threshold=kinds.threshold,
+        head=head.info.name,
+        encoder=encoder_digest(folder, config),
+        photos=len(set(examples.photo.tolist())),
+        damaged=sum(what != "as it is" for what in examples.what),
+        metrics=figures,
+    )
+    save_explain_heads(folder, ExplainHeads(kinds, places, info))
+    return info
