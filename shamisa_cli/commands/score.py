@@ -23,6 +23,7 @@ from shamisa_cli.commands.shared import (
     follow_links_option,
     head_option,
     model_option,
+    option_group,
     overwrite_option,
     recursive_option,
 )
@@ -64,8 +65,7 @@ if TYPE_CHECKING:
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
 @crops_option
-@recursive_option
-@follow_links_option
+@option_group("how", dict, recursive_option, follow_links_option)
 @click.option(
     "--from-file", type=click.File("rb"), metavar="F", help="More PATHS, one a line; - is stdin."
 )
@@ -90,8 +90,7 @@ def score(
     report: Path | None,
     from_file: BinaryIO | None,
     null: bool,
-    recursive: bool,
-    follow_links: bool,
+    how: dict[str, bool],
     resume: bool,
     check_content: bool,
     overwrite: bool,
@@ -114,7 +113,6 @@ def score(
     files, printed = open_row_files(csv, json, jsonl, resume, overwrite)
     kept = open_report(report, overwrite or resume)
     listed = listed_paths(from_file, null)
-    how = {"recursive": recursive, "follow_links": follow_links}
     photos = find_photos([*paths, *listed], from_file, quiet, **how)
 
     from shamisa_cli.scoring.resume import remaining
@@ -127,8 +125,7 @@ def score(
     started = time.monotonic()
     failed = _run(scorer, todo, sidecars or sink, files, quiet=quiet)
     if failed or not quiet:
-        seconds = time.monotonic() - started
-        click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
+        click.echo(_summary(len(todo), failed, len(earlier.rows), started, files), err=True)
     if report and kept is not None:
         make_report(kept, report, limits, workers=options["workers"], quiet=quiet)
     if sidecars:
@@ -165,8 +162,9 @@ def _score_all(scorer: Scorer, photos: Sequence[str], sink: Sink, quiet: bool) -
     return failed
 
 
-def _summary(tried: int, failed: int, earlier: int, seconds: float, files: Files) -> str:
+def _summary(tried: int, failed: int, earlier: int, started: float, files: Files) -> str:
     """The last line: how many, how fast, where."""
+    seconds = time.monotonic() - started
     parts = [f"{tried - failed} scored", f"{failed} failed"]
     if earlier:
         parts.append(f"{earlier} already there")
