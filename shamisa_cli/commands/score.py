@@ -23,6 +23,7 @@ from shamisa_cli.commands.shared import (
     follow_links_option,
     head_option,
     model_option,
+    option_group,
     overwrite_option,
     recursive_option,
 )
@@ -64,8 +65,7 @@ if TYPE_CHECKING:
 @click.option("--max-side", type=click.IntRange(1), metavar="PX", help="Same, by the longer side.")
 @click.option("--native", is_flag=True, help="Score at native size, in tiles.")
 @crops_option
-@recursive_option
-@follow_links_option
+@option_group("how", dict, recursive_option, follow_links_option)
 @click.option(
     "--from-file", type=click.File("rb"), metavar="F", help="More PATHS, one a line; - is stdin."
 )
@@ -90,8 +90,7 @@ def score(
     report: Path | None,
     from_file: BinaryIO | None,
     null: bool,
-    recursive: bool,
-    follow_links: bool,
+    how: dict[str, bool],
     resume: bool,
     check_content: bool,
     overwrite: bool,
@@ -113,7 +112,6 @@ def score(
     """
     files, printed = open_row_files(csv, json, jsonl, resume, overwrite)
     kept = open_report(report, overwrite or resume)
-    how = {"recursive": recursive, "follow_links": follow_links}
     photos = find_photos([*paths, *listed_paths(from_file, null)], from_file, quiet, **how)
 
     from shamisa_cli.scoring.resume import remaining
