@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +68,16 @@ def make_report(
     rows: Sequence[Score],
     page: Path,
     limits: Limits,
+    map_of: Callable[[str], Path | None] = lambda path: None,
+    workers: int | None = None,
     *,
     photos_beside: Path | None = None,
-    workers: int | None = None,
     quiet: bool = False,
 ) -> None:
-    """Write ``page`` on ``rows`` within ``limits`` and failed ones, with progress on stderr."""
+    """Write ``page`` on ``rows`` within ``limits`` and failed ones, with progress on stderr.
+
+    ``map_of`` gives the map of the photo at a path, if there is one.
+    """
     from shamisa_cli.progress import progress_bar
     from shamisa_cli.reporting import write_report
     from shamisa_cli.scoring.limits import shown_rows
@@ -83,7 +87,12 @@ def make_report(
         shown += [row for row in rows if row.failed]
     with progress_bar(len(shown), "report", quiet=quiet) as bar:
         unseen = write_report(
-            shown, page, photos_beside=photos_beside, workers=workers, step=bar.update
+            shown,
+            page,
+            photos_beside=photos_beside,
+            map_of=lambda row: map_of(row.path),
+            workers=workers,
+            step=bar.update,
         )
     if not quiet:
         without = f", {unseen} without a picture" if unseen else ""

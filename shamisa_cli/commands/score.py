@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from shamisa_cli.commands.limits import limit_options
+from shamisa_cli.commands.maps import Explained, explain_options
 from shamisa_cli.commands.photo_paths import find_photos, listed_paths
 from shamisa_cli.commands.ratings import Sidecars, rating_options
 from shamisa_cli.commands.report import make_report, open_report
@@ -31,10 +32,13 @@ from shamisa_cli.commands.sinks import choose_sink
 from shamisa_cli.errors import ShamisaError
 
 if TYPE_CHECKING:
+    from shamisa_cli.commands.maps import ExplainRequest
     from shamisa_cli.commands.sinks import Files, Sink
-    from shamisa_cli.scoring import Scorer
+    from shamisa_cli.scoring import Score
     from shamisa_cli.scoring.limits import Limits
     from shamisa_cli.scoring.sidecars import Ratings
+
+    ScoreAll = Callable[[Iterable[str]], Iterator[Score]]
 
 
 @click.command()
@@ -75,6 +79,7 @@ if TYPE_CHECKING:
 @overwrite_option
 @click.option("--sort", is_flag=True, help="Best first, once all are scored.")
 @limit_options
+@explain_options
 @rating_options
 @click.option(
     "--max-pixels",
@@ -96,6 +101,7 @@ def score(
     overwrite: bool,
     sort: bool,
     limits: Limits,
+    asked: ExplainRequest,
     ratings: Ratings | None,
     quiet: bool,
     **options: Any,
@@ -121,11 +127,12 @@ def score(
     todo = remaining(photos, earlier.rows)
     sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort, kept=kept)
     sidecars = Sidecars(sink, ratings, photos, earlier.rows) if ratings else None
-    failed, seconds = _run(scorer, todo, sidecars or sink, files, quiet=quiet)
+    explained = Explained(scorer, options["model"], asked, photos, replace=overwrite or resume)
+    failed, seconds = _run(explained.rows, todo, sidecars or sink, files, quiet=quiet)
     if failed or not quiet:
         click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
     if report and kept is not None:
-        make_report(kept, report, limits, workers=options["workers"], quiet=quiet)
+        make_report(kept, report, limits, explained.map_of, options["workers"], quiet=quiet)
     if sidecars:
         failed += sidecars.tell_summary(quiet=quiet)
     if failed:
@@ -133,25 +140,25 @@ def score(
 
 
 def _run(
-    scorer: Scorer, photos: Sequence[str], sink: Sink, files: Files, *, quiet: bool
+    score_all: ScoreAll, photos: Sequence[str], sink: Sink, files: Files, *, quiet: bool
 ) -> tuple[int, float]:
     """Score ``photos`` into ``sink``, with progress on stderr; how many failed, and the seconds."""
     started = time.monotonic()
     try:
-        return _score_all(scorer, photos, sink, quiet), time.monotonic() - started
+        return _score_all(score_all, photos, sink, quiet), time.monotonic() - started
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
         raise
 
 
-def _score_all(scorer: Scorer, photos: Sequence[str], sink: Sink, quiet: bool) -> int:
+def _score_all(score_all: ScoreAll, photos: Sequence[str], sink: Sink, quiet: bool) -> int:
     from shamisa_cli.progress import progress_bar
 
     failed, finished = 0, False
     try:
         with progress_bar(len(photos), quiet=quiet) as bar:
-            for row in scorer.score_many(sink.watch(photos)):
+            for row in score_all(sink.watch(photos)):
                 sink.write(row)
                 failed += row.failed
                 if failed:

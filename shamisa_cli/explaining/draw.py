@@ -44,7 +44,7 @@ def draw_map(explanation: Explanation) -> Image.Image:
     if picture is None or quality is None:
         raise ValueError("a photo that failed has no map")
     reach = max(LEAST_RANGE, float(quality.points.abs().max()))
-    share = (quality.on_grid(picture.size) / reach).clamp(-1, 1).numpy()
+    share = (quality.on_view() / reach).clamp(-1, 1).numpy()
     gray = np.asarray(picture.convert("L").convert("RGB"), np.float32)
     ink = _INK * np.abs(share)[..., None] ** 0.5
     mixed = gray * (1 - ink) + _colors(share) * ink

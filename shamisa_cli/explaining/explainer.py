@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -51,7 +52,7 @@ class Explanation:
         """(height, width): the map's points on the photo's own grid; ValueError if it failed."""
         if self.quality is None or self.score.width is None or self.score.height is None:
             raise ValueError("a photo that failed has no map")
-        return self.quality.on_grid((self.score.width, self.score.height))
+        return self.quality.on_photo((self.score.width, self.score.height))
 
     def to_mapping(self) -> dict[str, Any]:
         """Everything but the pictures, for JSON: the row of the score, every kind, the map."""
@@ -112,16 +113,22 @@ class Explainer:
         features, cells = self.scorer.extractor.features_and_cells(prepared.crops)
         score = self.scorer.scored(photo, prepared, features)
         kinds, likely = self.heads.kinds.read(features), self.heads.kinds.likely(features)
-        quality = quality_map(cells, self.heads.places, score.score or 0.0)
-        score = replace(score, looks_like=in_words(likely))
         ((crops, *_),) = prepared.crops
-        picture = Image.fromarray(crops[0])
-        return Explanation(score, tuple(kinds), tuple(likely), quality, picture)
+        seen, view = (crops.shape[2], crops.shape[1]), prepared.viewing_size
+        quality = quality_map(cells, self.heads.places, score.score or 0.0, seen, view)
+        score = replace(score, looks_like=in_words(likely))
+        return Explanation(score, tuple(kinds), tuple(likely), quality, _middle(crops[0], view))
 
     def _or_failed(self, photo: Photo, result: Explanation | Exception) -> Explanation:
         if isinstance(result, Explanation):
             return result
         return Explanation(self.scorer.failed(photo, result))
+
+
+def _middle(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """The photo of ``size`` (width, height) px in the middle of padded pixels (h, w, 3)."""
+    left, top = (pixels.shape[1] - size[0]) // 2, (pixels.shape[0] - size[1]) // 2
+    return Image.fromarray(pixels[top : top + size[1], left : left + size[0]])
 
 
 def load_explainer(
@@ -134,13 +141,16 @@ def load_explainer(
     UsageError
         if the model cannot explain scores of this head or protocol; else as of ``load``.
     """
+    return explain_scorer(load(model, head, **options), model)
+
+
+def explain_scorer(scorer: Scorer, model: str | Path) -> Explainer:
+    """An explainer of a scorer that was loaded from ``model``; raises as :func:`load_explainer`."""
     folder = locate_model(str(model))
-    scorer = load(folder, head, **options)
     config = ModelConfig.load(folder / CONFIG_FILE)
-    heads = load_explain_heads(folder, config, scorer.head.info.name)
     if not scorer.extractor.has_cells:
         raise UsageError(
             "explanations need photos seen whole, by a model with pooling regions; leave out "
             "native and crops"
         )
-    return Explainer(scorer, heads)
+    return Explainer(scorer, load_explain_heads(folder, config, scorer.head.info.name))

@@ -83,20 +83,31 @@ class QualityMap:
     points : (rows, columns) float32: what each cell adds (> 0) or takes (< 0).
     base : the score of a good photo.
     left_over : what the map does not account for, such as what the photo shows.
+    seen : (width, height) px of the picture that the cells divide.
+    view : (width, height) px of the photo in the middle of it; less where it was padded.
     """
 
     points: Tensor
     base: float
     left_over: float
+    seen: tuple[int, int]
+    view: tuple[int, int]
 
-    def on_grid(self, size: tuple[int, int]) -> Tensor:
-        """``points`` on the grid of a picture of ``size`` (width, height): (height, width).
+    def on_view(self) -> Tensor:
+        """``points`` on the photo as the model looked at it: (height, width) of ``view``.
 
         Bicubic, so smooth; kept in the range of the cells, which bicubic curves overshoot.
         """
-        width, height = size
-        grid = F.interpolate(self.points[None, None], (height, width), mode="bicubic")
-        return grid[0, 0].clamp(float(self.points.min()), float(self.points.max()))
+        (width, height), (view_width, view_height) = self.seen, self.view
+        grid = F.interpolate(self.points[None, None], (height, width), mode="bicubic")[0, 0]
+        grid = grid.clamp(float(self.points.min()), float(self.points.max()))
+        left, top = (width - view_width) // 2, (height - view_height) // 2
+        return grid[top : top + view_height, left : left + view_width]
+
+    def on_photo(self, size: tuple[int, int]) -> Tensor:
+        """The same on the grid of a photo of ``size`` (width, height): (height, width)."""
+        view = self.on_view()[None, None]
+        return F.interpolate(view, size[::-1], mode="bilinear")[0, 0]
 
     def extremes(self) -> tuple[Extreme, Extreme]:
         """The place that takes most, and the one that takes least or adds most."""
@@ -110,8 +121,13 @@ class QualityMap:
         return Extreme("center" if words == "middle" else words, float(self.points[row, column]))
 
 
-def quality_map(cells: Tensor, head: PlaceHead, score: float) -> QualityMap:
-    """The map of a photo from its cells (C, rows, columns) and its score in points."""
+def quality_map(
+    cells: Tensor, head: PlaceHead, score: float, seen: tuple[int, int], view: tuple[int, int]
+) -> QualityMap:
+    """The map of a photo from its cells (C, rows, columns) and its score in points.
+
+    ``seen`` and ``view`` are as in :class:`QualityMap`.
+    """
     rows = cells.flatten(1).T.float()
     points = head.read(rows, rows.mean(0, keepdim=True)).unflatten(0, cells.shape[1:])
-    return QualityMap(points, head.base, score - head.base - float(points.mean()))
+    return QualityMap(points, head.base, score - head.base - float(points.mean()), seen, view)

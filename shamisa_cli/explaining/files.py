@@ -1,0 +1,52 @@
+"""The folder of maps: each photo has its file, and nothing that is not ours is touched."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from shamisa_cli.errors import UsageError
+from shamisa_cli.files import FOLDER_MARK, MARK, writing
+
+ENDING = ".map.png"
+
+
+def open_map_folder(folder: Path, photos: Sequence[str], *, replace: bool) -> dict[str, Path]:
+    """Make the folder of maps, and mark it as ours; the file of each photo, by its path.
+
+    Parameters
+    ----------
+    photos : paths as given.
+    replace : whether maps that are there may be replaced.
+
+    Raises
+    ------
+    UsageError
+        if ``folder`` holds files of somebody else, or maps and they must stay.
+    """
+    files = map_files(folder, photos)
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if names and FOLDER_MARK not in names:
+        raise UsageError(
+            f"{folder}: holds {min(names)!r}, which shamisa did not make; choose another folder"
+        )
+    if not replace and any(file.name in names for file in files.values()):
+        raise UsageError(f"{folder}: holds maps already; replace them with overwrite")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FOLDER_MARK).write_text(f"{MARK}: maps of photos\n", encoding="utf-8")
+    return files
+
+
+def map_files(folder: Path, photos: Sequence[str]) -> dict[str, Path]:
+    """``a.jpg.map.png`` for ``a.jpg``; of photos of one name each has a number of its own, made of
+    its path."""
+    count = Counter(Path(photo).name for photo in set(photos))
+    files: dict[str, Path] = {}
+    for photo in photos:
+        name = Path(photo).name
+        own = f"{name}-{zlib.crc32(photo.encode('utf-8', 'surrogateescape')):08x}"
+        files[photo] = folder / f"{name if count[name] == 1 else own}{ENDING}"
+    return files
