@@ -83,12 +83,14 @@ class HeadScore:
     raw : the ridge prediction in the units of the dataset the head was fitted on.
     clipped : whether ``raw`` lay outside the range that maps onto 0-100.
     uncertainty : by how many points it may be off, as one standard deviation; None if not known.
+    strangeness : its uncertainty over that of a photo like those of the fit, ≥ 1; None likewise.
     """
 
     score: float
     raw: float
     clipped: bool
     uncertainty: float | None = None
+    strangeness: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +149,9 @@ class Head:
             return found
         off = self._raw_uncertainty(features, self.spread)
         ends = [to_score(raw + side, self.info.knots).score for side in (-off, off)]
-        return replace(found, uncertainty=abs(ends[1] - ends[0]) / 2)
+        floor = self.info.uncertainty[0]
+        strangeness = off / floor if floor else None
+        return replace(found, uncertainty=abs(ends[1] - ends[0]) / 2, strangeness=strangeness)
 
     def _raw_uncertainty(self, features: Tensor, spread: Tensor) -> float:
         """How far off the raw prediction may be: see :attr:`HeadInfo.uncertainty`.

@@ -20,6 +20,7 @@ from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import MAX_PIXELS
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.models.head import Head
+from shamisa_cli.scoring.notes import mean_gradient, note_of
 from shamisa_cli.scoring.photos import File, Photo, decode_any, each_photo, is_batch, path_of
 from shamisa_cli.scoring.score import FAILED, Score
 
@@ -35,6 +36,7 @@ class Prepared:
     width: int
     height: int
     viewing_size: tuple[int, int]
+    gradient: float | None
     crops: CropBatches
 
 
@@ -196,13 +198,15 @@ class Scorer:
         """Decode a photo and cut it; pure, for threads that work ahead."""
         decoded = decode_any(photo, self.extractor.protocol, self.max_pixels)
         size = self.extractor.viewing_size((decoded.width, decoded.height))
-        crops = self.extractor.cut(resize(decoded.image, size))
-        return Prepared(decoded.width, decoded.height, size, crops)
+        view = resize(decoded.image, size)
+        gradient = None if self.extractor.plan.kind == "tiles" else mean_gradient(view)
+        return Prepared(decoded.width, decoded.height, size, gradient, self.extractor.cut(view))
 
     def scored(self, photo: Photo, prepared: Prepared, features: Tensor) -> Score:
         """The score of a photo by its features (K, F)."""
         result = self.head.score(features)
-        notes = ["padded"] if self.extractor.plan.pads(prepared.viewing_size) else []
+        padded = self.extractor.plan.pads(prepared.viewing_size)
+        notes = ["padded"] if padded else []
         notes += ["clipped"] if result.clipped else []
         everyday = self.head.info.everyday
         return Score(
@@ -217,6 +221,7 @@ class Scorer:
             status="+".join(notes) or "ok",
             uncertainty=result.uncertainty,
             better_than=None if everyday is None else everyday.better_than(result.score),
+            note=note_of(prepared.gradient, result.strangeness, padded=padded),
             raw=result.raw,
             head_info=self.head.info,
         )
