@@ -13,6 +13,7 @@ from shamisa_cli.commands.shared import (
     Skipped,
     command,
     device_option,
+    flags_for,
     follow_links_option,
     model_option,
     seed_option,
@@ -61,7 +62,8 @@ def fit_explain(
     from shamisa_cli.models.names import locate_model
 
     folder = locate_model(model)
-    check_teachable(folder, overwrite=overwrite)
+    with flags_for("overwrite"):
+        check_teachable(folder, overwrite=overwrite)
     passed_by = PassedBy()
     photos_in = partial(list_photos, follow_links=follow_links, pass_by=passed_by)
     drawn = draw(photos_in(photos), sample, seed)

@@ -32,7 +32,7 @@ def open_map_folder(folder: Path, photos: Sequence[str], *, replace: bool) -> di
         raise UsageError(
             f"{folder}: holds {min(names)!r}, which shamisa did not make; choose another folder"
         )
-    if not replace and any(file.name in names for file in files.values()):
+    if not replace and any(name.endswith(ENDING) for name in names):
         raise UsageError(f"{folder}: holds maps already; replace them with overwrite")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from shamisa_cli.explaining.fit_places import fit_places
 from shamisa_cli.explaining.measure import measure
 from shamisa_cli.explaining.store import ExplainHeads, ExplainInfo, save_explain_heads
 from shamisa_cli.models.heads import choose_head
-from shamisa_cli.models.names import EXPLAIN_FILES
+from shamisa_cli.models.names import EXPLAIN_FILES, is_bundled
 from shamisa_cli.models.store import encoder_digest, load_encoder
 from shamisa_cli.progress import progress_bar
 
@@ -22,11 +22,15 @@ CHOOSING = 0.2
 
 
 def check_teachable(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a model that explains its scores already, unless that is to be replaced."""
+    """Refuse a bundled model, and one that explains its scores, unless that is to be replaced."""
+    if is_bundled(folder):
+        raise UsageError(
+            f"{folder.name} is bundled and stays as it is; copy {folder}, and teach the copy"
+        )
     if (folder / EXPLAIN_FILES[0]).is_file() and not overwrite:
         raise UsageError(
             f"{folder / EXPLAIN_FILES[0]}: the model explains its scores already; replace that "
-            "with overwrite, or copy the model folder first"
+            "with overwrite"
         )
 
 
