@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,9 +44,7 @@ def fit_explain(
     overwrite: bool,
     follow_links: bool,
     seed: int,
-    device: str,
-    workers: int,
-    quiet: bool,
+    **run: Any,
 ) -> None:
     """Teach a model to explain its scores, by photos that the engine damages.
 
@@ -73,16 +72,7 @@ def fit_explain(
     passed_by.tell()
     learned = [photo for photo in drawn if photo not in set(tested)]
     skipped = Skipped()
-    info = teach(
-        folder,
-        learned,
-        tested,
-        seed=seed,
-        device=device,
-        workers=workers,
-        skip=skipped,
-        quiet=quiet,
-    )
+    info = teach(folder, learned, tested, seed=seed, skip=skipped, **run)
     for name, value in info.metrics.items():
         click.echo(f"{name:24}{value:6.3f}")
     skipped.tell("in the fit")
