@@ -7,6 +7,8 @@ import os
 # Small models on few cores: a second thread costs more than it brings, in subprocesses above all.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -26,6 +28,11 @@ from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import Head, HeadInfo
 from shamisa_cli.models.heads import save_head
 from shamisa_cli.models.store import save_encoder
+
+# A shell lets SIGINT be ignored in what it starts in the background; tests of Ctrl-C need it.
+_ON_MAIN_THREAD = threading.current_thread() is threading.main_thread()
+if _ON_MAIN_THREAD and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

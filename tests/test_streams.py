@@ -19,10 +19,13 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="of POSIX")
 SHAMISA = [sys.executable, "-m", "shamisa_cli"]
 ARGUMENTS: dict[str, Sequence[str]] = {
     "score": ["photo.jpg"],
+    "explain": ["photo.jpg"],
+    "watch": [".", "--csv", "rows.csv"],
     "report": ["rows.csv"],
     "distort": [".", "--out", "copies"],
     "pretrain": ["--photos", "."],
     "probe": ["--dataset", "koniq", "--root", "."],
+    "fit-explain": ["."],
     "fit": ["koniq", "--name", "mine", "--root", "."],
     "ladder": ["."],
     "embed": [".", "--csv", "map.csv"],
@@ -120,8 +123,11 @@ def interrupted(command: str, heavy: str, folder: Path) -> tuple[int, str]:
 def stopped_asleep(command: list[str], **options: Any) -> tuple[int, str]:
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "asleep\n"
-    process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asleep\n"
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
     return process.returncode, messages

@@ -198,9 +198,12 @@ def test_ctrl_c_ends_it(
     command = [sys.executable, "-m", "shamisa_cli", "watch", "in", "--csv", "o.csv"]
     command += ["--model", str(tiny_model), "--device", "cpu", "--steady", "0.1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        until(lambda: rows().get("a.png"))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(LIMIT) == 130
+        try:
+            until(lambda: rows().get("a.png"))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(LIMIT) == 130
+        finally:
+            process.kill()
         assert process.stderr is not None
         assert process.stderr.read().endswith("stopped by Ctrl-C\n")
     assert rows()["a.png"]
