@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -83,6 +84,11 @@ def unpack(archive: Path, into: Path) -> None:
     Nothing lands outside ``into``: tarfile's data filter (Python 3.10.12, 3.11.4 and later) refuses
     such members, zipfile drops the parts of their names that lead out.
     """
+    if archive.suffix != ".zip" and not hasattr(tarfile, "data_filter"):
+        raise ShamisaError(
+            f"{archive}: this Python cannot unpack tar archives safely; use Python 3.10.12, 3.11.4 "
+            f"or later, or unpack it into {into.parent} yourself"
+        )
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as opened:
