@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shamisa_cli.commands.completion import complete_head
+from shamisa_cli.commands.scorer import load_scorer
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -20,11 +19,12 @@ from shamisa_cli.commands.shared import (
     device_option,
     flags_for,
     follow_links_option,
+    head_option,
     model_option,
     option_group,
     recursive_option,
 )
-from shamisa_cli.errors import UsageError, WeightsError
+from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from shamisa_cli.culling.choice import Rule
@@ -54,7 +54,7 @@ model_options = option_group(
     "options",  # keywords of scoring.load, and keep
     dict,
     model_option,
-    click.option("--head", shell_complete=complete_head, help="Which head of the model."),
+    head_option,
     device_option,
     click.option("--workers", type=click.IntRange(0), help="Threads.  [default: the cores]"),
     click.option("--features-cache", "keep", type=FOLDER, help="Keep features for the next run."),
@@ -217,14 +217,9 @@ def _score(photos: list[str], options: dict[str, Any], quiet: bool) -> tuple[Sur
     from shamisa_cli.culling.survey import survey
     from shamisa_cli.files import writing
     from shamisa_cli.progress import progress_bar
-    from shamisa_cli.scoring import load
 
-    warnings.filterwarnings("ignore", module="PIL")
     keep = options.pop("keep")
-    try:
-        scorer = load(**{name: value for name, value in options.items() if value is not None})
-    except WeightsError as error:
-        raise UsageError(str(error)) from error
+    scorer = load_scorer(options, quiet=True)
     with writing(keep) if keep else nullcontext(), progress_bar(len(photos), quiet=quiet) as bar:
         return survey(scorer, photos, bar.update, keep), photos
 

@@ -95,6 +95,7 @@ def _check_endings(out: Path | None, points: Path | None) -> None:
 
 def _lines(explanation: Explanation) -> list[str]:
     """What is printed of a photo."""
+    from shamisa_cli.explaining.explainer import NOTHING
     from shamisa_cli.scoring.score import printable
 
     score, quality = explanation.score, explanation.quality
@@ -103,7 +104,7 @@ def _lines(explanation: Explanation) -> list[str]:
         return [f"{name}: {score.error}"]
     off = "" if score.uncertainty is None else f" ± {score.uncertainty:.0f}"
     lines = [f"{name}: {score.score:.0f}{off}"]
-    lines.append(f"  looks like: {score.looks_like or 'no damage that it knows'}")
+    lines.append(f"  looks like: {score.looks_like or NOTHING}")
     worst, best = quality.extremes()
     lines.append(
         f"  worst {worst.where} ({worst.points:+.0f} points), best {best.where} "

@@ -36,15 +36,15 @@ def cell_features(maps: Sequence[Tensor]) -> Tensor:
     parts: list[Tensor] = []
     for k, found in enumerate(maps):
         found = found.float()
-        mean = _windows(F.adaptive_avg_pool2d(found, (rows, columns)))
+        mean = window_means(F.adaptive_avg_pool2d(found, (rows, columns)))
         parts.append(_scaled(mean))
         if k < len(maps) - 1:
-            square = _windows(F.adaptive_avg_pool2d(found.square(), (rows, columns)))
+            square = window_means(F.adaptive_avg_pool2d(found.square(), (rows, columns)))
             parts.append(_scaled(deviation_of(square - mean.square())))
     return torch.cat(parts, dim=1)
 
 
-def _windows(cells: Tensor) -> Tensor:
+def window_means(cells: Tensor) -> Tensor:
     """Mean over the window around each cell; cells outside of the photo do not count."""
     return F.avg_pool2d(cells, WINDOW, 1, WINDOW // 2, count_include_pad=False)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from shamisa_cli.digests import file_digest
-from shamisa_cli.encoders.cells import WINDOW
+from shamisa_cli.encoders.cells import window_means
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.explaining.lessons import Lesson, make_lessons
@@ -39,7 +39,6 @@ class Examples:
     cells : (m, C) float16.
     picture : (m,) int64, which picture each cell is of, rising.
     cover : (m,) float32, share of the cell's window that is damaged, 0-1.
-    place : (m, 3) int64: number of the cell in its picture, rows and columns of that picture.
     """
 
     what: tuple[str, ...]
@@ -51,7 +50,6 @@ class Examples:
     cells: Tensor
     picture: Tensor
     cover: Tensor
-    place: Tensor
 
     def drops(self) -> Tensor:
         """(m,) points by which damage of the cell's kind lowers the score of its whole photo,
@@ -147,11 +145,9 @@ class _Collected:
         drawn = torch.randperm(rows * columns, generator=draws)
         drawn = drawn[: count * 2 if lesson.what == "part" else count]
         cover = window_cover(lesson.mask, rows, columns).flatten()[drawn]
-        place = torch.tensor([[rows, columns]]).expand(len(drawn), 2)
         self.rows["cells"].append(cells.flatten(1).T[drawn].half())
         self.rows["picture"].append(torch.full((len(drawn),), len(self.what) - 1))
         self.rows["cover"].append(cover)
-        self.rows["place"].append(torch.cat([drawn[:, None], place], dim=1))
 
     def examples(self) -> Examples:
         if not self.what:
@@ -162,4 +158,4 @@ class _Collected:
 def window_cover(mask: Tensor, rows: int, columns: int) -> Tensor:
     """(rows, columns) float32: share of ``mask`` (H, W) in the window around each cell, 0-1."""
     cells = F.adaptive_avg_pool2d(mask.float()[None, None], (rows, columns))
-    return F.avg_pool2d(cells, WINDOW, 1, WINDOW // 2, count_include_pad=False)[0, 0]
+    return window_means(cells)[0, 0]

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from shamisa_cli.encoders.threads import one_thread, one_thread_each
+from shamisa_cli.encoders.threads import one_thread
 from shamisa_cli.errors import UsageError
 from shamisa_cli.explaining.kinds import Likeness, in_words
 from shamisa_cli.explaining.places import QualityMap, quality_map
@@ -97,11 +97,8 @@ class Explainer:
         """Explain photos in their order, in threads; one that cannot be read stops no other."""
         scorer = self.scorer
         if scorer.alone:
-            explain = self.explain if scorer.workers else one_thread()(self.explain)
-            with one_thread_each() as initializer:
-                made = map_ahead(explain, photos, scorer.workers, initializer=initializer)
-                for photo, result in made:
-                    yield self._or_failed(photo, result)
+            for photo, result in scorer.apart(self.explain, photos):
+                yield self._or_failed(photo, result)
             return
         for photo, prepared in map_ahead(scorer.prepare, photos, scorer.workers):
             if isinstance(prepared, Prepared):
@@ -112,7 +109,8 @@ class Explainer:
     def _explained(self, photo: Photo, prepared: Prepared) -> Explanation:
         features, cells = self.scorer.extractor.features_and_cells(prepared.crops)
         score = self.scorer.scored(photo, prepared, features)
-        kinds, likely = self.heads.kinds.read(features), self.heads.kinds.likely(features)
+        kinds = self.heads.kinds.read(features)
+        likely = self.heads.kinds.named(kinds)
         ((crops, *_),) = prepared.crops
         seen, view = (crops.shape[2], crops.shape[1]), prepared.viewing_size
         quality = quality_map(cells, self.heads.places, score.score or 0.0, seen, view)

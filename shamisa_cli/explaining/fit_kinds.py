@@ -35,7 +35,7 @@ def fit_kinds(examples: Examples, choosing: Tensor) -> KindHeads:
     choosing : (n,) bool, pictures that choose penalty and threshold: other photos than the rest.
     """
     whole = torch.tensor([what != "part" for what in examples.what])
-    center, deviation = _standard(examples.features[whole & ~choosing].float())
+    center, deviation = center_and_deviation(examples.features[whole & ~choosing].float())
 
     def standard(rows: Tensor) -> Tensor:
         return (examples.features[rows].float() - center) / deviation
@@ -117,7 +117,8 @@ def ridge_by_rows(x: Tensor, y: Tensor, strength: float) -> Tensor:
     return torch.cat([weight, (mean - center @ weight)[None]]).float()
 
 
-def _standard(x: Tensor) -> tuple[Tensor, Tensor]:
+def center_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (F,) of rows (n, F), by which they are made standard."""
     return x.mean(0), x.std(0).clamp_min(_SMALLEST)
 
 

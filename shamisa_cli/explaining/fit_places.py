@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.explaining.examples import Examples
+from shamisa_cli.explaining.fit_kinds import center_and_deviation
 from shamisa_cli.explaining.places import PlaceHead, beside_mean, standard
 
 HIDDEN = 32
@@ -17,8 +18,6 @@ POINTS = 20.0
 """Points in which losses are counted; an error of so many is no longer squared."""
 
 _BATCH, _RATE, _DECAY, _DROPPED, _WARMUP = 256, 1e-3, 0.3, 0.3, 0.1
-_SMALLEST = 1e-3
-"""Least deviation of a feature: what hardly varies is not blown up."""
 
 
 def fit_places(examples: Examples, *, seed: int, epochs: int = EPOCHS) -> PlaceHead:
@@ -28,8 +27,7 @@ def fit_places(examples: Examples, *, seed: int, epochs: int = EPOCHS) -> PlaceH
     kept. AdamW with one cycle of the rate; a random three in ten inputs are 0 at every step.
     """
     draws = torch.Generator().manual_seed(seed)
-    center = examples.cells.float().mean(0)
-    deviation = examples.cells.float().std(0).clamp_min(_SMALLEST)
+    center, deviation = center_and_deviation(examples.cells.float())
     network = _network(2 * len(center), draws)
     drops, count = examples.drops() / POINTS, len(examples.cells)
     steps = max(1, epochs * (count // _BATCH))

@@ -99,7 +99,11 @@ class KindHeads:
 
     def likely(self, features: Tensor) -> list[Likeness]:
         """Those of :meth:`read` that are likely enough to be named; none for a good photo."""
-        return [found for found in self.read(features) if found.probability >= self.threshold]
+        return self.named(self.read(features))
+
+    def named(self, found: list[Likeness]) -> list[Likeness]:
+        """Those of ``found`` that are likely enough to be named."""
+        return [likeness for likeness in found if likeness.probability >= self.threshold]
 
 
 def extend(features: Tensor) -> Tensor:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,8 @@ from shamisa_cli.models.head import Head
 from shamisa_cli.scoring.notes import mean_gradient, note_of
 from shamisa_cli.scoring.photos import File, Photo, decode_any, each_photo, is_batch, path_of
 from shamisa_cli.scoring.score import FAILED, Score
+
+T = TypeVar("T")
 
 _MOST_WORKERS = 8
 _MOST_SCORERS = 32
@@ -164,12 +166,16 @@ class Scorer:
         return min(cores, _MOST_SCORERS if self.alone else _MOST_WORKERS)
 
     def _score_apart(self, photos: Iterable[Photo]) -> Iterator[tuple[Score, Tensor | None]]:
-        """A photo a thread."""
-        score = self._score if self.workers else one_thread()(self._score)
+        for photo, result in self.apart(self._score, photos):
+            yield result if isinstance(result, tuple) else (self.failed(photo, result), None)
+
+    def apart(
+        self, work: Callable[[Photo], T], photos: Iterable[Photo]
+    ) -> Iterator[tuple[Photo, T | Exception]]:
+        """``work`` on each photo, a photo a thread, and what came of it, in order."""
+        alone = work if self.workers else one_thread()(work)
         with one_thread_each() as initializer:
-            made = map_ahead(score, photos, self.workers, initializer=initializer)
-            for photo, result in made:
-                yield result if isinstance(result, tuple) else (self.failed(photo, result), None)
+            yield from map_ahead(alone, photos, self.workers, initializer=initializer)
 
     def _score_together(self, photos: Iterable[Photo]) -> Iterator[tuple[Score, Tensor | None]]:
         """As many photos in a pass as the device takes, prepared ahead in threads."""

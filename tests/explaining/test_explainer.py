@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from conftest import whole_model
+from explaining_models import whole_model
 from PIL import Image
 
 import shamisa

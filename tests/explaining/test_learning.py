@@ -131,7 +131,6 @@ def planted(seed: int = 0, photos: int = 60) -> Examples:
                 "cells": cell.half(),
                 "picture": torch.full((12,), len(what)),
                 "cover": covers,
-                "place": torch.tensor([[at, 3, 4] for at in range(12)]),
             }
             what.append(name)
             for key, value in made.items():
