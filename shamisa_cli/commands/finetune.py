@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shamisa_cli.commands.completion import complete_dataset
+from shamisa_cli.commands.finetune_study import Study, study_options
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -27,7 +28,6 @@ from shamisa_cli.commands.shared import (
     table_options,
     write_files,
 )
-from shamisa_cli.commands.study import Study, study_options
 from shamisa_cli.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:

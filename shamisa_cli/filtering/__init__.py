@@ -1,0 +1,1 @@
+"""Choosing among scored rows, without holding them in memory."""
