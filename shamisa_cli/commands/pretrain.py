@@ -36,6 +36,13 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
     "[default: shamisa; scratch from random weights]",
 )
 @click.option(
+    "--ablation",
+    "ablations",
+    multiple=True,
+    shell_complete=completion.complete_ablation,
+    help="A named difference from the preset, A1 or C1:k=7; see: shamisa ablations.",
+)
+@click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
 )
 @click.option(
@@ -60,8 +67,8 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 )
 @click.option(
     "--alpha",
-    shell_complete=completion.one_of(["learned", "fixed"]),
-    help="learned or fixed weights of the graph sources.",
+    shell_complete=completion.one_of(completion.ALPHAS),
+    help="Shares of the graph sources: fixed, random, ones, learned or balanced.  [default: fixed]",
 )
 @click.option("--steps", type=int, help="Stop after so many steps.")
 @click.option("--epochs", type=float, help="Stop after so many passes over the photos.")
@@ -100,6 +107,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 def pretrain(
     photos: Path | None,
     preset: str | None,
+    ablations: tuple[str, ...],
     config_file: Path | None,
     out: Path,
     resume: bool,
@@ -134,6 +142,7 @@ def pretrain(
             progress.say,
             preset=preset,
             config_file=config_file,
+            ablations=ablations,
             resume=resume,
             overwrite=overwrite,
         )

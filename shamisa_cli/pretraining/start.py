@@ -7,7 +7,7 @@ starts there, and for which no preset was asked for, takes the preset ``scratch`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.models.names import CONFIG_FILE, locate_model
 from shamisa_cli.models.pretrained import imagenet_folder, load_pretrained, timm_architecture
 from shamisa_cli.models.store import load_encoder
+from shamisa_cli.pretraining.ablations import parse_ablation
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.folder import check_folder
 from shamisa_cli.pretraining.model import PretrainModel
@@ -61,6 +62,7 @@ def plan_start(
     *,
     preset: str | None = None,
     config_file: Path | None = None,
+    ablations: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
 ) -> Start:
@@ -72,6 +74,7 @@ def plan_start(
     out : the run's folder.
     say : hears what was decided, and why, where the user could not know.
     preset : as asked for; None takes the one that fits the weights.
+    ablations : differences from the preset, see :mod:`~shamisa_cli.pretraining.ablations`.
     resume : go on from the newest checkpoint in ``out``, if there is one.
     overwrite : replace the run in ``out``.
 
@@ -85,14 +88,17 @@ def plan_start(
     checkpoint = _newest(out, resume, overwrite)
     if resume and checkpoint is None:
         say(f"nothing to resume in {out}: a new run")
-    config = resolve(preset or PUBLISHED, config_file, options)
+    config = resolve(preset or PUBLISHED, config_file, options, ablations=ablations)
+    for text in ablations:
+        say(f"ablation {text}: {parse_ablation(text).what}")
     config = replace(config, init=_decided_init(config, checkpoint, say))
     if config.init == "random" and preset is None:
         say(
             f"preset {FROM_RANDOM}: the published recipe fails from random weights "
             f"(preset {PUBLISHED} insists on it)"
         )
-        config = replace(resolve(FROM_RANDOM, config_file, options), init="random")
+        config = resolve(FROM_RANDOM, config_file, options, ablations=ablations)
+        config = replace(config, init="random")
     elif config.init == "random" and preset == PUBLISHED:
         say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
     if checkpoint is not None:
@@ -139,9 +145,13 @@ def _decided_init(
 
 
 def _check_same_run(config: PretrainConfig, checkpoint: Checkpoint, out: Path) -> None:
-    """Refuse to resume with a config that would make it another run."""
-    now, then = _identity(to_mapping(config)), _identity(checkpoint.config)
-    differing = [key for key in now if now[key] != then.get(key)]
+    """Refuse to resume with a config that would make it another run.
+
+    A key that is younger than the run is as by default there.
+    """
+    begun = to_mapping(from_mapping(PretrainConfig, checkpoint.config, f"the checkpoint in {out}"))
+    now, then = _identity(to_mapping(config)), _identity(begun)
+    differing = [key for key in now if now[key] != then[key]]
     if differing:
         raise UsageError(
             f"the run in {out} was made with another {', '.join(differing)}: resume with the same "

@@ -245,7 +245,11 @@ def test_a_source_that_needs_more_than_the_mini_batch_has_is_named(make_graph_in
         ({"a": (RefRef(), 0.0)}, "learned", "no graph source"),
         ({"a": (RefRef(), -1.0)}, "learned", "coeff must be at least 0"),
         ({"a": (RefRef(), float("nan"))}, "learned", "coeff must be at least 0"),
-        ({"a": (RefRef(), 1.0)}, "detached", "learned or fixed"),
+        (
+            {"a": (RefRef(), 1.0)},
+            "detached",
+            "expected fixed, random, ones, learned, balanced, got 'detached'",
+        ),
     ],
 )
 def test_invalid_combinations_are_refused(sources, alpha, message):
