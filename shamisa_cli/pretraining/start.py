@@ -20,7 +20,7 @@ from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.models.names import CONFIG_FILE, locate_model
 from shamisa_cli.models.pretrained import imagenet_folder, load_pretrained, timm_architecture
 from shamisa_cli.models.store import load_encoder
-from shamisa_cli.pretraining.ablations import parse_ablation
+from shamisa_cli.pretraining.ablations import parse_ablation, settings_text
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.folder import check_folder
 from shamisa_cli.pretraining.model import PretrainModel
@@ -89,8 +89,8 @@ def plan_start(
     if resume and checkpoint is None:
         say(f"nothing to resume in {out}: a new run")
     config = resolve(preset or PUBLISHED, config_file, options, ablations=ablations)
-    for text in ablations:
-        say(f"ablation {text}: {parse_ablation(text).what}")
+    for text, ablation in zip(ablations, map(parse_ablation, ablations), strict=True):
+        say(f"ablation {text}: {ablation.what} ({', '.join(settings_text(ablation.changes))})")
     config = replace(config, init=_decided_init(config, checkpoint, say))
     if config.init == "random" and preset is None:
         say(
