@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,19 +89,9 @@ def plan_start(
     checkpoint = _newest(out, resume, overwrite)
     if resume and checkpoint is None:
         say(f"nothing to resume in {out}: a new run")
-    config = resolve(preset or PUBLISHED, config_file, options, ablations=ablations)
-    for text, ablation in zip(ablations, map(parse_ablation, ablations), strict=True):
-        say(f"ablation {text}: {ablation.what} ({', '.join(settings_text(ablation.changes))})")
-    config = replace(config, init=_decided_init(config, checkpoint, say))
-    if config.init == "random" and preset is None:
-        say(
-            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
-            f"(preset {PUBLISHED} insists on it)"
-        )
-        config = resolve(FROM_RANDOM, config_file, options, ablations=ablations)
-        config = replace(config, init="random")
-    elif config.init == "random" and preset == PUBLISHED:
-        say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
+    resolved = partial(resolve, config_file=config_file, options=options, ablations=ablations)
+    config = _decided_config(resolved, preset, checkpoint, say)
+    _tell_ablations(ablations, say)
     if checkpoint is not None:
         _check_same_run(config, checkpoint, out)
     with torch.random.fork_rng(devices=[]):  # the weights are a pure function of the seed
@@ -109,6 +100,33 @@ def plan_start(
         # What the finished model cannot read is refused now, not after the training.
         Encoder(encoder.backbone, encoder.preprocessing, config.pooling, config.statistics)
         return Start(config, checkpoint, PretrainModel(encoder, config), overwrite)
+
+
+def _decided_config(
+    resolved: Callable[[str], PretrainConfig],
+    preset: str | None,
+    checkpoint: Checkpoint | None,
+    say: Callable[[str], None],
+) -> PretrainConfig:
+    """The config by the preset that was asked for, or else that fits the weights."""
+    config = resolved(preset or PUBLISHED)
+    config = replace(config, init=_decided_init(config, checkpoint, say))
+    if config.init == "random" and preset is None:
+        say(
+            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
+            f"(preset {PUBLISHED} insists on it)"
+        )
+        return replace(resolved(FROM_RANDOM), init="random")
+    if config.init == "random" and preset == PUBLISHED:
+        say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
+    return config
+
+
+def _tell_ablations(ablations: Sequence[str], say: Callable[[str], None]) -> None:
+    """Say of each what it changes, with the keys and values."""
+    for text in ablations:
+        ablation = parse_ablation(text)
+        say(f"ablation {text}: {ablation.what} ({', '.join(settings_text(ablation.changes))})")
 
 
 def _newest(out: Path, resume: bool, overwrite: bool) -> Checkpoint | None:
