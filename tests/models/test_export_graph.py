@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from timm.layers import Conv2dSame
 
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
@@ -91,12 +92,17 @@ def test_scene_statistics_and_any_number_of_photos_can_be_traced() -> None:
     compare_traced(extractor, head)
 
 
-@pytest.mark.parametrize(
-    ("backbone", "statistics"), [("test_resnet", "scene"), ("tf_efficientnet_lite0", "none")]
-)
-def test_whole_photos_of_any_size_can_be_traced(backbone: str, statistics: str) -> None:
+def test_whole_photos_of_any_size_can_be_traced() -> None:
+    """Even where padding depends on the size, as of tf_ networks: each such layer costs seconds."""
     protocol = ViewingProtocol(short_side=256, crops="whole", scales=(1.0,))
-    compare_traced(*make_model(protocol, backbone, pooling="regions", statistics=statistics))
+    extractor, head = make_model(
+        protocol, "test_efficientnet", pooling="regions", statistics="scene"
+    )
+    backbone = extractor.encoder.backbone
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        backbone.conv_stem = Conv2dSame(3, backbone.conv_stem.out_channels, 3, 2, bias=False)
+    compare_traced(extractor, head)
 
 
 def compare_traced(extractor: FeatureExtractor, head: Head) -> None:
@@ -104,7 +110,7 @@ def compare_traced(extractor: FeatureExtractor, head: Head) -> None:
     traced = trace(graph, inputs[0][:2]).module()
     with torch.inference_mode():
         for some in inputs:
-            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=0, atol=1e-3)
+            torch.testing.assert_close(traced(some)[1], graph(some)[1], rtol=1e-3, atol=1e-3)
 
 
 def test_a_whole_photo_has_the_score_of_the_scorer(sample_photos: list[Image.Image]) -> None:
