@@ -38,7 +38,7 @@ PARSED_ONLY = {
     r"pretrain": "takes minutes",
     r"export": "takes minutes",
     r"serve|watch": "goes on until it is stopped",
-    r"ladder|gmad|embed --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
+    r"ladder|gmad|(embed|probe) --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
     r"finetune .*--with-ladder": "makes hundreds of pictures",
     r"finetune .*--test-on": "trains ten splits",
     r"explain|fit-explain|score .*--explain": "needs a model that sees photos whole",
