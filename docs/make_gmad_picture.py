@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_images
 PICTURE = Path(__file__).with_name("pictures") / "gmad.jpg"
 MODELS = ("default", "default", "--head-b", "clive")
 SHEET = "a-attacks-b.png"
-WIDTH = 900
+WIDTH = 860
 
 
 def main() -> None:

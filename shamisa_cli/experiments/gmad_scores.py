@@ -117,7 +117,7 @@ def _titles(
             f"both are the head {heads[0]} of {short[0]}, which cannot differ from itself; "
             "choose two models, or two heads of one"
         )
-    return f"{short[0]}, head {heads[0]}", f"{short[1]}, head {heads[1]}"
+    return f"{short[0]}/{heads[0]}", f"{short[1]}/{heads[1]}"
 
 
 def read_table(path: Path, folder: Path, pool: FolderPool) -> Table:

@@ -138,7 +138,7 @@ def test_usage_errors(
 
 def test_two_heads_of_one_model_say_what_each_says_alone(headed: Path, folder: Path) -> None:
     first, second = load_models((str(headed), str(headed)), (None, "worse"), "cpu", 0)
-    assert (first.name, second.name) == ("tiny, head mine", "tiny, head worse")
+    assert (first.name, second.name) == ("tiny/mine", "tiny/worse")
     assert first.scorer.extractor is second.scorer.extractor
     (folder / "else.png").write_bytes(b"no picture")
     skipped: list[PhotoError] = []
