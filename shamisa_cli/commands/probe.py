@@ -21,8 +21,7 @@ from shamisa_cli.commands.shared import (
     crops_option,
     draw_ladder_photos,
     feature_options,
-    mention_part,
-    mention_seen,
+    mention_all,
     model_option,
     names_given,
     open_model,
@@ -64,19 +63,16 @@ class LadderPart:
                 f"--plot {plot} shows pictures of a dataset; of ladders, see --distortion-plot"
             )
 
-    @property
-    def note(self) -> str:
-        """What the table says of them."""
-        return f"labels: {self.ladder_label}"
-
-    def results(
+    def evaluate(
         self, frozen: FrozenEncoder, drawn: list[Path], splits: dict[str, Any], skip: Skip
-    ) -> Iterator[DatasetResult]:
-        """The result on the ladders of the photos ``drawn``, if there are any."""
+    ) -> tuple[list[DatasetResult], list[ReportRow]]:
+        """The result on the ladders of the photos ``drawn``, and its row, if there are any."""
         from shamisa_cli.ladders.probe import probe_ladders
 
-        if drawn:
-            yield probe_ladders(frozen, drawn, self.ladder_label, splits, skip)
+        if not drawn:
+            return [], []
+        result = probe_ladders(frozen, drawn, self.ladder_label, splits, skip)
+        return [result], [result.row(f"labels: {self.ladder_label}")]
 
 
 ladder_options = option_group(
@@ -93,16 +89,21 @@ ladder_options = option_group(
         help="What the levels of ladders are labeled by.",
     ),
 )
-group_options = option_group(
-    "groups",
+figure_options = option_group(
+    "figures",
     dict,
+    click.option(
+        "--plot",
+        type=FILE,
+        help="Write a picture: predicted against human scores; needs: pip install 'shamisa[plots]'",
+    ),
     click.option(
         "--by-distortion", is_flag=True, help="Also for each distortion and each severity."
     ),
     click.option(
         "--distortion-plot",
         type=FILE,
-        help="Write that as a picture; needs: pip install 'shamisa[plots]'",
+        help="Write that as a picture; needs the same.",
     ),
 )
 
@@ -132,12 +133,7 @@ group_options = option_group(
 @crops_option
 @click.option("--fr", is_flag=True, help="Full reference: features |h(ref) - h(image)|.")
 @table_options
-@click.option(
-    "--plot",
-    type=FILE,
-    help="Write a picture: predicted against human scores; needs: pip install 'shamisa[plots]'",
-)
-@group_options
+@figure_options
 @overwrite_option
 @allow_seen_option
 @feature_options
@@ -152,8 +148,7 @@ def probe(
     crops: Crops | None,
     fr: bool,
     files: dict[str, Path | None],
-    plot: Path | None,
-    groups: dict[str, Any],
+    figures: dict[str, Any],
     overwrite: bool,
     allow_seen: bool,
     features: dict[str, Any],
@@ -168,54 +163,60 @@ def probe(
     shamisa probe --dataset koniq --root ~/iqa
     shamisa probe --dataset live,csiq,tid2013       a table with averages
     shamisa probe --dataset koniq --test-on clive   fit on one, test on another
-    shamisa probe --dataset kadid10k --by-distortion
     shamisa probe --dataset ladder --photos photos/ --by-distortion
     """
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.datasets import by_name, evaluate_datasets
     from shamisa_cli.evaluation.splits import choose_splits
 
-    _check(files, plot, groups["distortion_plot"], overwrite)
-    named = [name for name in datasets if name != LADDER]
-    ladders.check(LADDER in datasets, alone=not named, fr=fr, plot=plot)
-    fit_on = by_name(open_dataset(name, root) for name in named)
+    _check_options(datasets, files, figures, ladders, fr=fr, overwrite=overwrite)
+    fit_on = by_name(open_dataset(name, root) for name in datasets if name != LADDER)
     tested = by_name(open_dataset(name, root) for name in test_on)
     both = by_name([*fit_on.values(), *tested.values()])
-    for dataset in both.values():
-        mention_part(dataset)
-    _check_groups(groups, list(fit_on.values()), ladders)
+    _check_groups(figures, list(fit_on.values()), ladders)
     chosen = {name: choose_splits(dataset, **splits) for name, dataset in fit_on.items()}
     drawn = draw_ladder_photos(ladders.photos, "--photos", ladders.sample, splits["seed"])
     skipped = Skipped()
     results: list[DatasetResult] = []
     rows: list[ReportRow] = []
     _, config, own = open_model(model, features, crops)
-    for dataset in () if allow_seen else both.values():
-        mention_seen(config, dataset)
+    mention_all(config, list(both.values()), allow_seen=allow_seen)
     for frozen in _encoders(config, own, splits["seed"] if random else None, features):
         some = evaluate_datasets(frozen, both, chosen, list(tested), skipped, fr)
-        on_ladders = list(ladders.results(frozen, drawn, splits, skipped))
-        results += [*some[0], *on_ladders]
-        rows += [*some[1], *(each.row(ladders.note) for each in on_ladders)]
-    _write(results, rows, files, plot, groups)
+        more = ladders.evaluate(frozen, drawn, splits, skipped)
+        results, rows = [*results, *some[0], *more[0]], [*rows, *some[1], *more[1]]
+    _write(results, rows, files, figures)
     skipped.tell("in the figures")
 
 
-def _check(
-    files: dict[str, Path | None], plot: Path | None, groups_plot: Path | None, overwrite: bool
+def _check_options(
+    datasets: Sequence[str],
+    files: dict[str, Path | None],
+    figures: dict[str, Any],
+    ladders: LadderPart,
+    *,
+    fr: bool,
+    overwrite: bool,
 ) -> None:
-    """Refuse files that cannot be written, before anything is computed."""
+    """Refuse files that cannot be written, and options that do not go together."""
+    plot, other = figures["plot"], figures["distortion_plot"]
     check_files(*files.values(), plot=plot, overwrite=overwrite)
-    check_files(*files.values(), plot, plot=groups_plot, overwrite=overwrite)
+    check_files(*files.values(), plot, plot=other, overwrite=overwrite)
+    alone = all(name == LADDER for name in datasets)
+    ladders.check(LADDER in datasets, alone=alone, fr=fr, plot=plot)
 
 
-def _check_groups(groups: dict[str, Any], fit_on: Sequence[Dataset], ladders: LadderPart) -> None:
+def _check_groups(figures: dict[str, Any], fit_on: Sequence[Dataset], ladders: LadderPart) -> None:
     """Refuse groups where no dataset knows its distortions; say which ones do not."""
     from shamisa_cli.evaluation.groups import without_distortions
 
-    if any(groups.values()):
+    if _by_distortion(figures):
         for name in without_distortions(fit_on, others=ladders.photos is not None):
             click.echo(f"{name}: not by distortion, which it does not know", err=True)
+
+
+def _by_distortion(figures: dict[str, Any]) -> bool:
+    return bool(figures["by_distortion"] or figures["distortion_plot"])
 
 
 def _encoders(
@@ -235,8 +236,7 @@ def _write(
     results: Sequence[DatasetResult],
     rows: Sequence[ReportRow],
     files: dict[str, Path | None],
-    plot: Path | None,
-    asked: dict[str, Any],
+    figures: dict[str, Any],
 ) -> None:
     """Print the tables, and write the files that are asked for."""
     from shamisa_cli.evaluation import report
@@ -245,7 +245,8 @@ def _write(
     from shamisa_cli.evaluation.plot import plot_predictions
 
     all_rows, papers = report.with_averages(rows), report.paper_lines(rows)
-    groups = [each for result in results if any(asked.values()) for each in measure_groups(result)]
+    asked = results if _by_distortion(figures) else []
+    groups = [each for result in asked for each in measure_groups(result)]
     cells = report.row_cells(all_rows), report.paper_cells(papers), group_cells(groups)
     tables = [each for each in cells if each]
     splits = [facts for result in results for facts in result.split_facts()]
@@ -259,7 +260,7 @@ def _write(
             | ({"groups": groups} if groups else {})
         ),
     )
-    if plot:
-        plot_predictions(results[0], plot)
-    if asked["distortion_plot"]:
-        plot_groups(groups, asked["distortion_plot"])
+    if figures["plot"]:
+        plot_predictions(results[0], figures["plot"])
+    if figures["distortion_plot"]:
+        plot_groups(groups, figures["distortion_plot"])

@@ -42,7 +42,7 @@ PARSED_ONLY = {
     r"finetune .*--with-ladder": "makes hundreds of pictures",
     r"finetune .*--test-on": "trains ten splits",
     r"explain|fit-explain|score .*--explain": "needs a model that sees photos whole",
-    r"probe .*(spaq|kadid10k|live,)": "needs that dataset",
+    r"probe .*(spaq|kadid10k|live,|tid2013)": "needs that dataset",
     r"score .*--model (hf://|runs/tuned)": "needs that model",
 }
 """Patterns of lines that are not run, and why."""
