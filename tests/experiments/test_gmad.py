@@ -65,7 +65,7 @@ scores = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scores, st.sampled_from([1, 2, 3, 4]), st.sampled_from([0.0, 0.3, 1.0, 10.0]), st.booleans())
 def test_few_scores_with_many_ties(
     rows: list[tuple[int, int, int]], levels: int, tolerance: float, grouped: bool
