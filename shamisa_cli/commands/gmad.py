@@ -104,10 +104,13 @@ def gmad(
     _check(source, out, (first, second), (head_a, head_b), overwrite)
 
     from shamisa_cli.experiments.gmad_scores import score_pool
+    from shamisa_cli.files import writing
     from shamisa_cli.progress import progress_bar
 
     skipped = Skipped()
     pool, competitors = _open((first, second), (head_a, head_b), source, device, workers)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     with progress_bar(pool.count, unit="picture", quiet=quiet) as bar:
         scored = score_pool(pool, competitors, skipped, bar.update)
     names, values = [each.name for each in competitors], (scored.first, scored.second)
@@ -178,7 +181,7 @@ def _open(
         if not any(tables):
             return ready, load_models(names, heads, device, workers)
         first, second = (
-            read_table(Path(name), source["folder"], ready)
+            read_table(Path(name).expanduser(), source["folder"], ready)
             if table
             else load_one(name, head, device, workers)
             for name, head, table in zip(names, heads, tables, strict=True)
@@ -227,8 +230,6 @@ def _write(attacks: Sequence[Attack], pool: Pool, out: Path) -> None:
     click.echo(text_table(attack_cells(attacks)))
     for line in summary_lines(attacks):
         click.echo(line)
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
     write_text(out / TABLE, csv_text([COLUMNS, *(each for a in attacks for each in pair_lines(a))]))
     for attack, name in zip(attacks, SHEETS, strict=True):
         with writing(out / name):
