@@ -86,7 +86,7 @@ ladder_options = option_group(
         "--ladder-label",
         type=click.Choice(["severity", "mdsi"]),
         default="severity",
-        help="What the levels of ladders are labeled by.",
+        help="What pictures of ladders are labeled by.",
     ),
 )
 figure_options = option_group(

@@ -49,7 +49,8 @@ def plot_groups(groups: Sequence[Group], path: Path) -> None:
             _draw(axes, parts[dataset, by], models)
             axes.set_title(f"{dataset}, by {by}")
     for axes in grid[-1]:
-        axes.set_xlabel("correlation with human scores")
+        axes.set_xlabel("correlation of predictions with scores")
+    grid[0][0].set_xlim(right=1.02)  # lines of one deviation may end beyond
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
     save_figure(figure, path)

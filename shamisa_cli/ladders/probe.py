@@ -48,12 +48,17 @@ def probe_ladders(
 
 
 def ladder_features(ladders: Ladders, label: Label) -> DatasetFeatures:
-    """Every level of every ladder as an image of a data set, with the mean features over crops."""
+    """Every level of every ladder as an image of a data set, with the mean features over crops.
+
+    Labeled by severity, levels have no figures of their own: in each all labels are one number.
+    """
     n, levels = ladders.features.shape[:2]
+    severities: tuple[str, ...] = ()
     if label == "severity":
         scores = 1 - torch.tensor(LEVELS, dtype=torch.float64).repeat(n)
     else:
         scores = 1 - ladders.damage.double().flatten()
+        severities = tuple(f"{level:g}" for level in LEVELS) * n
     photos = tuple(photo for photo in ladders.photos for _ in range(levels))
     info = DatasetInfo(
         name="ladder",
@@ -69,7 +74,7 @@ def ladder_features(ladders: Ladders, label: Label) -> DatasetFeatures:
         scores,
         tuple(map(str, photos)),
         distortions=tuple(name for name in ladders.distortions for _ in range(levels)),
-        severities=tuple(f"{level:g}" for level in LEVELS) * n,
+        severities=severities,
     )
     return DatasetFeatures(
         dataset, list(range(len(photos))), ladders.features.flatten(0, 1)[:, None], 0
