@@ -47,9 +47,8 @@ def plot_groups(groups: Sequence[Group], path: Path) -> None:
                 axes.text(0.5, 0.9, f"{dataset}: no {by} known", transform=axes.transAxes)
                 continue
             _draw(axes, parts[dataset, by], models)
-            axes.set_title(f"{dataset}, by {by}")
-    for axes in grid[-1]:
-        axes.set_xlabel("correlation of predictions with scores")
+            axes.set(title=f"{dataset}, by {by}", xlabel="correlation of predictions with scores")
+            axes.tick_params(labelbottom=True)
     grid[0][0].set_xlim(right=1.02)  # lines of one deviation may end beyond
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
@@ -59,7 +58,7 @@ def plot_groups(groups: Sequence[Group], path: Path) -> None:
 def _draw(axes: Any, groups: Sequence[Group], models: Sequence[str]) -> None:
     """The groups of one dataset from top to bottom; models lie beside each other."""
     names = list(dict.fromkeys(group.name for group in groups))
-    room = 0.6 / max(1, len(models) - 1) if len(models) > 1 else 0.0
+    room = 0.4 / max(1, len(models) - 1)
     for k, model in enumerate(models):
         own = [each for each in groups if each.model == model]
         places = [names.index(each.name) + (k - (len(models) - 1) / 2) * room for each in own]
@@ -83,4 +82,4 @@ def _draw(axes: Any, groups: Sequence[Group], models: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.axvline(0, color="gray", lw=0.8)
-    axes.grid(axis="x", lw=0.4)
+    axes.grid(lw=0.4)
