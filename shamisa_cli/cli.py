@@ -28,6 +28,7 @@ COMMANDS = (
     "fit-explain",
     "finetune",
     "ladder",
+    "gmad",
     "embed",
     "models",
     "pull",

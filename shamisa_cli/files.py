@@ -28,6 +28,7 @@ _STARTS = (
     rb"model,tested_on,fitted_on,images,splits,strength,note,measure,",  # probe
     rb"\| model \| tested on \| fitted on \| images \|",
     rb'\{\n  "rows": \[\n    \{\n      "model": ',
+    rb"attacker,defender,level,low,high,",  # gmad
     rb"distortion,ladders,in_order,tau,",  # ladder
     rb"\| distortion \| ladders \|",
     rb'\{\n  "[a-z_]+": \{\n    "ladders": \d+,\n    "in_order": ',

@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, Sequence[str]] = {
     "fit-explain": ["."],
     "fit": ["koniq", "--name", "mine", "--root", "."],
     "ladder": ["."],
+    "gmad": ["default", "fast", "--photos", ".", "--out", "gmad"],
     "embed": [".", "--csv", "map.csv"],
     "export": ["fast", "--torch-export", "fast.pt2"],
     "finetune": ["--dataset", "koniq", "--root", "."],

@@ -27,6 +27,8 @@ class Row:
     where : file and row, for messages.
     reference : path of its reference photo relative to the folder; "" if there is none.
     part : ``train``, ``val`` or ``test`` of the official split; "" if there is none.
+    distortion : what was done to its reference, by the dataset's name for it; "" if unknown.
+    severity : how strongly, as the dataset counts its levels; "" if unknown.
     """
 
     image: str
@@ -34,6 +36,8 @@ class Row:
     where: str
     reference: str = ""
     part: str = ""
+    distortion: str = ""
+    severity: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Dataset:
     references : n identities; images with the same one are never in two parts of a split.
     reference_photos : n paths of the references, or empty if there are none.
     parts : n parts of the official split, or empty if there is none.
+    distortions, severities : n names of distortions and of their levels, or empty if unknown.
     """
 
     info: DatasetInfo
@@ -94,6 +99,8 @@ class Dataset:
     references: tuple[str, ...]
     reference_photos: tuple[Path, ...] = ()
     parts: tuple[str, ...] = ()
+    distortions: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
 
 
 class NameFinder:
@@ -150,8 +157,16 @@ def build_dataset(info: DatasetInfo, folder: Path, rows: Sequence[Row]) -> Datas
         torch.tensor([oriented(row.score, info) for row in rows], dtype=torch.float64),
         tuple(row.reference.casefold() or row.image for row in rows),
         tuple(references),
-        tuple(row.part for row in rows) if any(row.part for row in rows) else (),
+        *(
+            _if_any([getattr(row, name) for row in rows])
+            for name in ("part", "distortion", "severity")
+        ),
     )
+
+
+def _if_any(values: Sequence[str]) -> tuple[str, ...]:
+    """``values``, or nothing where none of them says anything."""
+    return tuple(values) if any(values) else ()
 
 
 def _check_rows(name: str, rows: Sequence[Row]) -> None:

@@ -15,12 +15,13 @@ PARTS = ("train", "val", "test")
 
 
 def open_csv(path: Path, root: Path | None = None) -> Dataset:
-    """The dataset of a CSV ``image,mos[,reference][,std][,split]``.
+    """The dataset of a CSV ``image,mos[,reference][,std][,split][,distortion][,severity]``.
 
     Parameters
     ----------
     path : ``mos`` may also be called ``score`` (higher is better) or ``dmos`` (lower is better);
-        ``split`` holds ``train``, ``val`` and ``test``.
+        ``split`` holds ``train``, ``val`` and ``test``; ``distortion`` and ``severity`` name what
+        was done to a picture, and how strongly.
     root : the folder that image and reference paths are relative to; default the CSV's own.
 
     The score range is that of the scores themselves: the file states no other. A UsageError says
@@ -60,6 +61,8 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
             where,
             cells.get("reference", ""),
             cells.get("split", ""),
+            cells.get("distortion", ""),
+            cells.get("severity", ""),
         )
         for where, cells in table
     ]

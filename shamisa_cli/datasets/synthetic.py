@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 from shamisa_cli.datasets.dataset import DatasetInfo, Row
 from shamisa_cli.datasets.tables import read_csv, read_mat, read_mat_strings, read_xlsx, to_number
@@ -19,12 +21,45 @@ CSIQ_SPELLINGS = {
     "jpeg 2000": ("jpeg2000", "jpeg2000"),
 }
 """A distortion in the table, its folder, and its part of the file name (1600.AWGN.1.png)."""
+TID2013_TYPES = (
+    *("Gaussian noise", "noise in color", "correlated noise", "masked noise"),
+    *("high-frequency noise", "impulse noise", "quantization noise", "Gaussian blur"),
+    *(
+        "denoising",
+        "JPEG",
+        "JPEG 2000",
+        "JPEG transmission errors",
+        "JPEG 2000 transmission errors",
+    ),
+    *("non-eccentricity pattern", "local blocks", "mean shift", "contrast change"),
+    *("color saturation", "multiplicative noise", "comfort noise", "lossy compression of noise"),
+    *("color quantization", "chromatic aberration", "sparse sampling"),
+)
+"""Distortions 01-24, which the second part of a file name counts (I01_08_3.bmp)."""
+KADID10K_TYPES = (
+    *("Gaussian blur", "lens blur", "motion blur", "color diffusion", "color shift"),
+    *("color quantization", "color saturation 1", "color saturation 2", "JPEG 2000", "JPEG"),
+    *("white noise", "white noise in color", "impulse noise", "multiplicative noise", "denoising"),
+    *("brighten", "darken", "mean shift", "jitter", "non-eccentricity patch", "pixelate"),
+    *("quantization", "color block", "high sharpen", "contrast change"),
+)
+"""Distortions 01-25, likewise (I01_08_03.png)."""
+_NAME = re.compile(r"\w+_(\d+)_(\d+)")
+
+
+def _type_and_level(image: str, types: Sequence[str]) -> tuple[str, str]:
+    """("Gaussian blur", "3") of I01_08_3.bmp; two empty texts for a name of another kind."""
+    found = _NAME.fullmatch(PurePosixPath(image).stem)
+    if found is None or not 1 <= int(found[1]) <= len(types):
+        return "", ""
+    return types[int(found[1]) - 1], str(int(found[2]))
 
 
 def _read_live(folder: Path) -> list[Row]:
     """Rows of release 2; the copies of references among the images (orgs = 1) are left out.
 
-    Realigned DMOS (dmos_realigned.mat, dmos_new) where the release has them, else dmos.mat.
+    Realigned DMOS (dmos_realigned.mat, dmos_new) where the release has them, else dmos.mat. The
+    folder of an image is its distortion; levels are not among the tables.
     """
     realigned = (folder / "dmos_realigned.mat").is_file()
     file, key = ("dmos_realigned.mat", "dmos_new") if realigned else ("dmos.mat", "dmos")
@@ -38,7 +73,13 @@ def _read_live(folder: Path) -> list[Row]:
             f"{len(references)} references, expected {len(images)} of each"
         )
     return [
-        Row(images[i], to_number(scores[i], where, key), where, f"refimgs/{references[i]}")
+        Row(
+            images[i],
+            to_number(scores[i], where, key),
+            where,
+            f"refimgs/{references[i]}",
+            distortion=images[i].split("/")[0],
+        )
         for i in range(len(images))
         if not copies[i]
         for where in [f"{file}, entry {i + 1}"]
@@ -60,7 +101,8 @@ def _read_csiq(folder: Path) -> list[Row]:
         name = str(int(image)) if isinstance(image, float) else str(image)
         score = to_number(cells["dmos"], where, "dmos")
         path = f"dst_imgs/{subfolder}/{name}.{spelling}.{level}.png"
-        rows.append(Row(path, score, where, f"src_imgs/{name}.png"))
+        what = {"distortion": kind, "severity": str(level)}
+        rows.append(Row(path, score, where, f"src_imgs/{name}.png", **what))
     return rows
 
 
@@ -77,7 +119,7 @@ def _read_tid2013(folder: Path) -> list[Row]:
             raise UsageError(f"{where}: expected a score and a name, got {line!r}")
         score, image = to_number(cells[0], where, "MOS"), f"distorted_images/{cells[1]}"
         reference = f"reference_images/{cells[1].split('_')[0]}.BMP"
-        rows.append(Row(image, score, where, reference))
+        rows.append(Row(image, score, where, reference, "", *_type_and_level(image, TID2013_TYPES)))
     return rows
 
 
@@ -85,7 +127,14 @@ def _read_kadid10k(folder: Path) -> list[Row]:
     """Rows of dmos.csv. Its column "dmos" is 1-5 with 5 the best, whatever it is called."""
     table = read_csv(folder / "dmos.csv", ("dist_img", "ref_img", "dmos"))
     return [
-        Row(f"images/{c['dist_img']}", to_number(c["dmos"], w, "dmos"), w, f"images/{c['ref_img']}")
+        Row(
+            f"images/{c['dist_img']}",
+            to_number(c["dmos"], w, "dmos"),
+            w,
+            f"images/{c['ref_img']}",
+            "",
+            *_type_and_level(c["dist_img"], KADID10K_TYPES),
+        )
         for w, c in table
     ]
 

@@ -170,6 +170,8 @@ def select_images(dataset: Dataset, kept: Sequence[int]) -> Dataset:
         references=chosen(dataset.references),
         reference_photos=chosen(dataset.reference_photos),
         parts=chosen(dataset.parts),
+        distortions=chosen(dataset.distortions),
+        severities=chosen(dataset.severities),
     )
 
 

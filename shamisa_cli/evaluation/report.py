@@ -77,14 +77,14 @@ def row_cells(rows: Sequence[ReportRow]) -> Cells:
     return lines
 
 
-def csv_table(rows: Sequence[ReportRow]) -> str:
-    """One line a row and measure, with median, std, low and high."""
+def csv_table(rows: Sequence[ReportRow], more: Iterable[list[object]] = ()) -> str:
+    """One line a row and measure, with median, std, low and high; ``more`` lines below these."""
     facts = ["model", "tested_on", "fitted_on", "images", "splits", "strength", "full_note"]
     lines: list[list[object]] = [[*facts[:-1], "note", "measure", "median", "std", "low", "high"]]
     for row in rows:
         values = [getattr(row, fact) for fact in facts]
         lines += [[*values, name, *asdict(each).values()] for name, each in row.measures.items()]
-    return csv_text(lines)
+    return csv_text([*lines, *more])
 
 
 def with_averages(rows: Sequence[ReportRow]) -> list[ReportRow]:

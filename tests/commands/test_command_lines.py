@@ -38,11 +38,11 @@ PARSED_ONLY = {
     r"pretrain": "takes minutes",
     r"export": "takes minutes",
     r"serve|watch": "goes on until it is stopped",
-    r"ladder|embed --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
+    r"ladder|gmad|(embed|probe) --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
     r"finetune --dataset": "trains ten splits",
     r"backbones 'resnet": "makes a hundred backbones",
     r"explain|fit-explain|score .*--explain": "needs a model that sees photos whole",
-    r"probe .*(spaq|kadid10k|live,)": "needs that dataset",
+    r"probe .*(spaq|kadid10k|live,|tid2013)": "needs that dataset",
     r"score .*--model (hf://|runs/tuned)": "needs that model",
 }
 """Patterns of lines that are not run, and why."""

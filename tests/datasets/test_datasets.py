@@ -13,7 +13,7 @@ from scipy.io import savemat
 
 from shamisa_cli.datasets.authentic import SPAQ_SCORES
 from shamisa_cli.datasets.registry import DATASETS, open_dataset
-from shamisa_cli.datasets.synthetic import LIVE_FOLDERS
+from shamisa_cli.datasets.synthetic import KADID10K_TYPES, LIVE_FOLDERS, TID2013_TYPES
 from shamisa_cli.errors import UnknownNameError, UsageError
 
 
@@ -152,8 +152,13 @@ def _opened(name: str, root: Path) -> dict[str, tuple[float, str]]:
 
 
 def test_live(replica: Callable[[str], Path]) -> None:
-    rows = _opened("live", replica("live"))
+    root = replica("live")
+    rows = _opened("live", root)
     assert len(rows) == 982 - 2
+    dataset = open_dataset("live", root)
+    counts = [dataset.distortions.count(name) for name in LIVE_FOLDERS]
+    assert counts == [226, 233, 174, 174, 173]
+    assert dataset.severities == ()
     assert "jp2k/img1.bmp" not in rows
     assert "fastfading/img174.bmp" not in rows
     step = (111 + 2.6) / 981
@@ -182,6 +187,47 @@ def test_kadid10k(replica: Callable[[str], Path], monkeypatch: pytest.MonkeyPatc
     assert len(rows) == 3
     monkeypatch.setenv("SHAMISA_DATA", str(root))
     assert len(open_dataset("kadid10k").images) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "distortions", "severities"),
+    [
+        ("kadid10k", ("Gaussian blur", "Gaussian blur", "contrast change"), ("1", "2", "5")),
+        ("tid2013", ("Gaussian noise", "Gaussian noise", "sparse sampling"), ("1", "2", "5")),
+        ("csiq", ("noise", "jpeg 2000", "fnoise") * 2, ("1", "3", "5") * 2),
+        ("koniq", (), ()),
+    ],
+)
+def test_distortions_and_their_levels(
+    replica: Callable[[str], Path],
+    name: str,
+    distortions: tuple[str, ...],
+    severities: tuple[str, ...],
+) -> None:
+    dataset = open_dataset(name, replica(name))
+    assert dataset.distortions == distortions
+    assert dataset.severities == severities
+
+
+def test_names_of_distortions_are_in_the_order_of_their_numbers() -> None:
+    assert (len(KADID10K_TYPES), len(set(KADID10K_TYPES))) == (25, 25)
+    assert (len(TID2013_TYPES), len(set(TID2013_TYPES))) == (24, 24)
+    assert KADID10K_TYPES[8:10] == ("JPEG 2000", "JPEG")
+    assert TID2013_TYPES[9:11] == ("JPEG", "JPEG 2000")
+    assert KADID10K_TYPES[17] == "mean shift"
+    assert TID2013_TYPES[15] == "mean shift"
+
+
+def test_a_name_of_another_kind_says_no_distortion(replica: Callable[[str], Path]) -> None:
+    folder = next(replica("kadid10k").iterdir())
+    (folder / "dmos.csv").write_text(
+        "dist_img,ref_img,dmos,var\nI01_01_01.png,I01.png,4,1\nI02.png,I02.png,3,1\n"
+        "I01_26_05.png,I01.png,2,1\n"
+    )
+    touch(folder, "images/I01_26_05.png")
+    dataset = open_dataset("kadid10k", folder)
+    assert dataset.distortions == ("Gaussian blur", "", "")
+    assert dataset.severities == ("1", "", "")
 
 
 def test_koniq_with_its_sets(replica: Callable[[str], Path]) -> None:

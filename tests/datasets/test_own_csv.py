@@ -33,6 +33,14 @@ def test_mos_with_reference_and_spread(photos: Path) -> None:
     assert [path.name for path in dataset.reference_photos] == ["ref.png", "ref.png", "d.png"]
 
 
+def test_distortions_and_severities(photos: Path) -> None:
+    rows = "image,mos,distortion,severity\na.png,1,fog,0.5\nb.png,2,fog,\nc.png,3,,1\n"
+    dataset = _open(photos, rows)
+    assert dataset.distortions == ("fog", "fog", "")
+    assert dataset.severities == ("0.5", "", "1")
+    assert _open(photos, "image,mos\na.png,1\nb.png,2\nc.png,3\n").distortions == ()
+
+
 def test_scores_with_byte_order_mark_and_spaces(photos: Path) -> None:
     dataset = _open(photos, "\ufeffimage, score\na.png, 1\nb.png, 2.5\nc.png, 3\n")
     assert dataset.scores.tolist() == [1, 2.5, 3]
