@@ -30,6 +30,7 @@ class Combined:
     names : the G sources.
     repulsion : Σ_g c_g·A⁻_g of the sources that repel, without gradient and without α: α shares
         out the attraction, and a further source must not weaken what the others hold apart.
+    graphs : (G) each source's own graph A_g, before α and c.
     """
 
     graph: Graph
@@ -37,6 +38,7 @@ class Combined:
     statistics: Tensor
     names: tuple[str, ...]
     repulsion: Graph
+    graphs: tuple[Graph, ...]
 
 
 class Mixture(nn.Module):
@@ -129,7 +131,7 @@ class GraphCombination(nn.Module):
             ]
             combined = _joined(inputs, graphs, weights)
             repulsion = self._repulsion(inputs)
-        return Combined(combined, alpha, statistics, self.names, repulsion)
+        return Combined(combined, alpha, statistics, self.names, repulsion, tuple(graphs))
 
     def auxiliary_losses(self, h: Tensor, inputs: GraphInputs) -> dict[str, Tensor]:
         """The auxiliary loss of each source that has one, in float32; ``h`` carries gradients."""

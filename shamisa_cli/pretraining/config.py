@@ -81,6 +81,7 @@ class PretrainConfig(TrainingConfig):
         statistics stay as they are and normalize every crop (docs/pretraining.md says what it
         saves); scales and shifts are trained.
     objective : the ``name`` of an objective, and its options.
+    dynamics_every : steps between two measurements of the run's dynamics.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -94,9 +95,11 @@ class PretrainConfig(TrainingConfig):
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
     objective: dict[str, Any] = field(default_factory=lambda: {"name": "graph_vicreg"})
     graphs: GraphsConfig = field(default_factory=GraphsConfig)
+    dynamics_every: int = 50
 
     def __post_init__(self) -> None:
         check_range(self, 0, "epochs", above=True)
+        check_range(self, 1, "dynamics_every")
         super().__post_init__()
         parse_crop(self.crop)
         if not isinstance(self.objective.get("name"), str):
