@@ -146,9 +146,14 @@ def _from_zero(axes: Any) -> None:
 
 
 def _logarithmic(axes: Any) -> None:
-    """A logarithmic scale, if any value can stand on it."""
-    if any(max(line.get_ydata()) > 0 for line in axes.lines):
-        axes.set_yscale("log")
+    """A logarithmic scale for values that differ much, else one from zero."""
+    shown = [value for line in axes.lines for value in line.get_ydata() if value > 0]
+    if not shown or max(shown) < 5 * min(shown):
+        axes.set_ylim(bottom=0)
+        return
+    axes.set_yscale("log", subs=[])
+    axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _uniformity(axes: Any) -> None:
