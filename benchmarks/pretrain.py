@@ -3,7 +3,7 @@
     python benchmarks/pretrain.py --photos DIR [--backbone resnet50] [--crop 224] [--seconds 20]
 
 Prints crops per second of the model alone, of the engine alone and of both together, the shares of
-a step that graphs and loss take and that the dynamics take (a measurement, shared by all steps until
+a step that graphs and loss take and that the dynamics take (a measurement, spread over the steps to
 the next), and how crops per second and memory grow with the tiny-batches.
 """
 
