@@ -101,7 +101,7 @@ def _explain(figure: Figure, panels: list[Any], color: str, maps: Sequence[Featu
         for axes in panels:
             axes.collections[0].set_clim(min(map(min, values)), max(map(max, values)))
         marks = panels[0].collections[0]
-        bar = figure.colorbar(marks, ax=panels, label=_BAR_TITLES[color], shrink=0.8)
+        bar: Any = figure.colorbar(marks, ax=panels, label=_BAR_TITLES[color], shrink=0.8)
         bar.solids.set_alpha(1)
         return
     handles, labels = panels[0].get_legend_handles_labels()

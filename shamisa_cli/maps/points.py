@@ -110,7 +110,7 @@ def write_csv(path: Path, maps: Sequence[tuple[str, Points, NDArray[np.float64]]
     Of several ``maps``, one after another, with the name of each one's encoder.
     """
     several = len(maps) > 1
-    tables = [_columns(name if several else "", *each) for name, *each in maps]
+    tables = [_columns(name if several else "", each, places) for name, each, places in maps]
     lines = (line for table in tables for line in zip(*table.values(), strict=True))
     write_text(path, csv_text([list(tables[0]), *lines]))
 
