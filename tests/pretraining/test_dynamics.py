@@ -174,13 +174,6 @@ def test_measuring_changes_nothing_that_is_learned(tmp_path: Path, photos: Path)
     assert (measured(often), measured(rarely)) == ([1, 2, 3], [1])
 
 
-def test_another_objective_has_its_own_terms(tmp_path: Path, photos: Path) -> None:
-    options = ["--preset", "vicreg", "--objective", "infonce", "--graph", "vicreg:negatives=true"]
-    records = pretrain(photos, tmp_path / "run", *options, "--steps", "1")
-    assert list(records[0]["gradients_z"]) == ["contrast"]
-    assert list(records[0]["alignment_z"]) == ["vicreg"]
-
-
 def test_a_wrong_number_of_steps_is_refused(tmp_path: Path, photos: Path) -> None:
     pretrain(photos, tmp_path / "run", "--dynamics-every", "0", code=2)
 
