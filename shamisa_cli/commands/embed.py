@@ -102,8 +102,8 @@ def embed(
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
 
     PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Only nearness has a meaning:
-    directions and distances across the map have none. For ladders and several datasets, a table
-    says how well they are told apart.
+    directions and distances across the map have none, but for PCA. For ladders and several
+    datasets, a table says how well they are told apart.
 
     \b
     shamisa embed photos/ --plot map.png                              by predicted score, or folder

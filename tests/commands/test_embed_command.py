@@ -12,6 +12,7 @@ from click.testing import Result
 from PIL import Image
 
 from shamisa_cli.distortions.registry import DISTORTIONS
+from shamisa_cli.files import is_ours
 from shamisa_cli.scoring import load
 
 Run = Callable[..., Result]
@@ -149,6 +150,7 @@ def test_two_models_beside_their_controls(
     assert trained == same != control
     assert set(trained[1]["by_label"]) == set(DISTORTIONS)
     assert files["md"].read_text().startswith("| measure | in | chance | tiny | tiny |")
+    assert all(is_ours(path) for path in files.values())  # so --overwrite may replace them
     rows = table(files["csv"])
     assert [row["model"] for row in rows[::120]] == names
     assert files["svg"].read_text().count("<!-- tiny (random weights) -->") == 2
