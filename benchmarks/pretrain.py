@@ -2,8 +2,9 @@
 
     python benchmarks/pretrain.py --photos DIR [--backbone resnet50] [--crop 224] [--seconds 20]
 
-Prints crops per second of the model alone, of the engine alone and of both together, the share of a
-step that graphs and loss take, and how crops per second and memory grow with the tiny-batches.
+Prints crops per second of the model alone, of the engine alone and of both together, the shares of
+a step that graphs and loss take and that the dynamics take (a measurement, spread over the steps to
+the next), and how crops per second and memory grow with the tiny-batches.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distorted
 from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.pretraining.dynamics import gradient_norms, measure
 from shamisa_cli.pretraining.objective import ObjectiveInputs
 from shamisa_cli.pretraining.presets import resolve
 from shamisa_cli.pretraining.start import plan_start
@@ -90,6 +92,27 @@ def graphs_and_loss(task: Pretraining, batch: MiniBatch) -> Callable[[], object]
     return step
 
 
+def dynamics(task: Pretraining, batch: MiniBatch) -> Callable[[], object]:
+    """A measurement of the dynamics, on representations and a loss that are there."""
+    model, layout = task.model, task.config.batch
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(layout.n, model.encoder.feature_size, generator=generator)
+    h = torch.nn.functional.normalize(h).to(task.device).requires_grad_()
+    z = model.projector(h)
+    inputs = engine_inputs(layout, batch.metadata, h.detach(), z.detach())
+    combined = model.graphs(inputs)
+    auxiliary = model.graphs.auxiliary_losses(h, inputs)
+    seen = ObjectiveInputs(z, inputs, combined.graph, combined.repulsion, auxiliary, combined.graph)
+    loss = model.objective(seen)
+    graphs = dict(zip(combined.names, combined.graphs, strict=True))
+
+    def step() -> None:
+        gradient_norms(loss.total, loss.terms, z)
+        measure(h, z, graphs)
+
+    return step
+
+
 def prepared(config: PretrainConfig, pool: PhotoPool, device: torch.device, out: Path) -> Trainer:
     """A run that has not begun."""
     start = plan_start(to_mapping(config), out, print, preset="scratch")
@@ -144,7 +167,8 @@ def main() -> None:
         f"{given.backbone}, {given.crop} px, {device.type}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}, {platform.processor() or platform.machine()}"
     )
-    head = ("tiny-batches", "crops", "model/s", "engine/s", "together/s", "graphs+loss", "peak GB")
+    head = ("tiny-batches", "crops", "model/s", "engine/s", "together/s", "graphs+loss", "dynamics")
+    head += ("peak GB",)
     print("".join(f"{text:>13}" for text in head))
     for count in given.tiny_batches:
         one = replace(config, batch=replace(config.batch, tiny_batches=count))
@@ -152,15 +176,17 @@ def main() -> None:
             trainer = prepared(one, pool, device, Path(out))
             task: Pretraining = trainer.task
             references = ReferenceBatches(pool, one, range(count), distort=device.type != "cuda")
-            batch = references[(0, int(given.crop))]
+            batch = replace(references[(0, int(given.crop))], number=1)  # which is not measured
             n = one.batch.n
             model = per_second(model_alone(trainer, batch), given.seconds, device)
             engine = per_second(engine_alone(task), given.seconds, device)
             graphs = per_second(graphs_and_loss(task, batch), given.seconds / 4, device)
+            measured = per_second(dynamics(task, batch), given.seconds / 4, device)
+            measured *= one.dynamics_every
         both = together(one, pool, device, given.steps)
         print(
             f"{count:>13}{n:>13}{model * n:>13.1f}{engine * n:>13.1f}{both:>13.1f}"
-            f"{model / graphs:>12.1%} {peak_memory(device):>12.2f}"
+            f"{model / graphs:>12.1%} {model / measured:>12.2%} {peak_memory(device):>12.2f}"
         )
 
 

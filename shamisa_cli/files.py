@@ -25,6 +25,8 @@ _STARTS = (
     rb"path,score,uncertainty,(better_than|width),",  # rows of score
     rb'(\[\n)?\{"path": "[^\n]*", "score": (null|[\d.]+), "uncertainty": ',
     rb"path,([a-z]+,)*x,y\n",  # places on a map
+    rb'\{\n  "map": \{\n    "method": ',
+    rb"\| measure \| in \| chance \|",
     rb"model,tested_on,fitted_on,images,splits,strength,note,measure,",  # probe
     rb"\| model \| tested on \| fitted on \| images \|",
     rb'\{\n  "rows": \[\n    \{\n      "model": ',

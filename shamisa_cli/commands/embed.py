@@ -2,126 +2,58 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from shamisa_cli.commands.completion import DATASETS, complete_head, one_of
+from shamisa_cli.commands.completion import complete_head, complete_model
+from shamisa_cli.commands.pictures import Pictures, picture_options
 from shamisa_cli.commands.shared import (
     FILE,
-    FOLDER,
-    PassedBy,
     Skipped,
     check_files,
     command,
     feature_options,
-    follow_links_option,
     model_option,
     open_model,
     option_group,
     overwrite_option,
-    recursive_option,
-    root_option,
-    seed_option,
 )
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
-    from shamisa_cli.maps.points import Points
     from shamisa_cli.maps.projection import Method
+    from shamisa_cli.maps.report import FeatureMap
     from shamisa_cli.models.config import ModelConfig
     from shamisa_cli.models.head import Head
 
-METHODS = {"tsne": "t-SNE", "umap": "UMAP"}
-
-LADDER_PHOTOS = 8
-"""Photos whose ladders are on the map unless --sample says otherwise: 120 pictures each."""
-
-Kind = Literal["photos", "dataset", "ladder"]
-COLORS: dict[Kind, tuple[str, ...]] = {
-    "photos": ("score", "folder", "none"),
-    "dataset": ("mos", "score"),
-    "ladder": ("distortion", "severity", "score"),
-}
-"""What pictures can be colored by; the first is the default, but a score needs a head."""
+METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Pictures:
-    """Which pictures are on the map; options that do not go together are refused."""
+@dataclass(frozen=True)
+class Model:
+    """A model whose features are mapped."""
 
-    paths: tuple[str, ...]
-    recursive: bool
-    follow_links: bool
-    dataset: str | None
-    root: Path | None
-    photos: Path | None
-    sample: int | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        if bool(self.paths) == bool(self.dataset):
-            raise UsageError(
-                "which pictures? Give photos or folders, or --dataset NAME, or --dataset ladder "
-                "with --photos FOLDER: one of these"
-            )
-        if (self.kind == "ladder") != (self.photos is not None):
-            raise UsageError("--dataset ladder and --photos, whose ladders it makes, go together")
-
-    @property
-    def kind(self) -> Kind:
-        """Where the pictures come from."""
-        if self.dataset is None:
-            return "photos"
-        return "ladder" if self.dataset == "ladder" else "dataset"
-
-    def points(self, frozen: FrozenEncoder, skip: Skip) -> Points:
-        """The pictures with their features."""
-        from shamisa_cli.datasets.registry import open_dataset
-        from shamisa_cli.imaging.paths import expand_paths, list_photos
-        from shamisa_cli.ladders.extract import extract_ladders
-        from shamisa_cli.ladders.ladder import draw
-        from shamisa_cli.maps.points import dataset_points, ladder_points, photo_points
-
-        passed_by = PassedBy()
-        how: Any = {"follow_links": self.follow_links, "pass_by": passed_by}
-        if self.dataset is None:
-            found = expand_paths(self.paths, recursive=self.recursive, **how)
-            paths = [Path(path) for path in found]
-            passed_by.tell()
-            if not paths:
-                raise UsageError(f"no photos in {', '.join(self.paths)}")
-            return photo_points(frozen, paths, skip, self.sample, self.seed)
-        if self.photos is None:
-            dataset = open_dataset(self.dataset, self.root)
-            return dataset_points(frozen, dataset, skip, self.sample, self.seed)
-        drawn = draw(list_photos(self.photos, **how), self.sample or LADDER_PHOTOS, self.seed)
-        passed_by.tell()
-        return ladder_points(extract_ladders(frozen, drawn, skip, seed=self.seed))
+    folder: Path
+    config: ModelConfig
+    frozen: FrozenEncoder
+    head: Head | None = None
 
 
-picture_options = option_group(
-    "pictures",
-    Pictures,
-    click.argument("paths", nargs=-1, type=click.Path()),
-    recursive_option,
-    follow_links_option,
+output_options = option_group(
+    "files",
+    dict,
     click.option(
-        "--dataset",
-        shell_complete=one_of((*DATASETS, "ladder"), "file"),
-        help="Instead of PATHS: a name, a CSV with image,mos, or ladder.",
+        "--plot", type=FILE, help="Write the map as a picture; needs: pip install 'shamisa[plots]'"
     ),
-    root_option,
-    click.option("--photos", type=FOLDER, help="Photos for --dataset ladder."),
-    click.option(
-        "--sample",
-        type=click.IntRange(1),
-        help="So many photos at most, drawn at random.  [default: all; for ladders, 8]",
-    ),
-    seed_option,
+    click.option("--csv", type=FILE, help="Write the places on the map as CSV."),
+    click.option("--json", type=FILE, help="Write everything measured as JSON."),
+    click.option("--markdown", type=FILE, help="Write the table as Markdown."),
 )
 
 
@@ -129,9 +61,9 @@ picture_options = option_group(
 @picture_options
 @click.option(
     "--color-by",
-    type=click.Choice(["distortion", "severity", "mos", "score", "folder", "none"]),
-    help="[default: mos for a dataset, distortion for ladders, score for photos; without a head, "
-    "folder if there are several]",
+    type=click.Choice(["distortion", "severity", "mos", "dataset", "score", "folder", "none"]),
+    help="[default: mos for a dataset, dataset for several, distortion for ladders, score for "
+    "photos; without a head, folder if there are several]",
 )
 @click.option(
     "--method",
@@ -141,14 +73,18 @@ picture_options = option_group(
 )
 @model_option
 @click.option(
+    "--beside",
+    multiple=True,
+    shell_complete=complete_model,
+    help="Another model, side by side; may be given several times.",
+)
+@click.option("--random", is_flag=True, help="Also the same backbones with random weights.")
+@click.option(
     "--head",
     shell_complete=complete_head,
     help="Head for --color-by score.  [default: the model's]",
 )
-@click.option(
-    "--plot", type=FILE, help="Write the map as a picture; needs: pip install 'shamisa[plots]'"
-)
-@click.option("--csv", type=FILE, help="Write the places on the map as CSV.")
+@output_options
 @overwrite_option
 @feature_options
 def embed(
@@ -156,81 +92,143 @@ def embed(
     color_by: str | None,
     method: Method,
     model: str,
+    beside: tuple[str, ...],
+    random: bool,
     head: str | None,
-    plot: Path | None,
-    csv: Path | None,
+    files: dict[str, Path | None],
     overwrite: bool,
     features: dict[str, Any],
 ) -> None:
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
 
     PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Only nearness has a meaning:
-    directions and distances across the map have none.
+    directions and distances across the map have none, but for PCA. For ladders and several
+    datasets, a table says how well they are told apart.
 
     \b
     shamisa embed photos/ --plot map.png                              by predicted score, or folder
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
     """
-    from shamisa_cli.maps.plot import plot_map
-    from shamisa_cli.maps.points import score_points, write_csv
-    from shamisa_cli.maps.projection import project
-
-    color = _color(pictures, color_by, head)
-    _check_outputs(method, csv, plot, overwrite)
-    folder, config, frozen = open_model(model, features)
-    color, scorer = _scorer(color, folder, config, head, asked=bool(color_by or head))
+    color = pictures.color(color_by, head)
+    _check_outputs(pictures, method, files, overwrite)
+    models = [Model(*open_model(name, features)) for name in (model, *beside)]
+    color, models = _with_heads(color, models, head, asked=bool(color_by or head))
     skipped = Skipped()
-    points = pictures.points(frozen, skipped)
-    if scorer is not None:
-        points.values["score"] = score_points(points, scorer)
-    made_of = f" made of {len(set(points.photos))} photos" if points.distortions else ""
-    what = f"{len(points.photos)} pictures{made_of}"
-    if not features["quiet"]:
-        click.echo(f"{METHODS[method]} of {what} …", err=True)
-    places = project(points.features, method, pictures.seed)
-    if csv:
-        write_csv(csv, points, places)
-        click.echo(f"{csv}: the places of {what}")
-    if plot:
-        of = f"{pictures.dataset or 'photos'}: {what} by the features of {config.name}"
-        plot_map(points, places, color, f"{of} ({METHODS[method]})", plot)
-        click.echo(f"{plot}: a map of {what}")
+    maps: list[FeatureMap] = []
+    controls: list[FeatureMap] = []
+    for each in models:
+        maps.append(_map(each, each.frozen, pictures, method, skipped, features["quiet"]))
+        if random:
+            control = _control(each, pictures.seed, features)
+            made = _map(each, control, pictures, method, skipped, features["quiet"])
+            made.points.values.update(maps[-1].points.values)  # the scores of the same pictures
+            controls.append(made)
+    _write([*maps, *controls], pictures, method, color, files)
     skipped.tell("on the map")
 
 
-def _check_outputs(method: Method, csv: Path | None, plot: Path | None, overwrite: bool) -> None:
+def _check_outputs(
+    pictures: Pictures, method: Method, files: dict[str, Path | None], overwrite: bool
+) -> None:
     """Refuse what cannot be made or written, before anything is computed."""
     from shamisa_cli.maps.projection import check_method
 
-    if not (plot or csv):
-        raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
-    check_files(csv, plot=plot, overwrite=overwrite)
+    tables = {name: path for name, path in files.items() if name != "plot"}
+    check_files(*tables.values(), plot=files["plot"], overwrite=overwrite)
     check_method(method)
+    if pictures.kind in ("photos", "dataset"):
+        for flag in ("json", "markdown"):
+            if files[flag]:
+                raise UsageError(
+                    f"--{flag} is for what is measured, which needs ladders or several datasets"
+                )
+        if not any(files.values()):
+            raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
 
 
-def _color(pictures: Pictures, color_by: str | None, head: str | None) -> str:
-    """What the map is colored by: what is asked for, or what suits the pictures."""
-    fitting = COLORS[pictures.kind]
-    color = color_by or fitting[0]
-    if color not in fitting:
-        raise UsageError(
-            f"--color-by {color}: {pictures.kind} can be colored by {' or '.join(fitting)}"
-        )
-    if head and color != "score":
-        raise UsageError(f"--head is for --color-by score, not {color}")
-    return color
-
-
-def _scorer(
-    color: str, folder: Path, config: ModelConfig, head: str | None, *, asked: bool
-) -> tuple[str, Head | None]:
-    """What the map is colored by, and the head if that is a score; by folder if there is none."""
+def _with_heads(
+    color: str, models: list[Model], head: str | None, *, asked: bool
+) -> tuple[str, list[Model]]:
+    """What the map is colored by, and the models with heads if by score; by folder without one."""
     from shamisa_cli.models.heads import choose_head, list_heads
 
     if color != "score":
-        return color, None
-    if asked or list_heads(folder):
-        return color, choose_head(folder, head, config)
-    click.echo(f"{config.name} has no head to score by: colored by folder", err=True)
-    return "folder", None
+        return color, models
+    for each in models:
+        if not (asked or list_heads(each.folder)):
+            name = each.config.name
+            click.echo(f"{name} has no head to score by: colored by folder", err=True)
+            return "folder", models
+    return color, [
+        Model(each.folder, each.config, each.frozen, choose_head(each.folder, head, each.config))
+        for each in models
+    ]
+
+
+def _control(model: Model, seed: int, features: dict[str, Any]) -> FrozenEncoder:
+    """The same backbone with random weights."""
+    from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
+    from shamisa_cli.models.store import random_encoder
+
+    name = f"{model.config.name} (random weights)"
+    encoder = random_encoder(model.config, seed)
+    return FrozenEncoder(name, encoder, model.frozen.protocol, **features)
+
+
+def _map(
+    model: Model,
+    frozen: FrozenEncoder,
+    pictures: Pictures,
+    method: Method,
+    skip: Skip,
+    quiet: bool,
+) -> FeatureMap:
+    """The pictures as ``frozen`` sees them, mapped and measured; scored by a model's head."""
+    from shamisa_cli.maps.measures import measure_map
+    from shamisa_cli.maps.points import score_points
+    from shamisa_cli.maps.projection import project
+    from shamisa_cli.maps.report import FeatureMap
+
+    points = pictures.points(frozen, skip)
+    if model.head is not None and frozen is model.frozen:
+        points.values["score"] = score_points(points, model.head)
+    if not quiet:
+        click.echo(f"{METHODS[method]} of {points.what} by {frozen.name} …", err=True)
+    places = project(points.features, method, pictures.seed)
+    measures = measure_map(points, places, pictures.seed)
+    return FeatureMap(frozen.name, points, places, tuple(measures))
+
+
+def _write(
+    maps: Sequence[FeatureMap],
+    pictures: Pictures,
+    method: Method,
+    color: str,
+    files: dict[str, Path | None],
+) -> None:
+    """Print the table, and write the files that are asked for."""
+    from shamisa_cli.evaluation.report import json_text, markdown_table, text_table
+    from shamisa_cli.files import write_text
+    from shamisa_cli.maps.plot import plot_maps
+    from shamisa_cli.maps.points import write_csv
+    from shamisa_cli.maps.report import map_facts, measure_cells
+
+    what = maps[0].points.what
+    cells = measure_cells(maps)
+    if cells:
+        click.echo(text_table(cells), nl=False)
+    if files["json"]:
+        facts = map_facts(METHODS[method], pictures.name, pictures.seed, maps)
+        write_text(files["json"], json_text(facts))
+    if files["markdown"]:
+        write_text(files["markdown"], markdown_table(cells))
+    if files["csv"]:
+        write_csv(files["csv"], [(each.name, each.points, each.places) for each in maps])
+        click.echo(f"{files['csv']}: the places of {what}")
+    if files["plot"]:
+        title = f"{pictures.name}: {what} by the features of {maps[0].name} ({METHODS[method]})"
+        if len(maps) > 1:
+            title = f"{pictures.name}: {what} ({METHODS[method]})"
+        plot_maps(maps, color, title, files["plot"])
+        click.echo(f"{files['plot']}: a map of {what}")

@@ -15,6 +15,7 @@ from shamisa_cli.commands.shared import PassedBy, follow_links_option
 
 if TYPE_CHECKING:
     from shamisa_cli.imaging.pool import PhotoPool
+    from shamisa_cli.pretraining.probe import Probed
 
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 """Where photos are under the data root."""
@@ -104,6 +105,11 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
     help="Measure on this dataset while training.",
 )
 @click.option("--probe-every", type=click.IntRange(1), default=1000, show_default=True)
+@click.option(
+    "--dynamics-every",
+    type=int,
+    help="Steps between two measurements of rank, alignment and the like.  [default: 50]",
+)
 @click.option("--root", type=click.Path(path_type=Path), help="Folder of your datasets.")
 @follow_links_option
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -129,7 +135,8 @@ def pretrain(
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     Ctrl-C and SIGTERM save what is trained; the exit code is then 130 or 143.
     """
-    from shamisa_cli.pretraining.run import Probe, pretrain_to
+    from shamisa_cli.pretraining.probe import Probe
+    from shamisa_cli.pretraining.run import pretrain_to
     from shamisa_cli.pretraining.start import plan_start
 
     options = _as_mapping(**given)
@@ -167,24 +174,26 @@ def _open_pool(folder: Path, follow_links: bool, quiet: bool) -> PhotoPool:
     return pool
 
 
-def _prober(name: str, root: Path | None) -> Callable[[Path], str]:
-    """What measures a model folder on a dataset, and says so in a line."""
+def _prober(name: str, root: Path | None) -> Callable[[Path], Probed]:
+    """What measures a model folder on a dataset."""
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.datasets import evaluate_dataset
     from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder
     from shamisa_cli.evaluation.splits import choose_splits
     from shamisa_cli.models.store import load_encoder
+    from shamisa_cli.pretraining.probe import Probed
     from shamisa_cli.progress import say_skipped
 
     dataset = open_dataset(name, root)
     splits = choose_splits(dataset, 10, 0, "auto")
 
-    def measure(folder: Path) -> str:
+    def measure(folder: Path) -> Probed:
         encoder, facts = load_encoder(folder)
         found = FrozenEncoder(facts.name, encoder, facts.protocol).dataset(dataset, say_skipped)
         measures = evaluate_dataset(facts.name, found, splits).row().measures
-        figures = (f"{key.upper()} {measures[key].median:.3f}" for key in ("srcc", "plcc"))
-        return f"{dataset.info.name} {' '.join(figures)} (median of {len(splits)} splits)"
+        figures = {f"{dataset.info.name} {k.upper()}": measures[k].median for k in ("srcc", "plcc")}
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        return Probed(f"{shown} (median of {len(splits)} splits)", figures)
 
     return measure
 

@@ -42,6 +42,7 @@ class Combined:
     repulsion : Σ_g c_g·A⁻_g of the sources that repel, without gradient and without α: α shares
         out the attraction, and a further source must not weaken what the others hold apart. With
         ``negatives = "rest"``, also 1 for every pair that A does not join.
+    graphs : (G) each source's own graph A_g, before α and c.
     balance : J(α), a scalar that only α learns from; None unless α is ``balanced``.
     """
 
@@ -50,6 +51,7 @@ class Combined:
     statistics: Tensor
     names: tuple[str, ...]
     repulsion: Graph
+    graphs: tuple[Graph, ...]
     balance: Tensor | None = None
 
 
@@ -132,7 +134,7 @@ class GraphCombination(nn.Module):
                 combined = keep_largest_each(combined, self.topk_each)
             repulsion = self._repulsion(inputs, combined)
             balance = self._balance(inputs.z, alpha, graphs)
-        return Combined(combined, alpha, statistics, self.names, repulsion, balance)
+        return Combined(combined, alpha, statistics, self.names, repulsion, tuple(graphs), balance)
 
     def auxiliary_losses(self, h: Tensor, inputs: GraphInputs) -> dict[str, Tensor]:
         """The auxiliary loss of each source that has one, in float32; ``h`` carries gradients."""

@@ -1,12 +1,13 @@
-"""The picture of a map of features."""
+"""The picture of maps of features."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ from shamisa_cli.evaluation.plot import save_figure
 from shamisa_cli.imaging.decode import decode_photo
 from shamisa_cli.imaging.resample import rescale
 from shamisa_cli.maps.points import Points
+from shamisa_cli.maps.report import FeatureMap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MARKERS = "osD^vP"
 """Of the distortions of one category, which share a hue."""
@@ -40,29 +45,40 @@ _SMALL, _LARGE = 10.0, 46.0
 """Areas of the marks, points²."""
 
 
-def plot_map(
-    points: Points, places: NDArray[np.float64], color: str, title: str, path: Path
-) -> None:
-    """Write the map.
+def plot_maps(maps: Sequence[FeatureMap], color: str, title: str, path: Path) -> None:
+    """Write the maps of one or several encoders, a panel each, of the same pictures.
 
     Parameters
     ----------
-    places : (n, 2).
-    color : ``distortion``, ``folder``, ``none``, or one of ``points.values``.
+    color : ``distortion``, ``dataset``, ``folder``, ``none``, or one of ``points.values``.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    axes = figure.add_subplot()
+    columns = 1 if len(maps) == 1 else 2
+    rows = math.ceil(len(maps) / columns)
+    size = (11, 8) if columns == 1 else (16, 1 + 6.5 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, each in zip(panels, maps, strict=False):
+        _draw(axes, each, color)
+        axes.set_title(title if columns == 1 else each.name)
+    for empty in panels[len(maps) :]:
+        empty.remove()
+    if columns > 1:
+        figure.suptitle(title)
+    _explain(figure, list(panels[: len(maps)]), color, maps)
+    save_figure(figure, path)
+
+
+def _draw(axes: Any, drawn: FeatureMap, color: str) -> None:
+    points, places = drawn.points, drawn.places
     sizes = _sizes(points)
     if color == "distortion":
         _by_distortion(axes, points.distortions, places, sizes)
-    elif color in ("folder", "none"):
-        names = folder_names(points.photos) if color == "folder" else [""] * len(points.photos)
-        _by_folder(axes, np.array(names), places, sizes)
+    elif color in ("dataset", "folder", "none"):
+        _by_name(axes, _names(points, color), places, sizes)
     else:
         _by_value(axes, np.array(points.values[color]), places, sizes, color)
-    axes.set_title(title)
     axes.set(xticks=[], yticks=[])
     axes.margins(0.04)
     if not points.distortions:
@@ -70,7 +86,35 @@ def plot_map(
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.12 * (high - low))  # room for photos
         _show_photos(axes, points.photos, places)
-    save_figure(figure, path)
+
+
+def _names(points: Points, color: str) -> list[str]:
+    if color == "dataset":
+        return list(points.datasets)
+    return folder_names(points.photos) if color == "folder" else [""] * len(points.photos)
+
+
+def _explain(figure: Figure, panels: list[Any], color: str, maps: Sequence[FeatureMap]) -> None:
+    """What the colors mean, once for all panels: a legend, or a bar of one range."""
+    if color in _BAR_TITLES:
+        values = [each.points.values[color] for each in maps]
+        for axes in panels:
+            axes.collections[0].set_clim(min(map(min, values)), max(map(max, values)))
+        marks = panels[0].collections[0]
+        bar: Any = figure.colorbar(marks, ax=panels, label=_BAR_TITLES[color], shrink=0.8)
+        bar.solids.set_alpha(1)
+        return
+    handles, labels = panels[0].get_legend_handles_labels()
+    if len(handles) > 1:
+        title = "larger is more severe" if color == "distortion" else color
+        figure.legend(
+            handles,
+            labels,
+            loc="outside right center",
+            frameon=False,
+            title=title,
+            fontsize=9 if color == "distortion" else None,
+        )
 
 
 def _sizes(points: Points) -> NDArray[np.float64]:
@@ -85,29 +129,15 @@ def _by_distortion(
 ) -> None:
     """A hue for each category, a mark for each of its distortions; the legend tells them apart."""
     shown = np.array(names)
-    handles: list[Any] = []
-    labels: list[str] = []
     for category, hue in zip(CATEGORIES, _HUES, strict=True):
         members = [d.name for d in DISTORTIONS.values() if d.category == category]
         present = [(n, m) for n, m in zip(members, _MARKERS, strict=False) if n in names]
         if present:
-            handles.append(axes.scatter([], [], alpha=0))
-            labels.append(category.replace("_", " and ").upper())
+            axes.scatter([], [], alpha=0, label=category.replace("_", " and ").upper())
         for name, marker in present:
             here = shown == name
-            marks = axes.scatter(
-                *places[here].T, s=sizes[here], c=hue, marker=marker, alpha=0.75, linewidths=0
-            )
-            handles.append(marks)
-            labels.append(name.replace("_", " "))
-    axes.figure.legend(
-        handles,
-        labels,
-        loc="outside right center",
-        frameon=False,
-        fontsize=9,
-        title="larger is more severe",
-    )
+            style: dict[str, Any] = {"c": hue, "marker": marker, "label": name.replace("_", " ")}
+            axes.scatter(*places[here].T, s=sizes[here], alpha=0.75, linewidths=0, **style)
 
 
 def _by_value(
@@ -118,7 +148,7 @@ def _by_value(
     color: str,
 ) -> None:
     order = np.argsort(values, kind="stable")  # high values on top, whatever the files' order
-    marks = axes.scatter(
+    axes.scatter(
         *places[order].T,
         c=values[order],
         s=sizes[order],
@@ -126,8 +156,6 @@ def _by_value(
         alpha=0.85,
         linewidths=0,
     )
-    bar = axes.figure.colorbar(marks, ax=axes, label=_BAR_TITLES[color], shrink=0.8)
-    bar.solids.set_alpha(1)
 
 
 def folder_names(photos: Sequence[Path]) -> list[str]:
@@ -147,21 +175,17 @@ def folder_names(photos: Sequence[Path]) -> list[str]:
     return names
 
 
-def _by_folder(
-    axes: Any, names: NDArray[np.str_], places: NDArray[np.float64], sizes: NDArray[np.float64]
+def _by_name(
+    axes: Any, names: Sequence[str], places: NDArray[np.float64], sizes: NDArray[np.float64]
 ) -> None:
-    """A color for each folder; the legend tells them apart, if there are several."""
-    handles, labels = [], []
-    for k, name in enumerate(sorted(set(names.tolist()))):
-        here = names == name
-        hue = f"C{k}" if k < 10 else _MORE_HUES[k - 10]
-        handles.append(axes.scatter(*places[here].T, s=sizes[here], c=hue, linewidths=0))
+    """A color for each name; the legend tells them apart, if there are several."""
+    own = np.array(names)
+    for k, name in enumerate(sorted(set(names))):
+        here = own == name
+        hue = f"C{k}" if k < 10 else _MORE_HUES[(k - 10) % len(_MORE_HUES)]
         shown = name if len(name) <= _LONGEST else f"…{name[-_LONGEST:]}"
-        labels.append(f" {shown} ({here.sum()})".replace("$", r"\$"))
-    if len(handles) > 1:
-        axes.figure.legend(
-            handles, labels, loc="outside right center", frameon=False, title="folder"
-        )
+        label = f" {shown} ({here.sum()})".replace("$", r"\$")
+        axes.scatter(*places[here].T, s=sizes[here], c=hue, linewidths=0, label=label)
 
 
 def _show_photos(axes: Any, photos: Sequence[Path], places: NDArray[np.float64]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,6 +31,7 @@ class Points:
     features : (n, F) float32, the mean over the crops.
     photos : n paths; several pictures may be made of one photo.
     distortions : n names, or empty if the pictures are as they are.
+    datasets : n names of where each is from, or empty if they are of none.
     values : numbers by what they mean, n each: ``severity`` (λ, 0-1), ``mos`` (the dataset's units,
         higher is better), ``score`` (0-100).
     """
@@ -38,6 +40,13 @@ class Points:
     photos: tuple[Path, ...]
     distortions: tuple[str, ...] = ()
     values: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    datasets: tuple[str, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """How many pictures, and of how many photos these are made."""
+        made_of = f" made of {len(set(self.photos))} photos" if self.distortions else ""
+        return f"{len(self.photos)} pictures{made_of}"
 
 
 def photo_points(
@@ -64,7 +73,19 @@ def dataset_points(
     some = select_images(dataset, draw(range(len(dataset.images)), sample, seed))
     kept, features = frozen.features(some.images, skip, some.info.short_side, mean=True)
     mos = tuple(some.scores[kept].tolist())
-    return Points(features, tuple(some.images[i] for i in kept), values={"mos": mos})
+    photos = tuple(some.images[i] for i in kept)
+    names = (dataset.info.name,) * len(kept)
+    return Points(features, photos, values={"mos": mos}, datasets=names)
+
+
+def joined_points(parts: Sequence[Points]) -> Points:
+    """The pictures of several datasets, one after another."""
+    return Points(
+        torch.cat([part.features for part in parts]),
+        tuple(photo for part in parts for photo in part.photos),
+        values={"mos": tuple(value for part in parts for value in part.values["mos"])},
+        datasets=tuple(name for part in parts for name in part.datasets),
+    )
 
 
 def ladder_points(ladders: Ladders) -> Points:
@@ -83,12 +104,25 @@ def score_points(points: Points, head: Head) -> tuple[float, ...]:
     return tuple(head.score(row[None]).score for row in points.features)
 
 
-def write_csv(path: Path, points: Points, places: NDArray[np.float64]) -> None:
-    """One line a picture: its photo, what is known of it, and its place on the map."""
+def write_csv(path: Path, maps: Sequence[tuple[str, Points, NDArray[np.float64]]]) -> None:
+    """One line a picture: its photo, what is known of it, and its place on the map.
+
+    Of several ``maps``, one after another, with the name of each one's encoder.
+    """
+    several = len(maps) > 1
+    tables = [_columns(name if several else "", each, places) for name, each, places in maps]
+    lines = (line for table in tables for line in zip(*table.values(), strict=True))
+    write_text(path, csv_text([list(tables[0]), *lines]))
+
+
+def _columns(name: str, points: Points, places: NDArray[np.float64]) -> dict[str, Sequence[object]]:
     columns: dict[str, Sequence[object]] = {
         "path": [escape_name(str(photo)) for photo in points.photos]
     }
+    if name:
+        columns["model"] = [name] * len(points.photos)
+    if len(set(points.datasets)) > 1:
+        columns["dataset"] = points.datasets
     if points.distortions:
         columns["distortion"] = points.distortions
-    columns |= points.values | {"x": places[:, 0].tolist(), "y": places[:, 1].tolist()}
-    write_text(path, csv_text([list(columns), *zip(*columns.values(), strict=True)]))
+    return columns | points.values | {"x": places[:, 0].tolist(), "y": places[:, 1].tolist()}

@@ -1,4 +1,4 @@
-"""From many dimensions to two, so that near things stay near: t-SNE and UMAP."""
+"""From many dimensions to two: t-SNE and UMAP, which keep near things near, and PCA."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shamisa_cli.errors import UsageError
 
-Method = Literal["tsne", "umap"]
+Method = Literal["tsne", "umap", "pca"]
 
 MIN_POINTS = 4
 """Fewer have no neighborhoods."""
@@ -26,8 +26,9 @@ _COMPONENTS = 50
 
 
 def project(features: Tensor, method: Method = "tsne", seed: int = 0) -> NDArray[np.float64]:
-    """(n, 2) places of n points on a map; only which are near which has a meaning.
+    """(n, 2) places of n points on a map; only which are near which has a meaning, but for PCA.
 
+    PCA: along the two directions in which the features differ most; distances have a meaning.
     t-SNE: van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 9, 2008, with a perplexity
     of 30, or a third of the points if that is less. UMAP: McInnes, Healy & Melville, arXiv
     1802.03426, with 15 neighbors.
@@ -48,6 +49,8 @@ def project(features: Tensor, method: Method = "tsne", seed: int = 0) -> NDArray
         raise UsageError(f"{n} pictures; a map needs at least {MIN_POINTS}")
     rows = features.double().numpy()
     with threadpool_limits(limits=1):
+        if method == "pca":
+            return PCA(2, svd_solver="full").fit_transform(rows)
         reduced = PCA(min(_COMPONENTS, *rows.shape), random_state=seed).fit_transform(rows)
         places = (_tsne if method == "tsne" else _umap)(reduced, seed).astype(np.float64)
         return PCA(2).fit_transform(places)  # a map has no directions: its longest lies across

@@ -105,6 +105,7 @@ class PretrainConfig(TrainingConfig):
         saves); scales and shifts are trained.
     compositions : how the engine's compositions are drawn.
     objective : the ``name`` of an objective, and its options.
+    dynamics_every : steps between two measurements of the run's dynamics.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -119,9 +120,11 @@ class PretrainConfig(TrainingConfig):
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
     objective: dict[str, Any] = field(default_factory=lambda: {"name": "graph_vicreg"})
     graphs: GraphsConfig = field(default_factory=GraphsConfig)
+    dynamics_every: int = 50
 
     def __post_init__(self) -> None:
         check_range(self, 0, "epochs", above=True)
+        check_range(self, 1, "dynamics_every")
         super().__post_init__()
         parse_crop(self.crop)
         if not isinstance(self.objective.get("name"), str):

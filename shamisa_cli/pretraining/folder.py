@@ -7,15 +7,18 @@ from pathlib import Path
 
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.files import writing
+from shamisa_cli.pretraining.probe import PROBES
 from shamisa_cli.settings import read_json_object
 from shamisa_cli.training.checkpoint import checkpoints
 
 NAMES = (
     "config.json",
     "log.jsonl",
+    PROBES,
     "batch.png",
     "losses.png",
     "graphs.png",
+    "dynamics.png",
     "tensorboard",
     "checkpoints",
     "model",

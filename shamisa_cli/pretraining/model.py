@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -99,12 +100,16 @@ class PretrainModel(nn.Module):
 
 @dataclass(frozen=True)
 class PretrainLoss(Loss):
-    """The loss of one mini-batch, and what it was made of; ``side`` is that of its crops, px."""
+    """The loss of one mini-batch, and what it was made of; ``side`` is that of its crops, px.
+
+    ``pulls`` : the norms of the terms' gradients by z, of a mini-batch that is measured.
+    """
 
     side: int
     combined: Combined
     h: Tensor
     z: Tensor
+    pulls: Mapping[str, float] = field(default_factory=dict)
 
 
 def make_combination(config: GraphsConfig) -> GraphCombination:

@@ -1,4 +1,4 @@
-"""Pictures of a run: its losses, its α, its edges; and a sheet of one mini-batch."""
+"""Pictures of a run: its losses, its α, its edges, its dynamics; a sheet of one mini-batch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.distortions.severity import native_text
 from shamisa_cli.imaging.arrays import to_image
 from shamisa_cli.imaging.sheet import Row, contact_sheet
+from shamisa_cli.pretraining.dynamics_plot import draw_dynamics, has_dynamics
 from shamisa_cli.training.curves import draw_losses, smoothed, window_of
 
 if TYPE_CHECKING:
@@ -34,11 +35,15 @@ _SIDE = 224
 
 
 def plot_run(
-    records: Sequence[dict[str, Any]], folder: Path, terms: Sequence[str] = TERMS
+    records: Sequence[dict[str, Any]],
+    folder: Path,
+    terms: Sequence[str] = TERMS,
+    probes: Sequence[dict[str, Any]] = (),
 ) -> list[Path]:
-    """Write losses.png, a panel each of ``terms``, and graphs.png from a run's log.
+    """Write losses.png, a panel each of ``terms``, graphs.png and dynamics.png from a run's log.
 
-    An empty list without matplotlib, or where there is no step.
+    ``probes`` are the figures of the probes on the way. An empty list without matplotlib, or where
+    there is no step; no dynamics.png where the log has no measurement.
     """
     try:
         from matplotlib.figure import Figure
@@ -50,11 +55,13 @@ def plot_run(
     draw_losses(losses, records, terms)
     graphs = Figure(figsize=(14, 5), layout="constrained")
     _draw_graphs(graphs, records)
-    made = []
-    for figure, name in ((losses, "losses.png"), (graphs, "graphs.png")):
+    figures = {"losses.png": losses, "graphs.png": graphs}
+    if has_dynamics(records):
+        figures["dynamics.png"] = Figure(figsize=(15, 6.5))
+        draw_dynamics(figures["dynamics.png"], records, probes)
+    for name, figure in figures.items():
         figure.savefig(folder / name, dpi=110)
-        made.append(folder / name)
-    return made
+    return [folder / name for name in figures]
 
 
 def _draw_graphs(figure: Figure, records: Sequence[dict[str, Any]]) -> None:

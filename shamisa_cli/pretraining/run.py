@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
-from shamisa_cli.errors import ShamisaError, UsageError, system_reason
+from shamisa_cli.errors import UsageError, system_reason
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.store import save_encoder
 from shamisa_cli.pretraining.folder import remove_run
 from shamisa_cli.pretraining.plots import batch_sheet, plot_run
+from shamisa_cli.pretraining.probe import PROBES, Probe, probing
 from shamisa_cli.pretraining.start import Start
 from shamisa_cli.pretraining.task import Pretraining, check_photos
 from shamisa_cli.settings import to_mapping
@@ -24,14 +24,6 @@ from shamisa_cli.training.checkpoint import writing
 from shamisa_cli.training.log import read_log, tensorboard_writer
 from shamisa_cli.training.loop import Finished, Trainer
 from shamisa_cli.training.parallel import join_ranks, leave_ranks
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Measure the encoder each ``every`` steps: ``measure`` of its model folder is said."""
-
-    every: int
-    measure: Callable[[Path], str]
 
 
 def pretrain_to(
@@ -68,29 +60,22 @@ def pretrain_to(
         if not ranks.is_first:
             return None, trainer.run()
         _begin(task, trainer, say)
-        with tensorboard_writer(out, trainer.step + 1) as to_tensorboard:
+        with (
+            tensorboard_writer(out, trainer.step + 1) as to_tensorboard,
+            probing(probe, out, trainer.step, lambda: save_model(task, trainer), say) as probe_it,
+        ):
 
             def after_step(record: dict[str, Any]) -> None:
                 on_step(record)
                 if to_tensorboard is not None:
                     to_tensorboard(record)
-                if probe is not None and record["step"] % probe.every == 0:
-                    model = save_model(task, trainer)
-                    say(f"step {record['step']}: {_measured(probe, model)}")
+                probe_it(record["step"])
 
             finished = trainer.run(after_step)
         _end(task, trainer, finished, say)
         return out / "model", finished
     finally:
         leave_ranks()
-
-
-def _measured(probe: Probe, folder: Path) -> str:
-    """What the probe says of a model folder; training goes on where it can say nothing."""
-    try:
-        return probe.measure(folder)
-    except ShamisaError as error:
-        return f"not measured: {error}"
 
 
 def _begin(task: Pretraining, trainer: Trainer, say: Callable[[str], None]) -> None:
@@ -127,7 +112,10 @@ def _end(
     save_model(task, trainer)
     with writing(out / "losses.png"):
         pictures = plot_run(
-            read_log(out / "log.jsonl"), out, ("total", *task.model.objective.terms)
+            read_log(out / "log.jsonl"),
+            out,
+            ("total", *task.model.objective.terms),
+            read_log(out / PROBES),
         )
     say(f"{finished.reason} at step {finished.step} after {finished.elapsed / 60:.1f} min")
     if finished.reason == "stopped":

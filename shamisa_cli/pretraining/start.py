@@ -33,7 +33,10 @@ from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkp
 PUBLISHED, FROM_RANDOM = "shamisa", "scratch"
 """The preset of a run for which none was asked for, from ImageNet's weights and from random."""
 
-RUNNING = ("steps", "epochs", "budget", "workers", "device", "precision", "compile")
+RUNNING = (
+    *("steps", "epochs", "budget", "workers", "device", "precision", "compile"),
+    "dynamics_every",
+)
 CHANGEABLE = (*RUNNING, "pooling", "statistics")
 """Keys that a resumed run may change, beside the optimizer's ``lr`` and ``clip_norm``."""
 

@@ -9,21 +9,19 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from shamisa_cli.encoders.precision import has_fast_bf16
 from shamisa_cli.errors import UsageError
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distorted
 from shamisa_cli.pretraining.config import PretrainConfig, crop_side
+from shamisa_cli.pretraining.dynamics import gradient_norms, measure
 from shamisa_cli.pretraining.model import PretrainLoss, PretrainModel
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.feed import made_ahead
 from shamisa_cli.training.parallel import Ranks, synchronized
 from shamisa_cli.training.task import Task
-
-RANK_EVERY = 50
-"""Steps between two measurements of the ranks of h and z (an SVD each)."""
 
 
 class Pretraining(Task):
@@ -70,10 +68,19 @@ class Pretraining(Task):
         if self.device.type == "cuda":
             batch = distorted(batch, self.config)
         crops = batch.crops.contiguous(memory_format=torch.channels_last)
-        return model(crops, batch.metadata, self.ranks, self.autocast)
+        loss: PretrainLoss = model(crops, batch.metadata, self.ranks, self.autocast)
+        step, place = divmod(batch.number, self.config.accumulate)
+        if self._measures(step) and place == self.config.accumulate - 1:
+            pulls = gradient_norms(loss.total, loss.terms, loss.z)  # backward will free the graph
+            loss = replace(loss, pulls=pulls)
+        return loss
+
+    def _measures(self, before: int) -> bool:
+        """Whether the step that comes after ``before`` others is measured."""
+        return before % self.config.dynamics_every == 0
 
     def after_step(self, loss: PretrainLoss, step: int) -> dict[str, Any]:
-        """Crop side, α, edges; and at times the ranks, where collapse shows (docs/method.md §5)."""
+        """Crop side, α, edges; and at times the dynamics, where collapse shows."""
         combined, names = loss.combined, loss.combined.names
         record: dict[str, Any] = {"crop": loss.side}
         record["alpha"] = dict(zip(names, combined.alpha.detach().tolist(), strict=True))
@@ -85,9 +92,9 @@ class Pretraining(Task):
                 "edges": apart.n_edges,
                 "edge_weights": apart.weight.sum().item(),
             }
-        if (step - 1) % RANK_EVERY == 0:
-            record["rank_h"], record["rank_z"] = effective_rank(loss.h), effective_rank(loss.z)
-            record["spread_h"], record["spread_z"] = spread(loss.h), spread(loss.z)
+        if self._measures(step - 1):
+            record |= measure(loss.h, loss.z, dict(zip(names, combined.graphs, strict=True)))
+            record["gradients_z"] = dict(loss.pulls)
         return record
 
     def facts(self) -> dict[str, Any]:
@@ -121,21 +128,3 @@ def check_photos(pool: PhotoPool, then: dict[str, Any]) -> None:
         f"{pool.folder} holds {now['count']} photos, and this run began with {then['count']}"
         f"{other}: resume with the photos that it began with, or choose another out"
     )
-
-
-def effective_rank(rows: Tensor) -> float:
-    """exp of the entropy of the normalized singular values of centered ``rows`` (n, d).
-
-    Roy & Vetterli, "The effective rank", EUSIPCO 2007. In
-    1 … min(n, d); it falls towards 1 when training collapses.
-    """
-    centered = rows.detach().float() - rows.detach().float().mean(0)
-    singular = torch.linalg.svdvals(centered)
-    share = singular / singular.sum().clamp_min(torch.finfo(singular.dtype).tiny)
-    entropy = -(share * share.clamp_min(torch.finfo(share.dtype).tiny).log()).sum()
-    return float(entropy.exp())
-
-
-def spread(rows: Tensor) -> float:
-    """Mean over the d columns of the standard deviation over the n rows; 0 when all are equal."""
-    return float(rows.detach().float().std(0).mean())

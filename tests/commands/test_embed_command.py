@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import Result
 from PIL import Image
 
 from shamisa_cli.distortions.registry import DISTORTIONS
+from shamisa_cli.files import is_ours
 from shamisa_cli.scoring import load
 
 Run = Callable[..., Result]
@@ -127,6 +129,50 @@ def test_ladders(embed: Run, photos: Path, tmp_path: Path, color: str) -> None:
     assert ("<!-- severity λ -->" in drawn) == (color == "severity")
 
 
+def test_two_models_beside_their_controls(
+    embed: Run, headed: Path, headless: Path, photos: Path, tmp_path: Path
+) -> None:
+    files = {kind: tmp_path / f"m.{kind}" for kind in ("svg", "csv", "json", "md")}
+    result = embed(
+        *("--dataset", "ladder", "--photos", photos, "--sample", 1, "--method", "pca"),
+        *("--beside", headless, "--random", "--plot", files["svg"], "--csv", files["csv"]),
+        *("--json", files["json"], "--markdown", files["md"]),
+    )
+    assert result.exit_code == 0, result.output
+    names = ["tiny", "tiny", "tiny (random weights)", "tiny (random weights)"]
+    header, first = result.stdout.splitlines()[:2]
+    assert header.split("  ")[-1].strip() == names[-1]
+    assert first.startswith("silhouette by distortion ")
+    found = json.loads(files["json"].read_text())
+    assert found["map"] == {"method": "PCA", "of": "ladder", "pictures": 120, "seed": 0}
+    assert [model["name"] for model in found["models"]] == names
+    trained, same, control, _ = (model["measures"] for model in found["models"])
+    assert trained == same != control
+    assert set(trained[1]["by_label"]) == set(DISTORTIONS)
+    assert files["md"].read_text().startswith("| measure | in | chance | tiny | tiny |")
+    assert all(is_ours(path) for path in files.values())  # so --overwrite may replace them
+    rows = table(files["csv"])
+    assert [row["model"] for row in rows[::120]] == names
+    assert files["svg"].read_text().count("<!-- tiny (random weights) -->") == 2
+    assert files["svg"].read_text().count("<!-- gaussian blur -->") == 1  # one legend for all
+
+
+def test_several_datasets_by_name(embed: Run, scores: Path, tmp_path: Path) -> None:
+    other = scores.parent / "yours.csv"
+    other.write_text("image,mos\n" + "".join(f"{i}.png,{i}\n" for i in (1, 3, 5)))
+    plot, places = tmp_path / "m.svg", tmp_path / "m.csv"
+    result = embed("--dataset", f"{scores},{other}", "--plot", plot, "--csv", places)
+    assert result.exit_code == 0, result.output
+    assert "neighbors of the same dataset" in result.stdout
+    assert [row["dataset"] for row in table(places)] == ["mine"] * 6 + ["yours"] * 3
+    drawn = plot.read_text()
+    assert "<!-- dataset -->" in drawn
+    assert "<!--  yours (3) -->" in drawn
+    alone = embed("--dataset", other, "--dataset", scores, "--sample", 3)
+    assert alone.exit_code == 0, alone.output
+    assert alone.stdout.startswith("measure ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -135,11 +181,15 @@ def test_ladders(embed: Run, photos: Path, tmp_path: Path, color: str) -> None:
         (["{photos}"], "nothing to make"),
         (["{photos}", "--photos", "x", "--plot", "m.png"], "go together"),
         (["--dataset", "ladder", "--plot", "m.png"], "go together"),
+        (["--dataset", "clive,ladder", "--photos", "{photos}", "--csv", "m"], "stands alone"),
+        (["--dataset", "clive,koniq", "--color-by", "mos", "--csv", "m"], "by dataset or score"),
+        (["{photos}", "--json", "m.json"], "--json is for what is measured"),
+        (["{photos}", "--beside", "fats", "--csv", "m"], "Did you mean fast"),
         (
             ["{photos}", "--color-by", "mos", "--plot", "m.png"],
             "can be colored by score or folder or none",
         ),
-        (["--dataset", "x", "--color-by", "severity", "--plot", "m.png"], "by mos or score"),
+        (["--dataset", "x", "--color-by", "severity", "--plot", "m.png"], "by mos or score or"),
         (["--dataset", "clve", "--plot", "m.png"], "Did you mean clive"),
         (["--dataset", "ladder", "--photos", "{photos}", "--head", "x", "--csv", "m"], "--head is"),
         (["{photos}", "--plot", "m.xyz"], "names no picture format"),

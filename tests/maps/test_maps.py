@@ -22,6 +22,7 @@ from shamisa_cli.spelling import unescape_name
 GROUPS, EACH = 4, 20
 METHODS = [
     "tsne",
+    "pca",
     pytest.param(
         "umap",
         marks=pytest.mark.skipif(
@@ -66,7 +67,8 @@ def test_umap_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_photo_whose_name_is_not_utf8_is_in_the_table(tmp_path: Path) -> None:
     names = (Path("é.png"), Path(os.fsdecode(b"caf\xe9.png")))
-    write_csv(tmp_path / "map.csv", Points(torch.zeros(2, 3), names), np.zeros((2, 2)))
+    points = Points(torch.zeros(2, 3), names)
+    write_csv(tmp_path / "map.csv", [("tiny", points, np.zeros((2, 2)))])
     content = (tmp_path / "map.csv").read_bytes()
     assert content == "path,x,y\né.png,0.0,0.0\n".encode() + b"caf\\xe9.png,0.0,0.0\n"
     with (tmp_path / "map.csv").open(encoding="utf-8") as file:

@@ -179,7 +179,8 @@ def test_a_run(tmp_path: Path, sample_photos: list[Image.Image], preset: str) ->
     edges = records[0]["repulsion"]["edges"]
     assert edges == records[0]["repulsion"]["edge_weights"] > records[0]["edges"][preset] > 0
     assert (out / "model" / "model.safetensors").is_file()
-    assert {path.name for path in out.glob("*.png")} == {"batch.png", "losses.png", "graphs.png"}
+    assert list(records[0]["gradients_z"]) == ["contrast"]  # auxiliary is of h
+    assert list(records[0]["alignment_z"]) == [preset]
     again = [*arguments, "--objective", "infonce:temperature=0.7", "--steps", "31", "--resume"]
     refused = CliRunner().invoke(app, again)
     assert refused.exit_code == 2

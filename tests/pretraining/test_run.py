@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 import signal
@@ -28,7 +29,8 @@ from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.pretraining import run
 from shamisa_cli.pretraining.config import PretrainConfig, ProjectorConfig
-from shamisa_cli.pretraining.run import Probe, pretrain_to
+from shamisa_cli.pretraining.probe import PROBES, Probe, Probed, probing
+from shamisa_cli.pretraining.run import pretrain_to
 from shamisa_cli.pretraining.start import plan_start
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.config import OptimizerConfig
@@ -84,10 +86,12 @@ def losses(out: Path) -> list[tuple[int, float]]:
     return [(record["step"], record["total"]) for record in read_log(out / "log.jsonl")]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_a_run_leaves_all_that_is_promised(tmp_path: Path, photos: Path) -> None:
     model = train(config(), tmp_path / "run", photos)
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"config.json", "log.jsonl", "batch.png", "losses.png", "graphs.png"} <= names
+    curves = {"losses.png", "graphs.png", "dynamics.png"}
+    assert {"config.json", "log.jsonl", "batch.png"} | curves <= names
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved == json.loads(json.dumps(to_mapping(config())))
     encoder, facts = load_encoder(model)
@@ -253,11 +257,11 @@ def test_a_full_disk_at_the_end_is_named_and_resumed_from(
 
 
 def test_probes_on_the_way_are_said_and_do_not_end_the_run(tmp_path: Path, photos: Path) -> None:
-    def measure(folder: Path) -> str:
+    def measure(folder: Path) -> Probed:
         steps = load_encoder(folder)[1].training["steps"]
         if steps == 4:
             raise PhotoError(f"{folder}/3.jpg: damaged")
-        return f"{steps} steps"
+        return Probed(f"{steps} steps", {"clive SRCC": steps / 10})
 
     said: list[str] = []
     train(config(steps=5), tmp_path, photos, say=said.append, probe=Probe(2, measure))
@@ -266,6 +270,20 @@ def test_probes_on_the_way_are_said_and_do_not_end_the_run(tmp_path: Path, photo
         "step 2: 2 steps",
         f"step 4: not measured: {tmp_path / 'model'}/3.jpg: damaged",
     ]
+    figures = [{"step": 2, "clive SRCC": 0.2}]
+    assert read_log(tmp_path / PROBES) == figures
+    more = {"say": said.append, "probe": Probe(3, measure)}
+    train(config(steps=6, dynamics_every=3), tmp_path, photos, resume=True, **more)
+    assert read_log(tmp_path / PROBES) == [*figures, {"step": 6, "clive SRCC": 0.6}]
+
+
+def test_figures_past_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    lines = "".join(f'{{"step": {step}, "clive SRCC": 0.5}}\n' for step in (2, 4, 6))
+    (tmp_path / PROBES).write_text(lines)
+    undefined = Probe(5, lambda folder: Probed("constant", {"clive SRCC": math.nan}))
+    with probing(undefined, tmp_path, 4, lambda: tmp_path, print) as after_step:
+        after_step(5)
+    assert [record["step"] for record in read_log(tmp_path / PROBES)] == [2, 4]
 
 
 @pytest.mark.parametrize("preset", ["arniqa", "reiqa", "contrique", "vicreg", "scratch"])
