@@ -181,6 +181,7 @@ def score_shards(
         manifest = plan.open_run(folder, paths, scorer, request, loading)
         shards = run.share_of(manifest.shards(folder), asked.job)
     del scorer  # workers have their own
+    folder.sweep()
     todo = run.unfinished(folder, shards)
     prepare = run.preparation(manifest, folder, loading)
     outcomes = run.run_shards(engine, prepare, folder, todo, asked.attempts)

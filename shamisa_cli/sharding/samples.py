@@ -102,19 +102,24 @@ def _members(file: BinaryIO, path: str) -> Iterator[tuple[str, int, Any]]:
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # it keeps all that it saw
                 if member.isfile():
-                    yield member.name, member.size, lambda: _content(archive, member)
+                    yield member.name, member.size, lambda: _content(archive, member, path)
     except tarfile.TarError as error:
-        raise ShamisaError(
-            f"{path}: damaged or torn ({error}); copy or download it again"
-        ) from error
+        raise _torn(path, error) from error
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    opened = archive.extractfile(member)
-    content = opened.read() if opened else b""
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> bytes:
+    try:
+        opened = archive.extractfile(member)
+        content = opened.read() if opened else b""
+    except tarfile.TarError as error:
+        raise _torn(path, error) from error
     if len(content) != member.size:
-        raise tarfile.ReadError(f"{member.name} is cut short")
+        raise _torn(path, f"{member.name} is cut short")
     return content
+
+
+def _torn(path: str, reason: object) -> ShamisaError:
+    return ShamisaError(f"{path}: damaged or torn ({reason}); copy or download it again")
 
 
 def split_name(name: str) -> tuple[str, str]:
