@@ -19,6 +19,8 @@ _MAX_BESIDE = 1 << 20
 _BESIDE = ("json", "txt", "cls")
 _ROWS_AT_ONCE = 16
 _BUFFER = 1 << 20
+_TAR_BUFFER = 1 << 16
+"""Each small read copies what is left of it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ class TarMember(tarfile.TarInfo):
 def _members(file: BinaryIO, path: str) -> Iterator[tuple[str, int, Any]]:
     """Name, size and a way to read the content of each ordinary file in a tar."""
     try:
-        with tarfile.open(fileobj=file, mode="r|", bufsize=_BUFFER, tarinfo=TarMember) as archive:
+        with tarfile.open(
+            fileobj=file, mode="r|", bufsize=_TAR_BUFFER, tarinfo=TarMember
+        ) as archive:
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # it keeps all that it saw
                 if member.isfile():
