@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,25 @@ def test_the_same_rows_are_the_same_bytes_and_are_whole_or_absent(tmp_path: Path
     with pytest.raises(ValueError, match="poison"):
         _torn(folder, {**row, "score": 1.0})
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["part-x.parquet"]
+
+
+def test_what_killed_processes_left_is_swept_away(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    with folder.writing("part-x.parquet") as ours:
+        name = ours.name
+        ours.write_bytes(b"PAR1")
+        ended = tmp_path / name.replace(f".{os.getpid()}.", f".{_ended_process()}.")
+        ended.write_bytes(b"PAR1")
+        (tmp_path / ".notes.tmp").touch()
+        folder.sweep()
+        assert {path.name for path in tmp_path.iterdir()} == {name, ".notes.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} == {"part-x.parquet", ".notes.tmp"}
+
+
+def _ended_process() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
 
 
 def _torn(folder: Folder, row: dict[str, Any]) -> None:
