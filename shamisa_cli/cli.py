@@ -35,6 +35,7 @@ COMMANDS = (
     "datasets",
     "graphs",
     "objectives",
+    "ablations",
     "backbones",
     "export",
 )
