@@ -33,9 +33,9 @@ def contents(sample_photos: list[Image.Image]) -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def tars(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> Path:
-    """A folder of 20 tars with these photos, and a damaged one at the end of the fourth."""
+    """A folder of 20 tars with these photos, and a damaged one at the end of the last."""
     shares = [contents[25 * n : 25 * n + 25] for n in range(20)]
-    shares[3] = [*shares[3], contents[0][:300]]
+    shares[19] = [*shares[19], contents[0][:300]]
     folder = tmp_path_factory.mktemp("tars")
     make_tars(folder, shares)
     return folder
