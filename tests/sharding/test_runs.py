@@ -54,7 +54,7 @@ def killed(tars: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactor
     finally:
         driver.kill()
         driver.wait()
-    time.sleep(0.5)  # its workers end with it
+    time.sleep(2)  # its worker ends with it
     before = _stats(out)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shamisa_cli.engines.registry.open_engine", lambda *_, **__: Inline())
