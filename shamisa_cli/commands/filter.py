@@ -1,0 +1,121 @@
+"""``shamisa filter``: which of many scored rows stay, without holding them in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shamisa_cli.commands.shared import (
+    FILE,
+    check_files,
+    command,
+    flags_for,
+    names_given,
+    option_group,
+    overwrite_option,
+)
+
+if TYPE_CHECKING:
+    from shamisa_cli.filtering.choice import Choice
+    from shamisa_cli.filtering.criteria import Criteria
+
+
+def _criteria(
+    minimum: float | None,
+    maximum: float | None,
+    top: str | None,
+    status: tuple[str, ...],
+    quantile: tuple[str, ...],
+) -> Criteria:
+    from shamisa_cli.filtering.criteria import SCORED, Criteria, read_between, read_top
+
+    with flags_for("min", "max", "top", "quantile"):
+        return Criteria(
+            minimum,
+            maximum,
+            read_top(top) if top is not None else None,
+            status or SCORED,
+            tuple(read_between(each) for each in quantile),
+        )
+
+
+criteria_options = option_group(
+    "criteria",
+    _criteria,
+    click.option("--min", "minimum", type=float, metavar="X", help="Scores of X and above."),
+    click.option("--max", "maximum", type=float, metavar="X", help="Scores of X and below."),
+    click.option(
+        "--top", metavar="N|P%", help="The best N, or P% of the rows that pass all other options."
+    ),
+    click.option(
+        "--status",
+        multiple=True,
+        metavar="S,…",
+        callback=names_given,
+        help="ok, padded, clipped, failed: these alone.  [default: all but failed]",
+    ),
+    click.option(
+        "--quantile",
+        multiple=True,
+        metavar="COLUMN:LOW-HIGH",
+        help="Between two quantiles of a column: width:0.5-1 is the wider half.",
+    ),
+)
+
+
+@command()
+@click.argument("scores", nargs=-1, required=True)
+@criteria_options
+@click.option("--parquet", type=FILE, help="Write the rows as Parquet.")
+@click.option("--csv", type=FILE, help="Write the rows as CSV.")
+@click.option("--keys", type=FILE, help="Write a list of keys, one a line.")
+@click.option("--npy", type=FILE, help="Write DataComp's subset file, sorted 128-bit uids.")
+@overwrite_option
+@click.option("--quiet", is_flag=True, help="No progress, and no summary.")
+def filter(
+    scores: tuple[str, ...],
+    criteria: Criteria,
+    parquet: Path | None,
+    csv: Path | None,
+    keys: Path | None,
+    npy: Path | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Choose among scored photos, as many as there may be: memory does not grow with rows.
+
+    SCORES are folders of score --out, or files of score --csv or --jsonl, or Parquet. They may be
+    URLs such as s3://bucket/scores/. A row stays if it passes all options. Without an output it is
+    only said how many would stay.
+
+    \b
+    shamisa filter scores/ --top 30% --npy subset.npy             DataComp's subset file
+    shamisa filter scores/ --min 60 --quantile width:0.5-1 --parquet good.parquet
+    shamisa filter scores.csv --status failed --keys again.txt    what to try again
+    """
+    from shamisa_cli.filtering.choice import choose
+    from shamisa_cli.filtering.rows import open_rows
+    from shamisa_cli.filtering.write import Targets, write_rows
+
+    targets = Targets(parquet, csv, keys, npy)
+    check_files(*targets.paths, overwrite=overwrite)
+    choice = choose(open_rows(scores), criteria)
+    stayed, told = write_rows(choice, targets)
+    if not quiet:
+        for line in (*_summary(choice, stayed), *told):
+            click.echo(line, err=True)
+
+
+def _summary(choice: Choice, stayed: int) -> list[str]:
+    """How many rows there are, how many stay, and where the line is."""
+    share = f" ({stayed / choice.total:.1%})" if choice.total else ""
+    lines = [f"{stayed} of {choice.total} rows stay{share}; {choice.failed} have no score"]
+    for between, (low, high) in zip(choice.criteria.quantiles, choice.bounds, strict=True):
+        lines.append(f"{between.column}: from {low:g} to {high:g}")
+    if choice.cut:
+        cut = choice.cut
+        some = f"; of {cut.at} rows at just that, {cut.staying}" if cut.at > cut.staying else ""
+        lines.append(f"score: {cut.score:g} and above{some}")
+    return lines
