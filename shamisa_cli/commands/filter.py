@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from shamisa_cli.commands.shared import (
 if TYPE_CHECKING:
     from shamisa_cli.filtering.choice import Choice
     from shamisa_cli.filtering.criteria import Criteria
+    from shamisa_cli.sharding.storage import Folder
 
 
 def _criteria(
@@ -72,6 +74,7 @@ criteria_options = option_group(
 @click.option("--csv", type=FILE, help="Write the rows as CSV.")
 @click.option("--keys", type=FILE, help="Write a list of keys, one a line.")
 @click.option("--npy", type=FILE, help="Write DataComp's subset file, sorted 128-bit uids.")
+@click.option("--reshard", metavar="DIR", help="Write the tars again, without the other keys.")
 @overwrite_option
 @click.option("--quiet", is_flag=True, help="No progress, and no summary.")
 def filter(
@@ -81,6 +84,7 @@ def filter(
     csv: Path | None,
     keys: Path | None,
     npy: Path | None,
+    reshard: str | None,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -96,16 +100,41 @@ def filter(
     shamisa filter scores.csv --status failed --keys again.txt    what to try again
     """
     from shamisa_cli.filtering.choice import choose
+    from shamisa_cli.filtering.reshard import open_reshard
     from shamisa_cli.filtering.rows import open_rows
     from shamisa_cli.filtering.write import Targets, write_rows
 
     targets = Targets(parquet, csv, keys, npy)
     check_files(*targets.paths, overwrite=overwrite)
-    choice = choose(open_rows(scores), criteria)
+    rows = open_rows(scores)
+    for run in rows.runs:
+        if run.missing:
+            click.echo(
+                f"{run.source}: {run.missing} of {run.shards} shards have no part yet; their rows "
+                "are missing",
+                err=True,
+            )
+    choice = choose(rows, criteria)
+    folder = open_reshard(reshard, choice) if reshard else None
     stayed, told = write_rows(choice, targets)
     if not quiet:
         for line in (*_summary(choice, stayed), *told):
             click.echo(line, err=True)
+    if folder:
+        _reshard(choice, folder, len(rows.names), quiet=quiet)
+
+
+def _reshard(choice: Choice, folder: Folder, tars: int, *, quiet: bool) -> None:
+    """Write tars into ``folder``, with progress on stderr."""
+    from shamisa_cli.filtering.reshard import reshard
+    from shamisa_cli.progress import progress_bar
+
+    with progress_bar(tars, "reshard", unit="tar", quiet=quiet) as bar:
+        done = reshard(choice, folder, bar.update)
+    if not quiet:
+        more = f", {done.earlier} tars were there already" if done.earlier else ""
+        more += f"; of {done.empty} tars nothing stays" if done.empty else ""
+        click.echo(f"{folder.address}: {done.keys} keys in {done.tars} tars{more}", err=True)
 
 
 def _summary(choice: Choice, stayed: int) -> list[str]:
@@ -113,7 +142,8 @@ def _summary(choice: Choice, stayed: int) -> list[str]:
     share = f" ({stayed / choice.total:.1%})" if choice.total else ""
     lines = [f"{stayed} of {choice.total} rows stay{share}; {choice.failed} have no score"]
     for between, (low, high) in zip(choice.criteria.quantiles, choice.bounds, strict=True):
-        lines.append(f"{between.column}: from {low:g} to {high:g}")
+        found = "no row has a value" if math.isnan(low) else f"from {low:g} to {high:g}"
+        lines.append(f"{between.column}: {found}")
     if choice.cut:
         cut = choice.cut
         some = f"; of {cut.at} rows at just that, {cut.staying}" if cut.at > cut.staying else ""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from shamisa_cli.errors import ShamisaError, UsageError, first_line
-from shamisa_cli.sharding.schema import own_fields
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from shamisa_cli.sharding.manifest import Shard
 
 Kind = Literal["parquet", "csv", "json"]
 
@@ -32,6 +33,29 @@ FILE = "__filename"
 
 
 @dataclass(frozen=True)
+class Run:
+    """A folder of parts.
+
+    Attributes
+    ----------
+    source : as it was given.
+    kind : of its inputs.
+    shards : how many it has.
+    parts : the shard of each file of rows; those of shards that are not done are missing.
+    """
+
+    source: str
+    kind: str
+    shards: int
+    parts: Mapping[str, Shard]
+
+    @property
+    def missing(self) -> int:
+        """How many shards are not done."""
+        return self.shards - len(self.parts)
+
+
+@dataclass(frozen=True)
 class Files:
     """Files of one kind, on one file system."""
 
@@ -39,6 +63,7 @@ class Files:
     kind: Kind
     filesystem: Any
     schema: Any
+    run: Run | None = None
 
 
 class ScoredRows:
@@ -53,6 +78,11 @@ class ScoredRows:
                     f"{other.names[0]}: has other columns than {files[0].names[0]}: "
                     f"{_difference(other.schema, self.schema)}; filter them apart"
                 )
+
+    @property
+    def runs(self) -> list[Run]:
+        """The folders of parts among the sources."""
+        return [each.run for each in self._files if each.run]
 
     @property
     def names(self) -> list[str]:
@@ -103,16 +133,18 @@ def open_rows(sources: Sequence[str]) -> ScoredRows:
 
 
 def _files_of(source: str) -> Files:
-    filesystem, path = _locate(source)
-    try:
-        folder = filesystem.isdir(path)
-        if not folder and not filesystem.exists(path):
+    from shamisa_cli.sharding.storage import filesystem, naming
+
+    fs, path = filesystem(source)
+    run = None
+    with naming(source, "read"):
+        names = [path]
+        if fs.isdir(path):
+            names, run = _in_folder(source, fs, path)
+        elif not fs.exists(path):
             raise UsageError(f"{source}: there is no such file or folder")
-        names = _parts(filesystem, path) if folder else [path]
-    except OSError as error:
-        raise UsageError(f"{source}: cannot be read: {first_line(error)}") from error
     if not names:
-        raise UsageError(f"{source}: holds no Parquet files; give the folder of score --out")
+        raise UsageError(f"{source}: holds no part yet; give a folder that score --out wrote to")
     ending = "." + names[0].rpartition("/")[2].rpartition(".")[2].lower()
     if ending not in ENDINGS:
         raise UsageError(
@@ -120,28 +152,26 @@ def _files_of(source: str) -> Files:
             "--out, or a file of score --csv or --jsonl"
         )
     kind = ENDINGS[ending]
-    return Files(tuple(names), kind, filesystem, _schema(source, names[0], kind, filesystem))
+    return Files(tuple(names), kind, fs, _schema(source, names[0], kind, fs), run)
 
 
-def _locate(source: str) -> tuple[Any, str]:
-    """The file system of ``source``, and its path there."""
-    from fsspec.core import url_to_fs
+def _in_folder(source: str, filesystem: Any, path: str) -> tuple[list[str], Run | None]:
+    """The Parquet files of a folder; of a run the parts of its shards, in their order."""
+    from shamisa_cli.sharding.manifest import MANIFEST, read_manifest
+    from shamisa_cli.sharding.parts import part_name
+    from shamisa_cli.sharding.storage import Folder
 
-    try:
-        filesystem, path = url_to_fs(source)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"{source}: cannot be opened: {first_line(error)}") from error
-    return filesystem, path
-
-
-def _parts(filesystem: Any, folder: str) -> list[str]:
-    names = sorted(
-        str(name)
-        for name in filesystem.ls(folder, detail=False)
-        if str(name).endswith(".parquet") and not str(name).rpartition("/")[2].startswith(".")
-    )
-    parts = [name for name in names if name.rpartition("/")[2].startswith("part-")]
-    return parts or names
+    names = sorted(str(name) for name in filesystem.ls(path, detail=False))
+    files = {name.rstrip("/").rpartition("/")[2]: name for name in names}
+    if MANIFEST not in files:
+        return [name for last, name in files.items() if last.endswith(".parquet")], None
+    folder = Folder(source)
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    shards = list(manifest.shards(folder))
+    done = [shard for shard in shards if part_name(shard.id) in files]
+    parts = {files[part_name(shard.id)]: shard for shard in done}
+    return list(parts), Run(source, manifest.kind, len(shards), parts)
 
 
 def _schema(source: str, name: str, kind: Kind, filesystem: Any) -> pa.Schema:
@@ -162,6 +192,8 @@ def _schema(source: str, name: str, kind: Kind, filesystem: Any) -> pa.Schema:
         raise UsageError(f"{source}: two of its columns have one name")
     if kind == "parquet":
         return found
+    from shamisa_cli.sharding.schema import own_fields
+
     ours = {field.name: field for field in own_fields()}
     return pa.schema([ours.get(field.name, _loose(field)) for field in found])
 
@@ -180,6 +212,8 @@ def _dataset(files: Files) -> Any:
     import pyarrow.csv
     import pyarrow.dataset
 
+    from shamisa_cli.sharding.storage import is_local
+
     form: Any = {
         "parquet": lambda: pyarrow.dataset.ParquetFileFormat(),
         "csv": lambda: pyarrow.dataset.CsvFileFormat(
@@ -187,7 +221,7 @@ def _dataset(files: Files) -> Any:
         ),
         "json": lambda: pyarrow.dataset.JsonFileFormat(),
     }[files.kind]()
-    local = "file" in (files.filesystem.protocol, *files.filesystem.protocol)
+    local = is_local(files.filesystem)
     return pyarrow.dataset.dataset(
         list(files.names),
         schema=files.schema,

@@ -188,7 +188,7 @@ class _Keys:
         for key in kept:
             if not key or "\n" in key or "\r" in key:
                 raise UsageError(
-                    f"{self._path}: {self._column} {key!r} cannot be in a list; write Parquet or CSV"
+                    f"{self._path}: {self._column} {key!r} cannot be a line; write Parquet or CSV"
                 )
         self._file.write("".join(f"{key}\n" for key in kept).encode("utf-8"))
         self._rows += len(kept)
