@@ -70,7 +70,7 @@ def tar_samples(file: BinaryIO, path: str) -> Iterator[Sample]:
     members = photos = 0
     for name, size, read in _members(file, path):
         members += 1
-        of, ending = _split(name)
+        of, ending = split_name(name)
         if of != key:
             yield from _grouped(key, images, beside, path)
             key, images, beside = of, [], {}
@@ -84,7 +84,7 @@ def tar_samples(file: BinaryIO, path: str) -> Iterator[Sample]:
         raise ShamisaError(f"{path}: none of its {members} members is a photo, by their endings")
 
 
-class _Member(tarfile.TarInfo):
+class TarMember(tarfile.TarInfo):
     """A header that is damaged is an error; tarfile takes it for the end of the archive."""
 
     @classmethod
@@ -98,7 +98,7 @@ class _Member(tarfile.TarInfo):
 def _members(file: BinaryIO, path: str) -> Iterator[tuple[str, int, Any]]:
     """Name, size and a way to read the content of each ordinary file in a tar."""
     try:
-        with tarfile.open(fileobj=file, mode="r|", bufsize=_BUFFER, tarinfo=_Member) as archive:
+        with tarfile.open(fileobj=file, mode="r|", bufsize=_BUFFER, tarinfo=TarMember) as archive:
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # it keeps all that it saw
                 if member.isfile():
@@ -117,7 +117,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return content
 
 
-def _split(name: str) -> tuple[str, str]:
+def split_name(name: str) -> tuple[str, str]:
     """The key of a member, and its ending: ``a/b`` and ``input.jpg`` of ``a/b.input.jpg``."""
     folder, slash, last = name.removeprefix("./").rpartition("/")
     stem, _, ending = last.partition(".")
