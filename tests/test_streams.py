@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, Sequence[str]] = {
     "explain": ["photo.jpg"],
     "watch": [".", "--csv", "rows.csv"],
     "report": ["rows.csv"],
+    "filter": ["scores.csv"],
     "distort": [".", "--out", "copies"],
     "pretrain": ["--photos", "."],
     "probe": ["--dataset", "koniq", "--root", "."],

@@ -197,8 +197,9 @@ class _Keys:
         double = self._all.repeats() - self._out.repeats()
         if double:
             raise UsageError(
-                f"{self._path}: {double} of the rows that stay share their {self._column} with "
-                "other rows, and a list cannot tell them apart; write Parquet or CSV"
+                f"{self._path}: rows that stay share their {self._column} with others, {double} "
+                f"time{'s' if double > 1 else ''}, and a list cannot tell them apart; write "
+                "Parquet or CSV"
             )
         return f"{self._rows} {self._column}s"
 
