@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from shamisa_cli.commands.completion import DATASETS, complete_head, one_of
+from shamisa_cli.commands.features import features_mode
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
@@ -126,6 +127,7 @@ picture_options = option_group(
 
 
 @command()
+@features_mode
 @picture_options
 @click.option(
     "--color-by",
@@ -165,12 +167,14 @@ def embed(
     """Draw a map of what the encoder sees: pictures with similar features are near each other.
 
     PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Only nearness has a meaning:
-    directions and distances across the map have none.
+    directions and distances across the map have none. With --out there is no map: features of any
+    number of photos, in folders, tars or Parquet files, become Parquet files.
 
     \b
     shamisa embed photos/ --plot map.png                              by predicted score, or folder
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
+    shamisa embed 's3://bucket/{000..999}.tar' --out features/        features, a part a tar
     """
     from shamisa_cli.maps.plot import plot_map
     from shamisa_cli.maps.points import score_points, write_csv
@@ -204,7 +208,7 @@ def _check_outputs(method: Method, csv: Path | None, plot: Path | None, overwrit
     from shamisa_cli.maps.projection import check_method
 
     if not (plot or csv):
-        raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
+        raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both; or --out DIR")
     check_files(csv, plot=plot, overwrite=overwrite)
     check_method(method)
 
