@@ -19,6 +19,8 @@ _MAX_BESIDE = 1 << 20
 _BESIDE = ("json", "txt", "cls")
 _ROWS_AT_ONCE = 16
 _BUFFER = 1 << 20
+_TAR_BUFFER = 1 << 16
+"""Each small read copies what is left of it."""
 
 
 @dataclass(frozen=True)
@@ -98,23 +100,30 @@ class TarMember(tarfile.TarInfo):
 def _members(file: BinaryIO, path: str) -> Iterator[tuple[str, int, Any]]:
     """Name, size and a way to read the content of each ordinary file in a tar."""
     try:
-        with tarfile.open(fileobj=file, mode="r|", bufsize=_BUFFER, tarinfo=TarMember) as archive:
+        with tarfile.open(
+            fileobj=file, mode="r|", bufsize=_TAR_BUFFER, tarinfo=TarMember
+        ) as archive:
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # it keeps all that it saw
                 if member.isfile():
-                    yield member.name, member.size, lambda: _content(archive, member)
+                    yield member.name, member.size, lambda: _content(archive, member, path)
     except tarfile.TarError as error:
-        raise ShamisaError(
-            f"{path}: damaged or torn ({error}); copy or download it again"
-        ) from error
+        raise _torn(path, error) from error
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    opened = archive.extractfile(member)
-    content = opened.read() if opened else b""
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> bytes:
+    try:
+        opened = archive.extractfile(member)
+        content = opened.read() if opened else b""
+    except tarfile.TarError as error:
+        raise _torn(path, error) from error
     if len(content) != member.size:
-        raise tarfile.ReadError(f"{member.name} is cut short")
+        raise _torn(path, f"{member.name} is cut short")
     return content
+
+
+def _torn(path: str, reason: object) -> ShamisaError:
+    return ShamisaError(f"{path}: damaged or torn ({reason}); copy or download it again")
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from shard_data import Inline, make_tars
+from shard_data import FIXED, Inline, make_tars
 
 from shamisa_cli.cli import app
 
@@ -50,13 +50,11 @@ def few(tmp_path: Path, contents: list[bytes], monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def score(tiny_model: Path) -> Run:
-    """Runs ``shamisa score`` with the small model, in fp32 on the CPU."""
+    """Runs ``shamisa score`` with the small model, whole photos in fp32 on the CPU."""
 
     def run(*args: object) -> Result:
-        fixed = ["--device", "cpu", "--precision", "fp32"]
-        if "--model" not in args:
-            fixed += ["--model", str(tiny_model)]
-        return CliRunner().invoke(app, ["score", *map(str, args), *fixed])
+        model = [] if "--model" in args else ["--model", str(tiny_model)]
+        return CliRunner().invoke(app, ["score", *FIXED, *model, *map(str, args)])
 
     return run
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import signal
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from shamisa_cli.engines.engine import Ended, Prepare
 from shamisa_cli.scoring.score import Score
+
+
+FIXED = ("--device", "cpu", "--precision", "fp32", "--crops", "whole")
+"""Options of ``score`` by which small photos cost little."""
 
 
 def add_member(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -96,26 +97,3 @@ class FakeScorer:
         for n, _ in enumerate(photos):
             self._watch(n)
             yield Score("", 50.0, 9, 9, 9, 9, self.model, "toy"), None
-
-
-@dataclass(frozen=True)
-class PlainTask:
-    """What the ledger wants of a shard."""
-
-    id: str
-    path: str
-
-    @property
-    def name(self) -> str:
-        return self.path
-
-
-def prepare_poisoned() -> Any:
-    """Of a worker that the task ``poison`` kills each time."""
-    return _poisoned
-
-
-def _poisoned(task: PlainTask) -> str:
-    if task.path == "poison":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return task.path

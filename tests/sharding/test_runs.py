@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from shard_data import Inline, PlainTask, prepare_poisoned, rows_of
+from poison import PlainTask, prepare_poisoned
+from shard_data import FIXED, Inline, rows_of
 
 from shamisa_cli.cli import app
 from shamisa_cli.engines.processes import Processes
@@ -33,7 +34,7 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def scorer(tiny_model: Path) -> Scorer:
-    return load(tiny_model, device="cpu", precision="fp32")
+    return load(tiny_model, device="cpu", precision="fp32", crops="whole")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def killed(tars: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactor
     """20 tars by two processes; the driver is killed (SIGKILL) once a part is there."""
     out = tmp_path_factory.mktemp("killed") / "scores"
     command = ["score", str(tars / "{00000..00019}.tar"), "--out", str(out), "--workers", "2"]
-    command += ["--model", str(tiny_model), "--device", "cpu", "--precision", "fp32"]
+    command += ["--model", str(tiny_model), *FIXED]
     driver = subprocess.Popen(
         [sys.executable, "-m", "shamisa_cli", *command], stderr=subprocess.DEVNULL
     )
@@ -177,7 +178,7 @@ def test_two_drivers_on_one_folder_do_no_harm(
     folder = Folder("shared")
     manifest = read_manifest(folder)
     assert manifest is not None
-    loading = {"model": str(tiny_model), "device": "cpu", "precision": "fp32"}
+    loading = {"model": str(tiny_model), "device": "cpu", "precision": "fp32", "crops": "whole"}
     prepare = running.preparation(manifest, folder, loading)
     shards = list(manifest.shards(folder))
     assert len(running.unfinished(folder, shards)) == 3
