@@ -132,8 +132,8 @@ def _reshard(choice: Choice, folder: Folder, tars: int, *, quiet: bool) -> None:
     with progress_bar(tars, "reshard", unit="tar", quiet=quiet) as bar:
         done = reshard(choice, folder, bar.update)
     if not quiet:
-        more = f", {done.earlier} tars were there already" if done.earlier else ""
-        more += f"; of {done.empty} tars nothing stays" if done.empty else ""
+        more = f", {done.earlier} there already" if done.earlier else ""
+        more += f", {done.empty} of which nothing stays" if done.empty else ""
         click.echo(f"{folder.address}: {done.keys} keys in {done.tars} tars{more}", err=True)
 
 
