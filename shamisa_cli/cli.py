@@ -36,6 +36,7 @@ COMMANDS = (
     "datasets",
     "graphs",
     "objectives",
+    "ablations",
     "backbones",
     "export",
 )

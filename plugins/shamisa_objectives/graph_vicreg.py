@@ -81,21 +81,25 @@ def invariance(z: Tensor, graph: Graph) -> Tensor:
 def variance(z: Tensor, views: Tensor) -> Tensor:
     """Σ_views mean_d max(0, 1 − sqrt(Var_d(z) + 1e-4)) / 2, in [0, 1] for two views.
 
-    Var is the unbiased variance over the nodes of a view. Near 1 the embeddings are constant.
+    Var is the unbiased variance over the nodes of a view. Near 1 the embeddings are constant. With
+    another number of views than two it is their mean, so that the balance of the terms stays.
     """
     hinges = [torch.relu(1 - torch.sqrt(part.var(0) + 1e-4)).mean() for part in _by_view(z, views)]
-    return torch.stack(hinges).sum() / 2
+    return torch.stack(hinges).sum() / len(hinges)
 
 
 def covariance(z: Tensor, views: Tensor) -> Tensor:
-    """Σ_views (1/D)·Σ_{a≠b} Cov_ab(z)², ≥ 0; Cov is unbiased, over the nodes of a view."""
+    """Σ_views (1/D)·Σ_{a≠b} Cov_ab(z)², ≥ 0; Cov is unbiased, over the nodes of a view.
+
+    With another number of views than two it is twice their mean, as :func:`variance` is the mean.
+    """
     terms = []
     for part in _by_view(z, views):
         centered = part - part.mean(0)
         cov = centered.T @ centered / (len(part) - 1)
         off_diagonal = cov.square().sum() - cov.diagonal().square().sum()
         terms.append(off_diagonal / z.shape[1])
-    return torch.stack(terms).sum()
+    return torch.stack(terms).sum() * (2 / len(terms))
 
 
 def regularizer(graph: Graph, weight: float) -> Tensor:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
 from shamisa_cli.graphs.graph import Graph
 from shamisa_cli.graphs.source import GraphInputs, GraphSource, Role
+
+Decay = Literal["exponential", "reciprocal"]
 
 
 class RefDist(GraphSource):
@@ -14,10 +18,18 @@ class RefDist(GraphSource):
 
     λ_v is the severity of the varying function at that crop's level: a mild crop stays near its
     pristine anchor, a strong one may leave.
+
+    Parameters
+    ----------
+    decay : of w with severity, see :func:`severity_weight`.
     """
 
     coeff = 0.8039
     needs = frozenset({"composition"})
+
+    def __init__(self, decay: Decay = "exponential") -> None:
+        super().__init__()
+        self.decay = checked(decay)
 
     def build(self, inputs: GraphInputs) -> Graph:
         severity = inputs.require_composition().varying_severity
@@ -26,9 +38,19 @@ class RefDist(GraphSource):
         own &= inputs.view[references, None] == inputs.view
         row, distorted = (own & (inputs.role == Role.DISTORTED)).nonzero(as_tuple=True)
         i, j = torch.stack([references[row], distorted]).sort(0).values
-        return Graph(inputs.n, i, j, severity_weight(severity[distorted]))
+        return Graph(inputs.n, i, j, severity_weight(severity[distorted], self.decay))
 
 
-def severity_weight(t: Tensor) -> Tensor:
-    """w(t) = exp(−3t): from 1 at t = 0 strictly down to 0.05 at t = 1 (docs/method.md §4)."""
-    return torch.exp(-3 * t)
+def severity_weight(t: Tensor, decay: Decay = "exponential") -> Tensor:
+    """w(t), t in [0, 1]: exp(−3t), from 1 strictly down to 0.05 (docs/method.md §4).
+
+    ``reciprocal`` is ours, for comparison: 1/(1 + 3t), of the same slope at 0, down to 0.25.
+    """
+    return torch.exp(-3 * t) if decay == "exponential" else 1 / (1 + 3 * t)
+
+
+def checked(decay: Decay) -> Decay:
+    """``decay``, refused if it is none."""
+    if decay not in get_args(Decay):
+        raise ValueError(f"decay must be {' or '.join(get_args(Decay))}, got {decay!r}")
+    return decay

@@ -20,6 +20,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 DATASETS = ("live", "csiq", "tid2013", "kadid10k", "koniq", "clive", "flive", "spaq")
 PRESETS = ("shamisa", "arniqa", "reiqa", "contrique", "vicreg", "scratch")
+ALPHAS = ("fixed", "random", "ones", "learned", "balanced")
 DISTORTIONS = (
     *("gaussian_blur", "lens_blur", "motion_blur", "color_diffusion", "color_shift"),
     *("color_saturation_1", "color_saturation_2", "jpeg2000", "jpeg", "white_noise"),
@@ -88,6 +89,12 @@ def _backbones(ctx: click.Context) -> list[str]:
     return sorted(names)
 
 
+def _ablations(ctx: click.Context) -> list[str]:
+    from shamisa_cli.pretraining.ablations import ABLATIONS
+
+    return list(ABLATIONS)
+
+
 def _plugins(group: str) -> list[str]:
     from importlib.metadata import entry_points
 
@@ -103,6 +110,7 @@ complete_objective = one_of(lambda ctx: _plugins("shamisa.objectives"))
 complete_dataset = one_of(DATASETS, "file")
 complete_datasets = one_of(DATASETS, "file", commas=True)
 complete_preset = one_of(PRESETS)
+complete_ablation = one_of(_ablations)
 complete_distortion = one_of(DISTORTIONS)
 complete_device = one_of(DEVICES)
 complete_precision = one_of(PRECISIONS)

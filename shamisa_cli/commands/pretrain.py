@@ -6,12 +6,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shamisa_cli.commands import completion
 from shamisa_cli.commands.shared import PassedBy, follow_links_option
+
+if TYPE_CHECKING:
+    from shamisa_cli.imaging.pool import PhotoPool
 
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 """Where photos are under the data root."""
@@ -34,6 +37,13 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
     shell_complete=completion.complete_preset,
     help="shamisa (as published), scratch, arniqa, reiqa, contrique or vicreg.  "
     "[default: shamisa; scratch from random weights]",
+)
+@click.option(
+    "--ablation",
+    "ablations",
+    multiple=True,
+    shell_complete=completion.complete_ablation,
+    help="A named difference from the preset, A1 or C1:k=7; see: shamisa ablations.",
 )
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file."
@@ -60,8 +70,8 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 )
 @click.option(
     "--alpha",
-    shell_complete=completion.one_of(["learned", "fixed"]),
-    help="learned or fixed weights of the graph sources.",
+    shell_complete=completion.one_of(completion.ALPHAS),
+    help="Shares of the graph sources: fixed, random, ones, learned or balanced.  [default: fixed]",
 )
 @click.option("--steps", type=int, help="Stop after so many steps.")
 @click.option("--epochs", type=float, help="Stop after so many passes over the photos.")
@@ -100,6 +110,7 @@ PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 def pretrain(
     photos: Path | None,
     preset: str | None,
+    ablations: tuple[str, ...],
     config_file: Path | None,
     out: Path,
     resume: bool,
@@ -118,15 +129,11 @@ def pretrain(
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     Ctrl-C and SIGTERM save what is trained; the exit code is then 130 or 143.
     """
-    from shamisa_cli.imaging.pool import PhotoPool
     from shamisa_cli.pretraining.run import Probe, pretrain_to
     from shamisa_cli.pretraining.start import plan_start
 
     options = _as_mapping(**given)
-    passed_by = PassedBy()
-    pool = PhotoPool(photo_folder(photos), follow_links=follow_links, pass_by=passed_by)
-    if not quiet:
-        passed_by.tell()
+    pool = _open_pool(photo_folder(photos), follow_links, quiet)
     with _Progress(quiet) as progress:
         start = plan_start(
             options,
@@ -134,6 +141,7 @@ def pretrain(
             progress.say,
             preset=preset,
             config_file=config_file,
+            ablations=ablations,
             resume=resume,
             overwrite=overwrite,
         )
@@ -146,6 +154,17 @@ def pretrain(
         click.echo(str(folder))
     if finished.signal:
         sys.exit(128 + finished.signal)
+
+
+def _open_pool(folder: Path, follow_links: bool, quiet: bool) -> PhotoPool:
+    """The photos below ``folder``; links that are passed by are told."""
+    from shamisa_cli.imaging.pool import PhotoPool
+
+    passed_by = PassedBy()
+    pool = PhotoPool(folder, follow_links=follow_links, pass_by=passed_by)
+    if not quiet:
+        passed_by.tell()
+    return pool
 
 
 def _prober(name: str, root: Path | None) -> Callable[[Path], str]:

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.distortions.apply import apply_entry
-from shamisa_cli.distortions.composition import sample_group
+from shamisa_cli.distortions.composition import PUBLISHED, Sampling, sample_group
 from shamisa_cli.distortions.layout import MAX_FUNCTIONS, BatchLayout, BatchMetadata
 from shamisa_cli.distortions.registry import ENTRIES
 
 
-def sample_metadata(layout: BatchLayout, generator: torch.Generator) -> BatchMetadata:
+def sample_metadata(
+    layout: BatchLayout, generator: torch.Generator, sampling: Sampling = PUBLISHED
+) -> BatchMetadata:
     """Draw the C composition groups of each of the B tiny-batches."""
     shape = (layout.tiny_batches, layout.groups)
     functions = torch.full((*shape, MAX_FUNCTIONS), -1, dtype=torch.int64)
@@ -26,7 +28,7 @@ def sample_metadata(layout: BatchLayout, generator: torch.Generator) -> BatchMet
     varying = torch.zeros(shape, dtype=torch.int64)
     for b in range(layout.tiny_batches):
         for c in range(layout.groups):
-            group = sample_group(layout.levels, generator)
+            group = sample_group(layout.levels, generator, sampling)
             m = len(group.base.functions)
             functions[b, c, :m] = torch.tensor(group.base.functions)
             severities[b, c, :, :m] = torch.tensor(group.base.severities)

@@ -11,11 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from shamisa_cli.errors import ShamisaError, UsageError
-from shamisa_cli.graphs.graph import Graph, coalesce
+from shamisa_cli.graphs.graph import Graph, binarized, coalesce, keep_largest_each, unattracted
 from shamisa_cli.graphs.registry import available_sources
-from shamisa_cli.graphs.source import GraphInputs, GraphSource, seeded_linear
+from shamisa_cli.graphs.shares import (
+    AlphaMode,
+    Balance,
+    Mixture,
+    balance_loss,
+    check_alpha,
+    constant_share,
+    make_mixture,
+    relation_distances,
+)
+from shamisa_cli.graphs.source import GraphInputs, GraphSource
 
-AlphaMode = Literal["learned", "fixed"]
+Negatives = Literal["sources", "rest"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +35,14 @@ class Combined:
     Attributes
     ----------
     graph : A; its weights carry gradients to α when α is learned.
-    alpha : (G,) float, ≥ 0, sums to 1, in the order of the sources; 0 for a source with c = 0.
+    alpha : (G,) float, ≥ 0, in the order of the sources; 0 for a source with c = 0. It sums to 1,
+        but for ``ones``.
     statistics : (G, 2) float: number of undirected edges, and sum of their weights, of each source.
     names : the G sources.
     repulsion : Σ_g c_g·A⁻_g of the sources that repel, without gradient and without α: α shares
-        out the attraction, and a further source must not weaken what the others hold apart.
+        out the attraction, and a further source must not weaken what the others hold apart. With
+        ``negatives = "rest"``, also 1 for every pair that A does not join.
+    balance : J(α), a scalar that only α learns from; None unless α is ``balanced``.
     """
 
     graph: Graph
@@ -37,33 +50,7 @@ class Combined:
     statistics: Tensor
     names: tuple[str, ...]
     repulsion: Graph
-
-
-class Mixture(nn.Module):
-    """α = softmax(MLP(LayerNorm(statistics))): two layers, PReLU, hidden = 2 × input.
-
-    The last layer starts at zero, so training starts from equal shares, α_g = 1/G; its first
-    gradients move that layer, and from the second step on the whole MLP.
-
-    Parameters
-    ----------
-    n_sources : G.
-    generator : draws the initial values.
-    """
-
-    def __init__(self, n_sources: int, generator: torch.Generator) -> None:
-        super().__init__()
-        size = 2 * n_sources
-        last = seeded_linear(2 * size, n_sources, generator)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(
-            nn.LayerNorm(size), seeded_linear(size, 2 * size, generator), nn.PReLU(), last
-        )
-
-    def forward(self, statistics: Tensor) -> Tensor:
-        """(G, 2) float, number of edges and sum of weights of each source → (G,) α, sums to 1."""
-        return self.layers(statistics.flatten()).softmax(0)
+    balance: Tensor | None = None
 
 
 class GraphCombination(nn.Module):
@@ -73,15 +60,26 @@ class GraphCombination(nn.Module):
     ----------
     sources : name → (source, coefficient c ≥ 0), in order. A source with c = 0 brings only its
         auxiliary loss: its graph is not built and it has no share of α.
-    alpha : "learned", by :class:`Mixture`; or "fixed", equal shares, where the learned α starts.
+    alpha : how the shares are made.
+    balance, balance_temperature : of the ``balanced`` α, see :func:`shares.balance_loss`.
+    binary : every positive weight of a source's graph becomes 1, before α and c.
+    topk_each : each node keeps its so many largest edges of A; None keeps all.
+    negatives : what repels: what the sources say, or also every pair that A does not join.
     """
 
     def __init__(
-        self, sources: Mapping[str, tuple[GraphSource, float]], alpha: AlphaMode = "fixed"
+        self,
+        sources: Mapping[str, tuple[GraphSource, float]],
+        alpha: AlphaMode = "fixed",
+        *,
+        balance: Balance = "unmet",
+        balance_temperature: float = 0.5,
+        binary: bool = False,
+        topk_each: int | None = None,
+        negatives: Negatives = "sources",
     ) -> None:
         super().__init__()
-        if alpha not in ("learned", "fixed"):
-            raise UsageError(f"alpha: expected learned or fixed, got {alpha!r}")
+        check_alpha(alpha, balance, balance_temperature)
         for name, (_, coeff) in sources.items():
             if not 0 <= coeff < float("inf"):
                 raise UsageError(f"graph source {name!r}: coeff must be at least 0, got {coeff}")
@@ -91,6 +89,8 @@ class GraphCombination(nn.Module):
         self.sources = nn.ModuleDict({name: source for name, (source, _) in sources.items()})
         self.coefficients = tuple(coeff for _, coeff in sources.values())
         self.alpha_mode = alpha
+        self.balance, self.temperature = balance, balance_temperature
+        self.binary, self.topk_each, self.negatives = binary, topk_each, negatives
         self.mixture: Mixture | None = None
 
     @property
@@ -103,8 +103,7 @@ class GraphCombination(nn.Module):
         for name in self.names:
             with _named(name):
                 self._source(name).prepare(feature_size, generator)
-        if self.alpha_mode == "learned":
-            self.mixture = Mixture(len(self._mixed()), generator)
+        self.mixture = make_mixture(self.alpha_mode, len(self._mixed()), generator)
 
     def forward(self, inputs: GraphInputs) -> Combined:
         """Build every source's graph from ``inputs`` and combine them, in float32.
@@ -123,13 +122,17 @@ class GraphCombination(nn.Module):
             ]
             statistics = torch.stack([torch.stack(row) for row in rows]).float()
             alpha = self._alpha(statistics)
+            shares = alpha if self.alpha_mode == "learned" else alpha.detach()
             weights = [
                 share * coeff * graph.weight
-                for share, coeff, graph in zip(alpha, self.coefficients, graphs, strict=True)
+                for share, coeff, graph in zip(shares, self.coefficients, graphs, strict=True)
             ]
             combined = _joined(inputs, graphs, weights)
-            repulsion = self._repulsion(inputs)
-        return Combined(combined, alpha, statistics, self.names, repulsion)
+            if self.topk_each is not None:
+                combined = keep_largest_each(combined, self.topk_each)
+            repulsion = self._repulsion(inputs, combined)
+            balance = self._balance(inputs.z, alpha, graphs)
+        return Combined(combined, alpha, statistics, self.names, repulsion, balance)
 
     def auxiliary_losses(self, h: Tensor, inputs: GraphInputs) -> dict[str, Tensor]:
         """The auxiliary loss of each source that has one, in float32; ``h`` carries gradients."""
@@ -172,28 +175,42 @@ class GraphCombination(nn.Module):
         if self.coefficients[g] == 0:
             return Graph.empty(inputs.n, inputs.h.device)
         name = self.names[g]
-        return _built(name, "graph", self._source(name).build, inputs)
+        graph = _built(name, "graph", self._source(name).build, inputs)
+        return binarized(graph) if self.binary else graph
+
+    def _balance(self, z: Tensor, alpha: Tensor, graphs: Sequence[Graph]) -> Tensor | None:
+        """J(α) of the sources that have a share."""
+        if self.alpha_mode != "balanced":
+            return None
+        mixed = self._mixed()
+        apart = relation_distances(z, [graphs[g] for g in mixed])
+        return balance_loss(alpha[mixed], apart, self.balance, self.temperature)
 
     @torch.no_grad()
-    def _repulsion(self, inputs: GraphInputs) -> Graph:
-        """Σ_g c_g·A⁻_g."""
+    def _repulsion(self, inputs: GraphInputs, attraction: Graph) -> Graph:
+        """Σ_g c_g·A⁻_g, and the pairs that ``attraction`` does not join where they repel."""
         coefficients = dict(zip(self.names, self.coefficients, strict=True))
         graphs = {
             name: _built(name, "repulsion graph", self._source(name).build_repulsion, inputs)
             for name in self.repelling
         }
-        if not graphs:
-            return Graph.empty(inputs.n, inputs.h.device)
         weights = [coefficients[name] * graph.weight for name, graph in graphs.items()]
-        return _joined(inputs, list(graphs.values()), weights)
+        made = list(graphs.values())
+        if self.negatives == "rest":
+            rest = unattracted(attraction, torch.ones_like(inputs.role, dtype=torch.bool))
+            made, weights = [*made, rest], [*weights, rest.weight]
+        if not made:
+            return Graph.empty(inputs.n, inputs.h.device)
+        return _joined(inputs, made, weights)
 
     def _alpha(self, statistics: Tensor) -> Tensor:
         """(G,) α from (G, 2) statistics."""
         mixed = torch.tensor(self._mixed(), device=statistics.device)
         if self.mixture is not None:
-            shares = self.mixture(statistics[mixed])
-        elif self.alpha_mode == "fixed":
-            shares = statistics.new_full((len(mixed),), 1 / len(mixed))
+            shares = self.mixture(statistics[mixed].detach())
+        elif self.alpha_mode in ("fixed", "ones"):
+            share = constant_share(self.alpha_mode, len(mixed))
+            shares = statistics.new_full((len(mixed),), share)
         else:
             raise RuntimeError("call prepare() before the first forward()")
         return statistics.new_zeros(len(self.names)).index_copy(0, mixed, shares)

@@ -123,3 +123,26 @@ def keep_largest(graph: Graph, entries: int) -> Graph:
         return graph
     kept = torch.sort(graph.weight, descending=True, stable=True).indices[:keep].sort().values
     return Graph(graph.n, graph.i[kept], graph.j[kept], graph.weight[kept])
+
+
+def binarized(graph: Graph) -> Graph:
+    """The same edges, weight 1 where it was positive and 0 where it was 0; without gradient."""
+    return Graph(graph.n, graph.i, graph.j, (graph.weight > 0).to(graph.weight.dtype))
+
+
+def keep_largest_each(graph: Graph, count: int) -> Graph:
+    """Keep each node's ``count`` ≥ 1 largest edges; gradients reach the weights that stay.
+
+    An edge stays where either of its ends keeps it, so a node may have more. Of a node's equal
+    edges the one that comes first stays.
+    """
+    edges = torch.arange(graph.n_edges, device=graph.weight.device)
+    edge, node = torch.cat([edges, edges]), torch.cat([graph.i, graph.j])
+    order = torch.sort(edge, stable=True).indices  # of a node's equal edges the first comes first
+    order = order[torch.sort(graph.weight[edge[order]], descending=True, stable=True).indices]
+    order = order[torch.sort(node[order], stable=True).indices]
+    degree = torch.bincount(node, minlength=graph.n)
+    place = torch.arange(len(order), device=order.device)
+    place = place - (degree.cumsum(0) - degree)[node[order]]
+    kept = torch.unique(edge[order[place < count]])
+    return Graph(graph.n, graph.i[kept], graph.j[kept], graph.weight[kept])

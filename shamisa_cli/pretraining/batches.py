@@ -70,7 +70,7 @@ class ReferenceBatches(Dataset[MiniBatch]):
                     generator(self.config.seed, CROPS, number, b),
                     flip=self.config.photos.flip,
                     scale=self.config.photos.scale,
-                ).flatten(0, 1)
+                )[: layout.views].flatten(0, 1)
                 for b in self.tiny_batches
             ]
         )
@@ -83,7 +83,7 @@ def step_metadata(config: PretrainConfig, number: int) -> BatchMetadata:
     """The compositions of all tiny-batches of a mini-batch."""
     one = replace(config.batch, tiny_batches=1)
     parts = [
-        sample_metadata(one, generator(config.seed, COMPOSITIONS, number, b))
+        sample_metadata(one, generator(config.seed, COMPOSITIONS, number, b), config.compositions)
         for b in range(config.batch.tiny_batches)
     ]
     return BatchMetadata(

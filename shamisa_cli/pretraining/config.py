@@ -6,9 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from shamisa_cli.distortions.composition import Sampling
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.backbones import DEFAULT_BACKBONE
 from shamisa_cli.encoders.config import Pooling, Statistics
+from shamisa_cli.graphs.combine import Negatives
+from shamisa_cli.graphs.shares import AlphaMode, Balance
 from shamisa_cli.imaging.pool import VIEWS
 from shamisa_cli.training.config import TrainingConfig, check_range
 
@@ -33,8 +36,19 @@ class ProjectorConfig:
 class GraphsConfig:
     """Graph sources by name, each with its options and, where changed, its ``coeff``.
 
-    ``detach`` : graphs are targets, as the paper says. Without it, as in the published training,
-    gradients reach the representations through the graphs' weights in −λ·Σ A² (docs/method.md §4).
+    Attributes
+    ----------
+    sources : their names, in order.
+    alpha : how the shares α are made, see :data:`~shamisa_cli.graphs.shares.AlphaMode`.
+    balance, balance_temperature : of ``alpha = "balanced"``, see
+        :func:`~shamisa_cli.graphs.shares.balance_loss`.
+    binary : every positive weight of a source's graph becomes 1, before α and c.
+    topk_each : each node keeps its so many largest edges of A; None keeps all.
+    negatives : what repels, for objectives that hold crops apart: what ``sources`` say, or, beside
+        that, the ``rest``: every pair that A does not join.
+    detach : graphs are targets, as the paper says. Without it, as in the published training,
+        gradients reach the representations through the graphs' weights in −λ·Σ A²
+        (docs/method.md §4).
     """
 
     sources: dict[str, dict[str, Any]] = field(
@@ -43,12 +57,21 @@ class GraphsConfig:
             for name in ("paired_view", "ref_dist", "ref_ref", "dist_dist", "knn", "transport")
         }
     )
-    alpha: Literal["learned", "fixed"] = "fixed"
+    alpha: AlphaMode = "fixed"
+    balance: Balance = "unmet"
+    balance_temperature: float = 0.5
+    binary: bool = False
+    topk_each: int | None = None
+    negatives: Negatives = "sources"
     detach: bool = True
 
     def __post_init__(self) -> None:
+        check_range(self, 0, "balance_temperature", above=True)
+        check_range(self, 1, "topk_each")
         if not self.detach and self.alpha == "learned":
-            raise ValueError('detach = false needs alpha = "fixed"')
+            raise ValueError('detach = false needs alpha other than "learned"')
+        if not self.detach and self.binary:
+            raise ValueError("detach = false needs binary = false: weights of 1 have no gradient")
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,7 @@ class PretrainConfig(TrainingConfig):
         published training does. ``frozen``, ours, for a start from trained weights: running
         statistics stay as they are and normalize every crop (docs/pretraining.md says what it
         saves); scales and shifts are trained.
+    compositions : how the engine's compositions are drawn.
     objective : the ``name`` of an objective, and its options.
     """
 
@@ -90,6 +114,7 @@ class PretrainConfig(TrainingConfig):
     crop: str = "224"
     batch_norm: Literal["batch", "apart", "frozen"] = "batch"
     batch: BatchLayout = field(default_factory=BatchLayout)
+    compositions: Sampling = field(default_factory=Sampling)
     photos: PhotosConfig = field(default_factory=PhotosConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
     objective: dict[str, Any] = field(default_factory=lambda: {"name": "graph_vicreg"})
@@ -101,9 +126,9 @@ class PretrainConfig(TrainingConfig):
         parse_crop(self.crop)
         if not isinstance(self.objective.get("name"), str):
             raise ValueError("objective must have a name, such as graph_vicreg")
-        if self.batch.views != VIEWS:
+        if self.batch.views > VIEWS:
             raise ValueError(
-                f"batch.views must be {VIEWS}, the scales that photos are cropped at, "
+                f"batch.views must be 1 or {VIEWS}, the scales that photos are cropped at, "
                 f"got {self.batch.views}"
             )
 

@@ -85,7 +85,10 @@ class PretrainModel(nn.Module):
         graph = combined.graph if detached else combined.graph.detach()
         seen = ObjectiveInputs(z, inputs, graph, combined.repulsion, auxiliary, combined.graph)
         loss = loss_of(self.config.objective["name"], self.objective, seen)
-        return PretrainLoss(loss.total, loss.terms, crops.shape[-1], combined, h, z)
+        total = loss.total
+        if combined.balance is not None:  # α learns from it; the loss stays what it is
+            total = total + (combined.balance - combined.balance.detach())
+        return PretrainLoss(total, loss.terms, crops.shape[-1], combined, h, z)
 
     def encode(self, crops: Tensor, references: int) -> Tensor:
         """Representations (n, d) of ``crops``, the first ``references`` of which are references."""
@@ -114,7 +117,15 @@ def make_combination(config: GraphsConfig) -> GraphCombination:
         if isinstance(coeff, bool) or not isinstance(coeff, (int, float)):
             raise UsageError(f"graph source {name!r}: coeff: expected float, got {coeff!r}")
         sources[name] = (source, float(coeff))
-    return GraphCombination(sources, alpha=config.alpha)
+    return GraphCombination(
+        sources,
+        alpha=config.alpha,
+        balance=config.balance,
+        balance_temperature=config.balance_temperature,
+        binary=config.binary,
+        topk_each=config.topk_each,
+        negatives=config.negatives,
+    )
 
 
 def all_crops(own: Tensor, layout: BatchLayout, ranks: Ranks) -> Tensor:

@@ -98,6 +98,12 @@ def create_objective(settings: Mapping[str, Any]) -> Objective:
 def check_graphs(name: str, objective: Objective, graphs: GraphCombination, detach: bool) -> None:
     """Refuse graphs that objective ``name`` has no use for, before anything is trained."""
     repelling = graphs.repelling
+    rest = graphs.negatives == "rest"
+    if objective.repulsion == "refused" and rest:
+        raise UsageError(
+            f'objective {name!r} does not hold crops apart: graphs.negatives = "rest" is for those '
+            "that do"
+        )
     if objective.repulsion == "refused" and repelling:
         others = (e.name for e in available_objectives().values() if _takes_repulsion(e))
         raise UsageError(
@@ -105,11 +111,11 @@ def check_graphs(name: str, objective: Objective, graphs: GraphCombination, deta
             f"repels: turn off its negatives, or choose an objective that does "
             f"({', '.join(others)})"
         )
-    if objective.repulsion == "needed" and not repelling:
+    if objective.repulsion == "needed" and not (repelling or rest):
         raise UsageError(
             f"objective {name!r} needs a graph source that repels, and none of "
             f"{', '.join(graphs.names)} does: set negatives = true for one that has this option, "
-            "such as arniqa, contrique or vicreg"
+            'such as arniqa, contrique or vicreg, or set graphs.negatives = "rest"'
         )
     if not detach and not objective.regularizes:
         raise UsageError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from shamisa_cli.errors import UsageError, unknown_name
+from shamisa_cli.pretraining.ablations import changes_of, check_over
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.settings import from_mapping, merge, read_toml
 
@@ -46,13 +47,31 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def resolve(
-    preset: str, config_file: Path | None = None, options: Mapping[str, Any] | None = None
+    preset: str,
+    config_file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    ablations: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
 ) -> PretrainConfig:
-    """The config of a run: preset, then the config file, then the options, each over the last.
+    """The config of a run: preset, base, ablations, config file, options, each over the last.
 
     A table under ``graphs.sources`` adds or changes one source; ``graphs.remove`` lists names of
     sources to leave out. Options of the objective are forgotten where another one is named. Keys
     that nobody knows are refused with near matches.
+
+    Parameters
+    ----------
+    preset : one of ``PRESETS``.
+    config_file, options : what comes over the preset and over the ablations, the options last.
+    ablations : names from ``ablations.ABLATIONS``, as ``A1`` or ``C1:k=7``. What comes over them
+        may not undo them.
+    base : what the ablations differ from, where that is not the preset itself.
+
+    Raises
+    ------
+    UsageError
+        for whatever is unknown or wrong, and for ablations that do not go together.
     """
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
@@ -64,10 +83,28 @@ def resolve(
     merged = merge(merged, PRESETS[preset])
     if "sources" in PRESETS[preset].get("graphs", {}):
         merged["graphs"]["sources"] = dict(PRESETS[preset]["graphs"]["sources"])
-    if config_file is not None:
-        merged = _over(merged, read_toml(config_file), str(config_file))
-    merged = _over(merged, options or {}, "the options")
+    merged = _over(merged, base or {}, "the base")
+    changes = changes_of(ablations)
+    _check_sources(merged, changes, ablations)
+    merged = _over(merged, changes, "the ablations")
+    from_file = read_toml(config_file) if config_file is not None else {}
+    for over, where in ((from_file, str(config_file)), (options or {}, "the options")):
+        check_over(over, where, ablations)
+        merged = _over(merged, over, where)
     return from_mapping(PretrainConfig, merged, "the configuration")
+
+
+def _check_sources(
+    merged: Mapping[str, Any], changes: Mapping[str, Any], ablations: Sequence[str]
+) -> None:
+    """Refuse ablations of graph sources that are not there to be changed."""
+    graphs = changes.get("graphs", {})
+    for name in (*graphs.get("remove", ()), *graphs.get("sources", ())):
+        if name not in merged["graphs"]["sources"]:
+            raise UsageError(
+                f"the ablations {', '.join(ablations)} change graph source {name!r}, which this "
+                f"configuration has not; it has {', '.join(merged['graphs']['sources'])}"
+            )
 
 
 def _over(base: Mapping[str, Any], over: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -7,8 +7,9 @@ starts there, and for which no preset was asked for, takes the preset ``scratch`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.models.names import CONFIG_FILE, locate_model
 from shamisa_cli.models.pretrained import imagenet_folder, load_pretrained, timm_architecture
 from shamisa_cli.models.store import load_encoder
+from shamisa_cli.pretraining.ablations import parse_ablation, settings_text
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.folder import check_folder
 from shamisa_cli.pretraining.model import PretrainModel
@@ -61,6 +63,7 @@ def plan_start(
     *,
     preset: str | None = None,
     config_file: Path | None = None,
+    ablations: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
 ) -> Start:
@@ -72,6 +75,7 @@ def plan_start(
     out : the run's folder.
     say : hears what was decided, and why, where the user could not know.
     preset : as asked for; None takes the one that fits the weights.
+    ablations : differences from the preset, see :mod:`~shamisa_cli.pretraining.ablations`.
     resume : go on from the newest checkpoint in ``out``, if there is one.
     overwrite : replace the run in ``out``.
 
@@ -85,16 +89,9 @@ def plan_start(
     checkpoint = _newest(out, resume, overwrite)
     if resume and checkpoint is None:
         say(f"nothing to resume in {out}: a new run")
-    config = resolve(preset or PUBLISHED, config_file, options)
-    config = replace(config, init=_decided_init(config, checkpoint, say))
-    if config.init == "random" and preset is None:
-        say(
-            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
-            f"(preset {PUBLISHED} insists on it)"
-        )
-        config = replace(resolve(FROM_RANDOM, config_file, options), init="random")
-    elif config.init == "random" and preset == PUBLISHED:
-        say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
+    resolved = partial(resolve, config_file=config_file, options=options, ablations=ablations)
+    config = _decided_config(resolved, preset, checkpoint, say)
+    _tell_ablations(ablations, say)
     if checkpoint is not None:
         _check_same_run(config, checkpoint, out)
     with torch.random.fork_rng(devices=[]):  # the weights are a pure function of the seed
@@ -103,6 +100,33 @@ def plan_start(
         # What the finished model cannot read is refused now, not after the training.
         Encoder(encoder.backbone, encoder.preprocessing, config.pooling, config.statistics)
         return Start(config, checkpoint, PretrainModel(encoder, config), overwrite)
+
+
+def _decided_config(
+    resolved: Callable[[str], PretrainConfig],
+    preset: str | None,
+    checkpoint: Checkpoint | None,
+    say: Callable[[str], None],
+) -> PretrainConfig:
+    """The config by the preset that was asked for, or else that fits the weights."""
+    config = resolved(preset or PUBLISHED)
+    config = replace(config, init=_decided_init(config, checkpoint, say))
+    if config.init == "random" and preset is None:
+        say(
+            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
+            f"(preset {PUBLISHED} insists on it)"
+        )
+        return replace(resolved(FROM_RANDOM), init="random")
+    if config.init == "random" and preset == PUBLISHED:
+        say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
+    return config
+
+
+def _tell_ablations(ablations: Sequence[str], say: Callable[[str], None]) -> None:
+    """Say of each what it changes, with the keys and values."""
+    for text in ablations:
+        ablation = parse_ablation(text)
+        say(f"ablation {text}: {ablation.what} ({', '.join(settings_text(ablation.changes))})")
 
 
 def _newest(out: Path, resume: bool, overwrite: bool) -> Checkpoint | None:
@@ -139,9 +163,13 @@ def _decided_init(
 
 
 def _check_same_run(config: PretrainConfig, checkpoint: Checkpoint, out: Path) -> None:
-    """Refuse to resume with a config that would make it another run."""
-    now, then = _identity(to_mapping(config)), _identity(checkpoint.config)
-    differing = [key for key in now if now[key] != then.get(key)]
+    """Refuse to resume with a config that would make it another run.
+
+    A key that is younger than the run is as by default there.
+    """
+    begun = to_mapping(from_mapping(PretrainConfig, checkpoint.config, f"the checkpoint in {out}"))
+    now, then = _identity(to_mapping(config)), _identity(begun)
+    differing = [key for key in now if now[key] != then[key]]
     if differing:
         raise UsageError(
             f"the run in {out} was made with another {', '.join(differing)}: resume with the same "

@@ -82,7 +82,10 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ({"graphs": {"sources": ["knn"]}}, "sources: expected a table"),
         ({"objective": "infonce"}, "the options: objective: expected a table, got 'infonce'"),
         ({"objective": {"name": 3}}, "objective must have a name"),
-        ({"batch": {"views": 1}}, "views must be 2, the scales that photos are cropped at, got 1"),
+        (
+            {"batch": {"views": 3}},
+            "views must be 1 or 2, the scales that photos are cropped at, got 3",
+        ),
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"epochs": -1}, "epochs must be above 0, got -1"),
         ({"epochs": math.nan}, "epochs must be above 0, got nan"),
