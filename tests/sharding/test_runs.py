@@ -39,9 +39,9 @@ def scorer(tiny_model: Path) -> Scorer:
 
 @pytest.fixture(scope="module")
 def killed(tars: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
-    """20 tars by two processes; the driver is killed (SIGKILL) once a part is there."""
+    """20 tars by a worker process; the driver is killed (SIGKILL) once a part is there."""
     out = tmp_path_factory.mktemp("killed") / "scores"
-    command = ["score", str(tars / "{00000..00019}.tar"), "--out", str(out), "--workers", "2"]
+    command = ["score", str(tars / "{00000..00019}.tar"), "--out", str(out), "--workers", "1"]
     command += ["--model", str(tiny_model), *FIXED]
     driver = subprocess.Popen(
         [sys.executable, "-m", "shamisa_cli", *command], stderr=subprocess.DEVNULL
