@@ -108,10 +108,9 @@ class ScoredRows:
                     fragment_readahead=4,
                 )
             except (pa.ArrowException, OSError) as error:
-                where = "" if any(name in str(error) for name in files.names) else files.names[0]
-                raise ShamisaError(
-                    f"{where}{': ' if where else ''}cannot be read: {first_line(error)}"
-                ) from error
+                named = (name for name in files.names if name in str(error))
+                where = next(named, files.names[0])
+                raise ShamisaError(_unreadable(where, files.kind, error)) from error
 
 
 def open_rows(sources: Sequence[str]) -> ScoredRows:
@@ -181,7 +180,7 @@ def _schema(source: str, name: str, kind: Kind, filesystem: Any) -> pa.Schema:
     try:
         found = _dataset(Files((name,), kind, filesystem, None)).schema
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{name}: cannot be read: {first_line(error)}") from error
+        raise UsageError(_unreadable(name, kind, error)) from error
     missing = [column for column in NEEDED if column not in found.names]
     if missing or not {"key", "path"} & set(found.names):
         raise UsageError(
@@ -196,6 +195,16 @@ def _schema(source: str, name: str, kind: Kind, filesystem: Any) -> pa.Schema:
 
     ours = {field.name: field for field in own_fields()}
     return pa.schema([ours.get(field.name, _loose(field)) for field in found])
+
+
+def _unreadable(name: str, kind: Kind, error: Exception) -> str:
+    """Why a file cannot be read, without what Arrow has around that, and what to do."""
+    fix = {
+        "parquet": "copy it again; of a run, remove this part and score again",
+        "csv": "give it as score wrote it; score --resume mends one of a run that was killed",
+    }
+    reason = first_line(error).rpartition("Invalid: ")[2]
+    return f"{name}: cannot be read ({reason}); {fix.get(kind, fix['csv'])}"
 
 
 def _loose(field: pa.Field) -> pa.Field:

@@ -163,7 +163,11 @@ class _Csv:
 def _open_csv(path: Path, schema: pa.Schema) -> Iterator[Output]:
     import pyarrow as pa
 
-    plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
+    def is_text(kind: pa.DataType) -> bool:
+        binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+        return not (binary or pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
+
+    plain = [field.name for field in schema if is_text(field.type)]
     with writing(path), replacing(path) as part:
         with part.open("w", newline="", encoding="utf-8") as header:
             csv.writer(header, lineterminator="\n").writerow(plain)

@@ -164,11 +164,11 @@ def test_a_uid_of_two_rows_is_written_once_and_told(tmp_path: Path) -> None:
 
 
 def test_embeddings_stay_in_parquet_and_are_left_out_of_csv(tmp_path: Path) -> None:
-    kind = pa.list_(pa.float32(), 3)
-    source = write_parquet(tmp_path / "a.parquet", rows_of(3, features=[1.0, 2, 3]), features=kind)
+    kind, rows = pa.list_(pa.float32(), 3), rows_of(3, features=[1.0, 2, 3], raw=b"\xff")
+    source = write_parquet(tmp_path / "a.parquet", rows, features=kind, raw=pa.binary())
     targets = Targets(tmp_path / "o.parquet", tmp_path / "o.csv")
     _, told = write_rows(choose(open_rows([str(source)]), Criteria()), targets)
-    assert told[1].endswith("3 rows, without features")
+    assert told[1].endswith("3 rows, without features, raw")
     assert pq.read_table(targets.parquet).schema.field("features").type == kind
 
 
@@ -189,13 +189,15 @@ def test_files_that_are_not_rows(tmp_path: Path) -> None:
     (tmp_path / "torn.parquet").write_bytes(good.read_bytes()[:-20])
     (tmp_path / "other.csv").write_text("image,mos\na.jpg,3\n")
     (tmp_path / "bad.csv").write_text("path,score,status\na.jpg,high,ok\n")
+    (tmp_path / "torn.csv").write_text("path,score,status\na.jpg,1,ok\nb.jpg,2")
     (tmp_path / "rows.json").write_text("[]")
     more = write_parquet(tmp_path / "more.parquet", rows_of(3), extra=pa.int8())
     empty = tmp_path / "empty"
     empty.mkdir()
     for names, says in (
         (["nosuch.csv"], "nosuch.csv: there is no such file or folder"),
-        (["torn.parquet"], "torn.parquet"),
+        (["torn.parquet"], r"torn\.parquet: cannot be read .*; copy it again"),
+        (["torn.csv"], r"torn\.csv: cannot be read .*Expected 3.*; .*--resume"),
         (["other.csv"], "has no column 'score'"),
         (["rows.json"], "its ending is none of"),
         (["good.parquet", "good.parquet"], "is given twice"),
