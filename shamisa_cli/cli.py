@@ -17,6 +17,7 @@ COMMANDS = (
     "score",
     "explain",
     "cull",
+    "filter",
     "watch",
     "report",
     "serve",

@@ -22,7 +22,7 @@ _REACH = 1 << 16
 """Bytes at either end of a file among which the mark lies."""
 
 _STARTS = (
-    rb"path,score,uncertainty,(better_than|width),",  # rows of score
+    rb"(key,uid,)?path,score,uncertainty,(better_than|width),",  # rows of score
     rb'(\[\n)?\{"path": "[^\n]*", "score": (null|[\d.]+), "uncertainty": ',
     rb"path,([a-z]+,)*x,y\n",  # places on a map
     rb'\{\n  "map": \{\n    "method": ',

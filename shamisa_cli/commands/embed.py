@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shamisa_cli.commands.completion import complete_head, complete_model
+from shamisa_cli.commands.features import features_mode
 from shamisa_cli.commands.pictures import Pictures, picture_options
 from shamisa_cli.commands.shared import (
     FILE,
@@ -58,6 +59,7 @@ output_options = option_group(
 
 
 @command()
+@features_mode
 @picture_options
 @click.option(
     "--color-by",
@@ -103,12 +105,14 @@ def embed(
 
     PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Only nearness has a meaning:
     directions and distances across the map have none, but for PCA. For ladders and several
-    datasets, a table says how well they are told apart.
+    datasets, a table says how well they are told apart. With --out there is no map: features of
+    any number of photos, in folders, tars or Parquet files, become Parquet files.
 
     \b
     shamisa embed photos/ --plot map.png                              by predicted score, or folder
     shamisa embed --dataset clive --root ~/iqa --plot map.png         by human score
     shamisa embed --dataset ladder --photos photos/ --plot map.png    by distortion
+    shamisa embed 's3://bucket/{000..999}.tar' --out features/        features, a part a tar
     """
     color = pictures.color(color_by, head)
     _check_outputs(pictures, method, files, overwrite)
@@ -144,7 +148,7 @@ def _check_outputs(
                     f"--{flag} is for what is measured, which needs ladders or several datasets"
                 )
         if not any(files.values()):
-            raise UsageError("nothing to make: give --plot FILE, --csv FILE, or both")
+            raise UsageError("nothing to make: give --plot FILE or --csv FILE, or --out DIR")
 
 
 def _with_heads(

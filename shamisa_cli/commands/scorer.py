@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from shamisa_cli.scoring import Scorer
 
 
-def load_scorer(options: dict[str, Any], quiet: bool) -> Scorer:
-    """The scorer that ``options`` ask for; what its head means is told."""
+def load_scorer(
+    options: dict[str, Any], quiet: bool, make: Callable[..., Scorer] | None = None
+) -> Scorer:
+    """The scorer that ``options`` ask for, by ``make`` or ``load``; what its head means is told."""
     from shamisa_cli.encoders.config import ViewingProtocol
     from shamisa_cli.scoring import load
     from shamisa_cli.scoring.loading import adapt_protocol
@@ -28,9 +31,13 @@ def load_scorer(options: dict[str, Any], quiet: bool) -> Scorer:
     # Pillow and libtiff warn of harmless oddities; what matters is in the rows.
     warnings.filterwarnings("ignore", module="PIL")
     try:
-        scorer = load(**{name: value for name, value in options.items() if value is not None})
+        scorer = (make or load)(
+            **{name: value for name, value in options.items() if value is not None}
+        )
     except WeightsError as error:
         raise UsageError(str(error)) from error  # exit code 1 would say that photos failed
     if not quiet:
-        click.echo(f"model {scorer.model}, {describe_head(scorer.head.info)}", err=True)
+        info = scorer.head.info
+        head = describe_head(info) if info.name else "no head: features alone"
+        click.echo(f"model {scorer.model}, {head}", err=True)
     return scorer

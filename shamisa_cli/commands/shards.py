@@ -23,6 +23,7 @@ from shamisa_cli.errors import ShamisaError, UsageError
 
 if TYPE_CHECKING:
     from shamisa_cli.engines.engine import Engine
+    from shamisa_cli.scoring import Scorer
     from shamisa_cli.sharding.run import Outcome
     from shamisa_cli.sharding.storage import Folder
 
@@ -68,28 +69,34 @@ def _request(
     """What is asked for; None for a run that is not of shards."""
     if out is None:
         if status is None:
-            _refuse_given(_ONLY_WITH_OUT, "needs --out, the folder for a Parquet file a shard")
+            refuse_given(_ONLY_WITH_OUT, "needs --out, the folder for a Parquet file a shard")
             return None
-        _refuse_given(("paths", *_ONLY_WITH_OUT), "has no effect with --status")
+        refuse_given(("paths", *_ONLY_WITH_OUT), "has no effect with --status")
     elif status is not None:
         raise UsageError("--status looks at a run, --out makes one: give one of them")
-    _refuse_given(_OF_ROW_FILES, "has no effect with --out: rows go into its Parquet files")
-    names = None if keep is None else tuple(name for name in re.split(r"\s*,\s*", keep) if name)
-    return ShardRequest(out=out, status=status, job=_job(shard), keep=names, **rest)
+    refuse_given(_OF_ROW_FILES, "has no effect with --out: rows go into its Parquet files")
+    return ShardRequest(out=out, status=status, job=job_of(shard), keep=names_of(keep), **rest)
 
 
-def _refuse_given(names: Sequence[str], why: str) -> None:
+def refuse_given(names: Sequence[str], why: str) -> None:
     """Refuse the first of the options ``names`` that was given."""
     context = click.get_current_context()
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             if name != "paths":
-                raise UsageError(f"--{name.replace('_', '-')} {why}")
+                flags = {each.name: each.opts[0] for each in context.command.params}
+                raise UsageError(f"{flags[name]} {why}")
             if context.params.get("paths"):
                 raise UsageError(f"PATHS {why}")
 
 
-def _job(text: str | None) -> tuple[int, int]:
+def names_of(text: str | None) -> tuple[str, ...] | None:
+    """Names with commas between; None if there is nothing."""
+    return None if text is None else tuple(name for name in re.split(r"\s*,\s*", text) if name)
+
+
+def job_of(text: str | None) -> tuple[int, int]:
+    """``17/256`` as numbers; without it the only job of one."""
     if text is None:
         return 1, 1
     found = re.fullmatch(r"(\d+)/(\d+)", text)
@@ -101,11 +108,7 @@ def _job(text: str | None) -> tuple[int, int]:
     return k, n
 
 
-_shard_options = option_group(
-    "shards",
-    _request,
-    click.option("--out", metavar="DIR", help="Score tars, Parquet or folders into DIR or a URL."),
-    click.option("--status", metavar="DIR", help="Say how far the run into DIR is."),
+ENGINE_OPTIONS = (
     click.option(
         "--engine",
         default="processes",
@@ -134,6 +137,15 @@ _shard_options = option_group(
         show_default=True,
         help="Times that a shard is tried.",
     ),
+)
+"""How a run of shards is done, for commands that make one."""
+
+_shard_options = option_group(
+    "shards",
+    _request,
+    click.option("--out", metavar="DIR", help="Score tars, Parquet or folders into DIR or a URL."),
+    click.option("--status", metavar="DIR", help="Say how far the run into DIR is."),
+    *ENGINE_OPTIONS,
     click.option("--embeddings", is_flag=True, help="With --out: add the column features."),
 )
 
@@ -157,8 +169,9 @@ def score_shards(
     options: dict[str, Any],
     workers: int | None,
     quiet: bool,
+    make: Callable[..., Scorer] | None = None,
 ) -> None:
-    """``score --out`` or ``score --status``."""
+    """``score --out`` or ``score --status``; ``make`` loads the model, in place of ``load``."""
     from shamisa_cli.sharding.storage import Folder
 
     if asked.out is None:
@@ -173,7 +186,7 @@ def score_shards(
     if Path(loading["model"]).is_dir():
         loading["model"] = str(Path(loading["model"]).resolve())
     engine = _open_engine(asked, workers, loading["device"])
-    scorer = load_scorer({**loading, "device": "cpu", "workers": 1}, quiet)
+    scorer = load_scorer({**loading, "device": "cpu", "workers": 1}, quiet, make)
     request = plan.Asked(asked.image_column, asked.keep, asked.embeddings, asked.shard_size)
     with flags_for(*_INPUT_OPTIONS):
         manifest = plan.open_run(folder, paths, scorer, request, loading)
@@ -181,7 +194,7 @@ def score_shards(
     del scorer  # workers have their own
     folder.sweep()
     todo = run.unfinished(folder, shards)
-    prepare = run.preparation(manifest, folder, loading)
+    prepare = run.preparation(manifest, folder, loading, make)
     outcomes = run.run_shards(engine, prepare, folder, todo, asked.attempts)
     _follow(outcomes, len(shards), len(todo), asked.out, quiet)
 

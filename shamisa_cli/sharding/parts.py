@@ -30,7 +30,7 @@ class Counts:
     Attributes
     ----------
     photos : its rows.
-    failed : those without a score.
+    failed : those of photos that could not be read.
     """
 
     photos: int = 0
@@ -79,7 +79,7 @@ class PartWriter:
     def add(self, row: Mapping[str, Any]) -> None:
         """Take a row, by the names of the schema."""
         self._photos += 1
-        self._failed += row["score"] is None
+        self._failed += row["status"] == "failed"
         self._waiting.append(row)
         if len(self._waiting) >= self._at_once:
             self._flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from typing import Any
 from shamisa_cli.engines.engine import Engine, Prepare
 from shamisa_cli.errors import UsageError
 from shamisa_cli.files import MARK
-from shamisa_cli.scoring import load
+from shamisa_cli.scoring import Scorer, load
 from shamisa_cli.sharding.manifest import Manifest, Shard, read_manifest
 from shamisa_cli.sharding.parts import Counts, part_name, read_counts
 from shamisa_cli.sharding.storage import Folder
@@ -60,10 +60,15 @@ class Status:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def preparation(manifest: Manifest, folder: Folder, loading: Mapping[str, Any]) -> PrepareScoring:
-    """What makes workers of a run ready; ``loading`` has the keywords of ``scoring.load``."""
+def preparation(
+    manifest: Manifest,
+    folder: Folder,
+    loading: Mapping[str, Any],
+    make: Callable[..., Scorer] | None = None,
+) -> PrepareScoring:
+    """What makes workers of a run ready; ``make`` or ``scoring.load`` gets ``loading``."""
     return PrepareScoring(
-        partial(load, **loading),
+        partial(make or load, **loading),
         manifest.model,
         folder.address,
         manifest.kind,

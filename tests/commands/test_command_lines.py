@@ -44,6 +44,8 @@ PARSED_ONLY = {
     r"explain|fit-explain|score .*--explain": "needs a model that sees photos whole",
     r"probe .*(spaq|kadid10k|live,|tid2013)": "needs that dataset",
     r"score .*--model (hf://|runs/tuned)": "needs that model",
+    r"(score|embed) .*--(out|status)": "needs tars, or a run",
+    r"filter": "needs the rows of a run",
 }
 """Patterns of lines that are not run, and why."""
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from PIL import Image
 
+from shamisa_cli.cli import app
 from shamisa_cli.distortions.registry import DISTORTIONS
+from shamisa_cli.engines.engine import Ended, Prepare
 from shamisa_cli.files import is_ours
 from shamisa_cli.scoring import load
+from shamisa_cli.scoring.features_only import load_features
 
 Run = Callable[..., Result]
 
@@ -213,3 +220,60 @@ def test_usage_errors(
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+class Here:
+    """An engine without processes, which have tests of their own."""
+
+    name = "processes"
+
+    def run(self, prepare: Prepare, tasks: Iterable[Any]) -> Iterator[Ended]:
+        work = prepare()
+        for task in tasks:
+            yield Ended(task, work(task))
+
+
+@pytest.mark.parametrize("has_head", [True, False])
+def test_features_of_tars_as_parquet(
+    has_head: bool,
+    headed: Path,
+    headless: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shamisa_cli.engines.registry.open_engine", lambda *_, **__: Here())
+    two = [photos / f"{n}.png" for n in range(2)]
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for photo in two:
+            tar.add(photo, photo.name)
+        broken = tarfile.TarInfo("broken.png")
+        broken.size = 3
+        tar.addfile(broken, io.BytesIO(b"abc"))
+    model = headed if has_head else headless
+    command = ["embed", str(tmp_path / "a.tar"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*command, "--model", str(model), "--device", "cpu"])
+    assert result.exit_code == 1, result.output  # one photo failed
+    assert "2 scored, 1 failed" in result.stderr
+    (part,) = (tmp_path / "out").glob("part-*.parquet")
+    rows = pq.read_table(part).to_pylist()
+    assert [row["status"] for row in rows] == ["padded", "padded", "failed"]
+    assert [row["score"] is None for row in rows] == [not has_head, not has_head, True]
+    extractor = load_features(model, device="cpu").extractor
+    for row, photo in zip(rows, two, strict=False):
+        with Image.open(photo) as image:
+            wanted = extractor.features(image.convert("RGB")).mean(0)
+        assert row["features"] == pytest.approx(wanted.tolist(), rel=1e-4, abs=1e-5)
+
+
+def test_options_of_maps_and_of_features_do_not_mix(tmp_path: Path) -> None:
+    for arguments, says in (
+        (["a.tar", "--shard", "1/2"], "--shard needs --out"),
+        (["a.tar", "--out", "o", "--plot", "a.png"], "--plot is for maps"),
+        (["a.tar", "--out", "o", "--features-cache", "c"], "--features-cache is for maps"),
+        (["a.tar", "--out", "o", "--shard", "3/2"], "shares count from 1"),
+        (["--out", str(tmp_path)], "no inputs given"),
+    ):
+        result = CliRunner().invoke(app, ["embed", *arguments])
+        assert result.exit_code == 2, result.output
+        assert says in result.stderr

@@ -80,7 +80,7 @@ def test_the_same_rows_are_the_same_bytes_and_are_whole_or_absent(tmp_path: Path
         folder = Folder(str(tmp_path / name))
         with writing_part(folder, "x", schema.part_schema()) as part:
             for n in range(3):
-                part.add({**row, "key": str(n), "score": None if n == 1 else 50.0})
+                part.add({**row, "key": str(n), "status": "failed" if n == 1 else "ok"})
         contents.append((tmp_path / name / "part-x.parquet").read_bytes())
         assert read_counts(folder, "part-x.parquet") == Counts(3, 1)
     assert contents[0] == contents[1]
