@@ -69,6 +69,8 @@ class Dask:
 
 def open_engine(workers: int | None, address: str | None, gpus_per_task: float) -> Dask:
     """The engine, as the registry asks for it."""
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be at least 1, got {workers}")
     if gpus_per_task:
         raise UsageError("gpus_per_task is for the engine ray; give each worker of Dask its GPU")
     return Dask(workers, address)

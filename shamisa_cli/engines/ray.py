@@ -88,6 +88,10 @@ class Ray:
 
 def open_engine(workers: int | None, address: str | None, gpus_per_task: float) -> Ray:
     """The engine, as the registry asks for it."""
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be at least 1, got {workers}")
+    if gpus_per_task < 0:
+        raise UsageError(f"gpus_per_task must be at least 0, got {gpus_per_task:g}")
     return Ray(workers, address, gpus_per_task)
 
 

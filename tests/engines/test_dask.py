@@ -1,0 +1,88 @@
+"""The engine Dask: every task once, on a cluster of its own and on one that was there."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import cluster_work
+import pytest
+
+from shamisa_cli.engines.dask import Dask
+from shamisa_cli.engines.registry import open_engine
+from shamisa_cli.errors import ShamisaError, UsageError
+
+distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+
+
+class Counted:
+    """Tasks, and how many were taken."""
+
+    def __init__(self, tasks: list[tuple[str, float]]) -> None:
+        self.tasks, self.count = tasks, 0
+
+    def __iter__(self) -> Iterator[tuple[str, float]]:
+        for self.count, task in enumerate(self.tasks, 1):
+            yield task
+
+
+def test_a_local_cluster(tmp_path: Path) -> None:
+    """Tasks that end their worker are failed alone; a worker killed from outside fails its task."""
+    tasks = [*(("square", n) for n in range(8)), *(("nap", n / 100) for n in range(20))]
+    tasks[1:1] = list(cluster_work.BAD)
+    run = Dask(workers=2).run(partial(cluster_work.prepare_once, tmp_path), taken := Counted(tasks))
+    ended = [next(run)]
+    assert taken.count <= 3
+    killed: set[int] = set()
+    for each in run:
+        ended.append(each)
+        if each.task[0] == "nap" and each.result and not killed:
+            killed.add(each.result)
+            os.kill(each.result, signal.SIGKILL)
+    assert sorted(each.task for each in ended) == sorted(tasks)
+    failed = {each.task: each.error for each in ended if each.error}
+    for task, error in cluster_work.BAD.items():
+        assert error in failed.pop(task)
+    assert killed
+    assert len(failed) <= 1  # what the killed worker had, if anything
+    assert all("its worker died" in error for error in failed.values())
+    assert all(each.result == each.task[1] ** 2 for each in ended if each.task[0] == "square")
+    assert len(list(tmp_path.iterdir())) <= 2 + 3  # workers, and those in the place of dead ones
+
+
+def test_a_scheduler_that_was_there() -> None:
+    """Dask itself tries the tasks of a killed worker again; the scheduler outlives the engine."""
+    tasks = [("nap", n / 100) for n in range(20)]
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        ended = []
+        for each in Dask(address=cluster.scheduler_address).run(cluster_work.prepare, tasks):
+            ended.append(each)
+            if len(ended) == 5:
+                os.kill(each.result, signal.SIGKILL)
+        assert sorted(each.task for each in ended) == tasks
+        assert not [each for each in ended if each.error]
+        taken = Counted(tasks)
+        one = Dask(workers=1, address=cluster.scheduler_address).run(cluster_work.prepare, taken)
+        next(one)
+        assert taken.count == 1
+        one.close()  # type: ignore[attr-defined]
+        assert cluster.scheduler.workers
+        assert not [key for key in cluster.scheduler.tasks if key.startswith("shamisa")]
+
+
+def test_what_dask_cannot_do_is_refused() -> None:
+    dask = pytest.importorskip("dask")
+    with pytest.raises(UsageError, match="gpus_per_task is for the engine ray"):
+        open_engine("dask", gpus_per_task=1)
+    with pytest.raises(UsageError, match="workers must be at least 1"):
+        open_engine("dask", workers=-1)
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
+        pytest.raises(ShamisaError, match="no Dask scheduler at tcp://127.0.0.1:1: Timed out"),
+    ):
+        list(open_engine("dask", address="tcp://127.0.0.1:1").run(cluster_work.prepare, [1]))
