@@ -36,7 +36,6 @@ def work(task: Any) -> Any:
 BAD = {
     ("kill", 0): "its worker died",
     ("fail", 3): "ValueError: cannot do 3",
-    ("exit", 0): "its worker died",
     ("lock", 0): "TypeError: ",
 }
 """Tasks that fail, and how."""

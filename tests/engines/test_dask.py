@@ -50,7 +50,7 @@ def test_a_local_cluster(tmp_path: Path) -> None:
     assert len(failed) <= 1  # what the killed worker had, if anything
     assert all("its worker died" in error for error in failed.values())
     assert all(each.result == each.task[1] ** 2 for each in ended if each.task[0] == "square")
-    assert len(list(tmp_path.iterdir())) <= 2 + 3  # workers, and those in the place of dead ones
+    assert len(list(tmp_path.iterdir())) <= 2 + 2  # workers, and those in the place of dead ones
 
 
 def test_a_scheduler_that_was_there() -> None:
