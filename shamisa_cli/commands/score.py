@@ -17,6 +17,7 @@ from shamisa_cli.commands.ratings import Sidecars, rating_options
 from shamisa_cli.commands.report import make_report, open_report
 from shamisa_cli.commands.row_files import earlier_rows, open_row_files
 from shamisa_cli.commands.scorer import load_scorer
+from shamisa_cli.commands.shards import shard_mode
 from shamisa_cli.commands.shared import (
     FILE,
     crops_option,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(0),
-    help="Threads that decode and score.  [default: the cores]",
+    help="Threads that score; with --out processes.  [default: the cores]",
 )
 @click.option(
     "--short-side", type=click.IntRange(1), metavar="PX", help="Viewing size, at least 128."
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 @limit_options
 @explain_options
 @rating_options
+@shard_mode
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
@@ -108,9 +110,9 @@ def score(
 ) -> None:
     """Score photos from 0 to 100; higher looks better.
 
-    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'. Without --csv, --json,
-    --jsonl or --report the scores are printed: a table on a terminal, tab-separated lines (score,
-    status, path) in a pipe. --top, --below and --above limit that and the report; files hold all.
+    PATHS are photos, folders, or quoted patterns such as '**/*.jpg'; with --out also tars and
+    Parquet files. Without --csv, --json, --jsonl, --report or --out scores are printed: a table on
+    a terminal, tab-separated lines in a pipe. --top, --below and --above limit that, not files.
 
     \b
     Exit code: 0 all scored, 1 some failed (each has a row that says why), 2 wrong usage,

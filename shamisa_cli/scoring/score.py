@@ -44,6 +44,7 @@ class Score:
     note : why the score is to be trusted less than others; mostly empty.
     raw : the head's prediction in the units of its dataset; None if failed or read from a file.
     head_info : what the head was fitted on, its range and direction; None if read from a file.
+    phash : the perceptual hash of the photo, 64 bits; None unless the Scorer ``hashes``.
 
     Examples
     --------
@@ -72,6 +73,7 @@ class Score:
     note: str = ""
     raw: float | None = None
     head_info: HeadInfo | None = None
+    phash: int | None = None
 
     @property
     def failed(self) -> bool:

@@ -18,6 +18,7 @@ from shamisa_cli.encoders.threads import one_thread, one_thread_each
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import MAX_PIXELS
+from shamisa_cli.imaging.hashing import perceptual_hash
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.models.head import Head
 from shamisa_cli.scoring.notes import mean_gradient, note_of
@@ -40,6 +41,7 @@ class Prepared:
     viewing_size: tuple[int, int]
     gradient: float | None
     crops: CropBatches
+    phash: int | None = None
 
 
 class Scorer:
@@ -50,6 +52,7 @@ class Scorer:
     model : the ``model`` column of its rows.
     head : its ``info`` says what it was fitted on, its range and direction.
     extractor : photos to features.
+    hashes : whether scores have a perceptual hash; they have not unless it is set.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Scorer:
         self.extractor = extractor
         self.head = head
         self.model = model
+        self.hashes = False
         self.max_pixels = max_pixels
         self.workers = self._default_workers() if workers is None else workers
         self.batch_size = extractor.photos_per_pass if batch_size is None else batch_size
@@ -206,7 +210,9 @@ class Scorer:
         size = self.extractor.viewing_size((decoded.width, decoded.height))
         view = resize(decoded.image, size)
         gradient = None if self.extractor.plan.kind == "tiles" else mean_gradient(view)
-        return Prepared(decoded.width, decoded.height, size, gradient, self.extractor.cut(view))
+        phash = perceptual_hash(view) if self.hashes else None
+        crops = self.extractor.cut(view)
+        return Prepared(decoded.width, decoded.height, size, gradient, crops, phash)
 
     def scored(self, photo: Photo, prepared: Prepared, features: Tensor) -> Score:
         """The score of a photo by its features (K, F)."""
@@ -230,6 +236,7 @@ class Scorer:
             note=note_of(prepared.gradient, result.strangeness, padded=padded),
             raw=result.raw,
             head_info=self.head.info,
+            phash=prepared.phash,
         )
 
     def failed(self, photo: Photo, error: Exception) -> Score:
