@@ -1,4 +1,4 @@
-"""The engine Dask: every task once, on a cluster of its own and on one that was there."""
+"""The engine Dask, on a cluster of its own; tests/sharding has it on one that was there."""
 
 from __future__ import annotations
 
@@ -51,28 +51,6 @@ def test_a_local_cluster(tmp_path: Path) -> None:
     assert all("its worker died" in error for error in failed.values())
     assert all(each.result == each.task[1] ** 2 for each in ended if each.task[0] == "square")
     assert len(list(tmp_path.iterdir())) <= 2 + 2  # workers, and those in the place of dead ones
-
-
-def test_a_scheduler_that_was_there() -> None:
-    """Dask itself tries the tasks of a killed worker again; the scheduler outlives the engine."""
-    tasks = [("nap", n / 100) for n in range(20)]
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-    ) as cluster:
-        ended = []
-        for each in Dask(address=cluster.scheduler_address).run(cluster_work.prepare, tasks):
-            ended.append(each)
-            if len(ended) == 5:
-                os.kill(each.result, signal.SIGKILL)
-        assert sorted(each.task for each in ended) == tasks
-        assert not [each for each in ended if each.error]
-        taken = Counted(tasks)
-        one = Dask(workers=1, address=cluster.scheduler_address).run(cluster_work.prepare, taken)
-        next(one)
-        assert taken.count == 1
-        one.close()  # type: ignore[attr-defined]
-        assert cluster.scheduler.workers
-        assert not [key for key in cluster.scheduler.tasks if key.startswith("shamisa")]
 
 
 def test_what_dask_cannot_do_is_refused() -> None:

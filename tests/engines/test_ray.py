@@ -1,15 +1,12 @@
-"""The engine Ray: every task once, on a cluster of two nodes that was there."""
+"""The engine Ray, on a cluster of its own; tests/sharding has it on one that was there."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
-from collections.abc import Iterator
-from functools import partial
-from itertools import count, islice
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import cluster_work
 import pytest
@@ -19,67 +16,47 @@ from shamisa_cli.errors import ShamisaError, UsageError
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Two nodes of one CPU on this machine; the second may be killed."""
-    from ray.cluster_utils import Cluster
-
-    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    changed = {"PYTHONPATH": os.pathsep.join(paths), "RAY_AUTH_MODE": "disabled"}
-    with mock.patch.dict(os.environ, changed):  # Ray changes it too
-        node = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 2**27}
-        made = Cluster(initialize_head=True, head_node_args=node)
-        try:
-            made.second = made.add_node(**node)
-            yield made
-        finally:
-            made.shutdown()
-
-
-def test_a_cluster_that_was_there(cluster: Any, tmp_path: Path, capfd: Any) -> None:
-    """Tasks that end their worker are failed alone; then a node is killed, and none replaces it."""
-    import ray
-
-    engine = open_engine("ray", address=cluster.address)
+DRIVER = """
+import json, sys
+from functools import partial
+from pathlib import Path
+import cluster_work
+from shamisa_cli.engines.ray import Ray
+if __name__ == "__main__":
     tasks = [("square", n) for n in range(8)]
     tasks[1:1] = list(cluster_work.BAD)
-    ended = list(engine.run(partial(cluster_work.prepare_once, tmp_path), tasks))
-    assert sorted(each.task for each in ended) == sorted(tasks)
-    by_task = {each.task: each for each in ended}
-    for task, error in cluster_work.BAD.items():
-        assert error in by_task.pop(task).error
-    assert all(each.result == task[1] ** 2 for task, each in by_task.items())
-    assert len(list(tmp_path.iterdir())) <= 2 + 1  # workers, and one in the place of the dead one
+    ended = []
+    for each in Ray(workers=2).run(partial(cluster_work.prepare_once, Path(sys.argv[1])), tasks):
+        import ray
+        ended.append((each.task, each.result, each.error))
+        folder = ray._private.worker._global_node.get_session_dir_path()
+    print(json.dumps([ended, folder]))
+"""
 
-    ended, killed = [], 0
 
-    def naps() -> Iterator[tuple[str, float]]:
-        """Until both nodes have done some, and eight more."""
-        for n in count():
-            if killed and n >= killed + 8:
-                return
-            yield "nap", 0.2 + n / 1000
-
-    for each in engine.run(cluster_work.prepare, naps()):
-        ended.append(each)
-        if not killed and len({each.result for each in ended}) == 2:
-            killed = len(ended)
-            os.kill(cluster.second.all_processes["raylet"][0].process.pid, signal.SIGKILL)
-    assert sorted(each.task for each in ended) == list(islice(naps(), len(ended)))
-    failed = [each for each in ended if each.error]
-    assert len(failed) <= 2  # what the node had, if anything
-    assert all("its worker died" in each.error for each in failed)
-    assert ended[-1].result
-
-    one = open_engine("ray", address=cluster.address, workers=1)
-    taken: list[int] = []
-    limited = one.run(cluster_work.prepare, (taken.append(n) or ("square", n) for n in range(9)))
-    assert next(limited).result == 0
-    assert taken == [0]
-    limited.close()  # type: ignore[attr-defined]
-    assert not ray.is_initialized()
-    assert capfd.readouterr() == ("", "")
+def test_a_local_cluster(tmp_path: Path) -> None:
+    """Tasks that end their worker are failed alone. Nothing is left in the home, or said."""
+    script, home, ready = (tmp_path / name for name in ("driver.py", "home", "ready"))
+    script.write_text(DRIVER)
+    home.mkdir()
+    ready.mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    paths = [str(Path(__file__).parent), *sys.path]
+    environment |= {"PYTHONPATH": os.pathsep.join(paths), "HOME": str(home)}
+    command = [sys.executable, str(script), str(ready)]
+    driver = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (driver.returncode, driver.stderr) == (0, "")
+    ended, folder = json.loads(driver.stdout)
+    squares = {("square", n): n * n for n in range(8)}
+    by_task = {tuple(task): (result, error) for task, result, error in ended}
+    assert len(ended) == len(by_task)
+    assert by_task.keys() == squares.keys() | cluster_work.BAD.keys()
+    assert all(by_task[task] == (result, "") for task, result in squares.items())
+    assert all(error in by_task[task][1] for task, error in cluster_work.BAD.items())
+    assert len(list(ready.iterdir())) <= 2 + 1  # workers, and one in the place of the dead one
+    assert "shamisa-ray-" in folder
+    assert not Path(folder).exists()
+    assert not list(home.iterdir())
 
 
 def test_what_ray_cannot_do_is_refused() -> None:
