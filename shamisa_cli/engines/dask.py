@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -53,6 +54,7 @@ class Dask:
         """Yield each of ``tasks`` as it ends."""
         import dask
         from distributed import Client
+        from distributed.comm import CommClosedError
 
         address = self.address or dask.config.get("scheduler-address", None)
         if not address:
@@ -63,8 +65,11 @@ class Dask:
             joined = Client(address)
         except (OSError, ValueError) as error:
             raise ShamisaError(f"no Dask scheduler at {address}: {first_line(error)}") from error
-        with joined as client:
-            yield from run_on(_Tasks(client, AHEAD, self.workers), prepare, tasks)
+        try:
+            with joined as client:
+                yield from run_on(_Tasks(client, AHEAD, self.workers), prepare, tasks)
+        except (CommClosedError, CancelledError) as error:
+            raise ShamisaError(f"the Dask scheduler at {address} is gone") from error
 
 
 def open_engine(workers: int | None, address: str | None, gpus_per_task: float) -> Dask:
