@@ -34,10 +34,8 @@ _OF_ROW_FILES = (
     "csv", "json", "jsonl", "report", "recursive", "follow_links", "from_file", "null",
     "check_content", "overwrite", "sort", "top", "below", "above", "explain", "map", "xmp",
 )  # fmt: skip
-_PARAMETERS = (
-    "image_column", "keep", "shard_size", "shard", "workers", "address", "gpus_per_task",
-    "max_pixels",
-)  # fmt: skip
+_ENGINE_OPTIONS = ("workers", "address", "gpus_per_task")
+_INPUT_OPTIONS = ("image_column", "shard_size", "max_pixels", "short_side", "max_side")
 _LOADING = (
     "model", "head", "device", "precision", "batch_size", "short_side", "max_side", "native",
     "crops", "max_pixels",
@@ -177,10 +175,11 @@ def score_shards(
     engine = _open_engine(asked, workers, loading["device"])
     scorer = load_scorer({**loading, "device": "cpu", "workers": 1}, quiet)
     request = plan.Asked(asked.image_column, asked.keep, asked.embeddings, asked.shard_size)
-    with flags_for(*_PARAMETERS):
+    with flags_for(*_INPUT_OPTIONS):
         manifest = plan.open_run(folder, paths, scorer, request, loading)
         shards = run.share_of(manifest.shards(folder), asked.job)
     del scorer  # workers have their own
+    folder.sweep()
     todo = run.unfinished(folder, shards)
     prepare = run.preparation(manifest, folder, loading)
     outcomes = run.run_shards(engine, prepare, folder, todo, asked.attempts)
@@ -194,7 +193,7 @@ def _open_engine(asked: ShardRequest, workers: int | None, device: str) -> Engin
         from shamisa_cli.encoders.precision import choose_device
 
         workers = None if choose_device(device).type == "cpu" else 1
-    with flags_for(*_PARAMETERS):
+    with flags_for(*_ENGINE_OPTIONS):
         return open_engine(
             asked.engine,
             workers=workers,

@@ -77,7 +77,7 @@ def kept_of_table(
     known = schema.names
     for name in keep:
         if name not in known:
-            raise unknown_name("column", name, known, "See keep.")
+            raise unknown_name("column to keep:", name, known)
     return _kept([schema.field(name) for name in keep if name not in _ELSEWHERE])
 
 
@@ -99,7 +99,7 @@ def kept_of_samples(samples: Iterable[Mapping[str, Any]], keep: Sequence[str] | 
                 large.add(name)
     for name in keep or ():
         if name not in seen:
-            raise unknown_name("column", name, seen, "See keep.")
+            raise unknown_name("column to keep:", name, seen)
     names = [name for name in seen if name not in large] if keep is None else keep
     fields = [pa.field(name, _type(seen[name])) for name in names if name not in _ELSEWHERE]
     return _kept(fields)

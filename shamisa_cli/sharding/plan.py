@@ -66,6 +66,7 @@ def open_run(
         "keep": None if asked.keep is None else list(asked.keep),
         "shard_size": asked.shard_size or SHARD_SIZE,
     }
+    folder.make()
     protocol = to_mapping(scorer.extractor.protocol)
     model, head = scorer.model, scorer.head.info.name
     then = read_manifest(folder)
@@ -88,10 +89,8 @@ def _new(folder: Folder, inputs: Inputs, asked: Asked, scoring: tuple[Any, ...])
     elif inputs.kind == "tar":
         kept = kept_of_samples(_peeked(inputs.files), asked.keep)
     else:
-        folder.make()
         kept = nothing_kept()
         listing = write_listing(folder, inputs, asked.shard_size or SHARD_SIZE)
-    folder.make()
     return Manifest(*scoring, inputs.kind, inputs.files, inputs.folders, listing, column, kept)
 
 
@@ -102,7 +101,7 @@ def _check_fits(inputs: Inputs, asked: Asked) -> None:
     if asked.shard_size is not None and inputs.kind != "photos":
         raise UsageError("shard_size is for folders of photos; each tar or Parquet file is a shard")
     if asked.keep and inputs.kind == "photos":
-        raise UsageError("keep is for tars and Parquet files; photos have no columns of their own")
+        raise UsageError("photos have no columns to keep; tars and Parquet files have")
 
 
 def _check_empty(folder: Folder) -> None:

@@ -19,6 +19,8 @@ _MAX_BESIDE = 1 << 20
 _BESIDE = ("json", "txt", "cls")
 _ROWS_AT_ONCE = 16
 _BUFFER = 1 << 20
+_TAR_BUFFER = 1 << 16
+"""Each small read copies what is left of it."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def tar_samples(file: BinaryIO, path: str) -> Iterator[Sample]:
     members = photos = 0
     for name, size, read in _members(file, path):
         members += 1
-        of, ending = _split(name)
+        of, ending = split_name(name)
         if of != key:
             yield from _grouped(key, images, beside, path)
             key, images, beside = of, [], {}
@@ -84,7 +86,7 @@ def tar_samples(file: BinaryIO, path: str) -> Iterator[Sample]:
         raise ShamisaError(f"{path}: none of its {members} members is a photo, by their endings")
 
 
-class _Member(tarfile.TarInfo):
+class TarMember(tarfile.TarInfo):
     """A header that is damaged is an error; tarfile takes it for the end of the archive."""
 
     @classmethod
@@ -98,26 +100,33 @@ class _Member(tarfile.TarInfo):
 def _members(file: BinaryIO, path: str) -> Iterator[tuple[str, int, Any]]:
     """Name, size and a way to read the content of each ordinary file in a tar."""
     try:
-        with tarfile.open(fileobj=file, mode="r|", bufsize=_BUFFER, tarinfo=_Member) as archive:
+        with tarfile.open(
+            fileobj=file, mode="r|", bufsize=_TAR_BUFFER, tarinfo=TarMember
+        ) as archive:
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # it keeps all that it saw
                 if member.isfile():
-                    yield member.name, member.size, lambda: _content(archive, member)
+                    yield member.name, member.size, lambda: _content(archive, member, path)
     except tarfile.TarError as error:
-        raise ShamisaError(
-            f"{path}: damaged or torn ({error}); copy or download it again"
-        ) from error
+        raise _torn(path, error) from error
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    opened = archive.extractfile(member)
-    content = opened.read() if opened else b""
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> bytes:
+    try:
+        opened = archive.extractfile(member)
+        content = opened.read() if opened else b""
+    except tarfile.TarError as error:
+        raise _torn(path, error) from error
     if len(content) != member.size:
-        raise tarfile.ReadError(f"{member.name} is cut short")
+        raise _torn(path, f"{member.name} is cut short")
     return content
 
 
-def _split(name: str) -> tuple[str, str]:
+def _torn(path: str, reason: object) -> ShamisaError:
+    return ShamisaError(f"{path}: damaged or torn ({reason}); copy or download it again")
+
+
+def split_name(name: str) -> tuple[str, str]:
     """The key of a member, and its ending: ``a/b`` and ``input.jpg`` of ``a/b.input.jpg``."""
     folder, slash, last = name.removeprefix("./").rpartition("/")
     stem, _, ending = last.partition(".")

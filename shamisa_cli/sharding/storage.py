@@ -29,6 +29,8 @@ _EXTRAS = {
 _OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "hf"}
 """Where a file is there whole, or not at all, without any renaming."""
 
+_BLOCK = 4 << 20
+
 
 def protocol_of(address: str) -> str:
     """``s3`` of ``s3://bucket/key``; ``file`` of a path."""
@@ -174,6 +176,13 @@ class Folder:
             except FileExistsError:
                 return False
 
+    def sweep(self) -> None:
+        """Remove what killed processes of this machine left half written here."""
+        for part in Path(self._path).glob(".*.tmp") if self._local else ():
+            host, pid = part.name.split(".")[-3:-1] if part.name.count(".") > 3 else ("", "")
+            if host == _host() and pid.isdigit() and not _is_alive(int(pid)):
+                part.unlink(missing_ok=True)
+
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """A path of this machine to write to; at the end its file is in place, all at once.
@@ -214,12 +223,42 @@ class Folder:
 
     @contextmanager
     def _beside(self, name: str) -> Iterator[Path]:
-        part = Path(self._path, f".{name}.{socket.gethostname()}.{os.getpid()}.tmp")
+        part = Path(self._path, f".{name}.{_host()}.{os.getpid()}.tmp")
         try:
             yield part
         finally:
             with suppress(OSError):
                 part.unlink()
+
+
+def open_for_reading(address: str, *, sequential: bool) -> Any:
+    """The file at ``address``, open for reading in binary.
+
+    Of far files a few megabytes are kept: ahead where reading is ``sequential``; else at several
+    places, since columns of Parquet are read side by side.
+    """
+    fs, path = filesystem(address)
+    with naming(address, "read"):
+        if sequential or is_local(fs):
+            return fs.open(path, "rb")
+        return fs.open(path, "rb", block_size=_BLOCK, cache_type="blockcache")
+
+
+def _host() -> str:
+    """This machine's name, without dots."""
+    return socket.gethostname().replace(".", "-")
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":  # there the question would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:

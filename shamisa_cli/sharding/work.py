@@ -17,7 +17,7 @@ from shamisa_cli.sharding.manifest import Shard
 from shamisa_cli.sharding.parts import Counts, part_name, read_counts, writing_part
 from shamisa_cli.sharding.samples import Content, Sample, parquet_samples, tar_samples
 from shamisa_cli.sharding.schema import FEATURES, part_schema
-from shamisa_cli.sharding.storage import Folder, filesystem, naming
+from shamisa_cli.sharding.storage import Folder, open_for_reading
 from shamisa_cli.spelling import escape_name
 
 
@@ -83,9 +83,7 @@ class ShardScorer:
         """
         if self._folder.has(part_name(shard.id)):  # another run was faster
             return read_counts(self._folder, part_name(shard.id))
-        fs, name = filesystem(shard.url)
-        with naming(shard.path, "read"):
-            file = fs.open(name, "rb")
+        file = open_for_reading(shard.url, sequential=self._how.kind == "tar")
         with file, writing_part(self._folder, shard.id, self._schema) as part:
             for row in self._rows(self._samples(file, shard)):
                 part.add(row)
