@@ -131,9 +131,13 @@ def _local_cluster(workers: int | None) -> Iterator[Any]:
         LocalCluster(
             n_workers=workers or os.cpu_count(),
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None is 8787, which another may have
             silence_logs=logging.CRITICAL,
-            scheduler_kwargs={"allowed_failures": 0, "local_directory": folder},
+            scheduler_kwargs={
+                "allowed_failures": 0,
+                "dashboard": False,
+                "local_directory": folder,
+            },
             local_directory=folder,
             preload=[__name__],
             config=SHORT_OF_ENDING,
