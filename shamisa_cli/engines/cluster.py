@@ -40,7 +40,8 @@ def run_on(cluster: Cluster, prepare: Prepare, tasks: Iterable[Any]) -> Iterator
         if the first worker to answer could not be made ready: neither will others. Once one was,
         such a worker fails its task alone.
     """
-    run, left, given, ready = uuid.uuid4().hex, iter(tasks), {}, False
+    given: dict[Any, Any] = {}
+    run, left, ready = uuid.uuid4().hex, iter(tasks), False
     try:
         while True:
             # One at least, even where all workers have died: the next one finds it.

@@ -54,7 +54,7 @@ class Dask:
         """Yield each of ``tasks`` as it ends."""
         import dask
         from distributed import Client
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         address = self.address or dask.config.get("scheduler-address", None)
         if not address:
@@ -111,8 +111,8 @@ class _Tasks:
             return Outcome(*handle.result())
         except KilledWorker:
             return DIED
-        except Exception as error:  # a result that cannot be pickled, say
-            return Outcome(error=reason(error))
+        except Exception as error:  # no shamisa there, say
+            return Outcome(error=reason(error.__cause__ or error), ready=False)
 
     def cancel(self, handles: list[Any]) -> None:
         self._client.cancel(handles)

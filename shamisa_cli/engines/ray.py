@@ -76,7 +76,7 @@ class Ray:
             return
         try:
             _reach(address)
-            ray.init(address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             said = system_reason(error) if isinstance(error, OSError) else first_line(error)
             raise ShamisaError(f"no Ray cluster at {address}: {said}") from error
@@ -103,8 +103,8 @@ class _Tasks:
 
         self._gpus, self._limit = gpus_per_task, limit
         # Without max_calls Ray ends a worker after each task with a GPU.
-        options = {"num_cpus": 1, "num_gpus": gpus_per_task, "max_calls": 0}
-        self._attempt = ray.remote(max_retries=0, **options)(attempt)
+        options = ray.remote(num_cpus=1, num_gpus=gpus_per_task, max_calls=0, max_retries=0)
+        self._attempt: Any = options(attempt)
         if gpus_per_task > _gpus():
             _log.warning("no GPU for a task (%g): tasks wait for one to join Ray", gpus_per_task)
 
@@ -133,8 +133,9 @@ class _Tasks:
             return Outcome(*ray.get(handle))
         except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
             return DIED
-        except Exception as error:  # a result that cannot be pickled, or was lost
-            return Outcome(error=reason(getattr(error, "cause", None) or error))
+        except Exception as error:  # no shamisa there, say
+            cause = getattr(error, "cause", None) or error
+            return Outcome(error=reason(cause), ready=False)
 
     def cancel(self, handles: list[Any]) -> None:
         import ray
@@ -180,7 +181,7 @@ def _local_cluster(workers: int | None) -> Iterator[None]:
                 num_cpus=workers,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 object_store_memory=STORE_BYTES,
                 _temp_dir=folder,
             )

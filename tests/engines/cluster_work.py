@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,11 @@ def work(task: Any) -> Any:
     if kind == "nap":
         time.sleep(value)
         return os.getpid()
-    if kind == "lock":
-        return threading.Lock()
     return engine_work.work(task)
 
 
 BAD = {
     ("kill", 0): "its worker died",
     ("fail", 3): "ValueError: cannot do 3",
-    ("lock", 0): "TypeError: ",
 }
 """Tasks that fail, and how."""
