@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from shamisa_cli.errors import ShamisaError, UsageError, unknown_name
 from shamisa_cli.scoring import Scorer
@@ -40,6 +40,15 @@ class Asked:
     shard_size: int | None = None
 
 
+class Scoring(NamedTuple):
+    """The first attributes of a :class:`Manifest`."""
+
+    model: str
+    head: str
+    protocol: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
 def open_run(
     folder: Folder, paths: Sequence[str], scorer: Scorer, asked: Asked, loading: Mapping[str, Any]
 ) -> Manifest:
@@ -68,21 +77,21 @@ def open_run(
     }
     folder.make()
     protocol = to_mapping(scorer.extractor.protocol)
-    model, head = scorer.model, scorer.head.info.name
+    scoring = Scoring(scorer.model, scorer.head.info.name, protocol, options)
     then = read_manifest(folder)
     if then is None:
         _check_empty(folder)
-        manifest = _new(folder, inputs, asked, (model, head, protocol, options))
+        manifest = _new(folder, inputs, asked, scoring)
         if folder.write_new(MANIFEST, manifest.to_json()):
             return manifest
         then = read_manifest(folder)  # another run was first
     if then is None:
         raise ShamisaError(f"{folder.of(MANIFEST)}: cannot be read back")
-    check_same_run(then, model, head, protocol, options, inputs, folder.address)
+    check_same_run(then, *scoring, inputs, folder.address)
     return then
 
 
-def _new(folder: Folder, inputs: Inputs, asked: Asked, scoring: tuple[Any, ...]) -> Manifest:
+def _new(folder: Folder, inputs: Inputs, asked: Asked, scoring: Scoring) -> Manifest:
     column, listing = None, None
     if inputs.kind == "parquet":
         column, kept = _of_table(inputs.files[0], asked)
@@ -91,7 +100,8 @@ def _new(folder: Folder, inputs: Inputs, asked: Asked, scoring: tuple[Any, ...])
     else:
         kept = nothing_kept()
         listing = write_listing(folder, inputs, asked.shard_size or SHARD_SIZE)
-    return Manifest(*scoring, inputs.kind, inputs.files, inputs.folders, listing, column, kept)
+    files, folders = inputs.files, inputs.folders
+    return Manifest(*scoring, inputs.kind, files, folders, listing, column, kept)
 
 
 def _check_fits(inputs: Inputs, asked: Asked) -> None:

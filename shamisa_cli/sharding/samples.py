@@ -7,11 +7,14 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shamisa_cli.errors import PhotoError, ShamisaError
 from shamisa_cli.sharding.inputs import is_photo
 from shamisa_cli.spelling import escape_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _MAX_IMAGE = 1 << 30
 _MAX_BESIDE = 1 << 20
@@ -90,11 +93,11 @@ class TarMember(tarfile.TarInfo):
     """A header that is damaged is an error; tarfile takes it for the end of the archive."""
 
     @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(archive)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
-            raise tarfile.ReadError(f"bad header at byte {archive.offset}") from error  # type: ignore[attr-defined]
+            raise tarfile.ReadError(f"bad header at byte {archive.offset}") from error
 
 
 def _members(file: BinaryIO, path: str) -> Iterator[tuple[str, int, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,6 +14,7 @@ from PIL import Image
 from shard_data import FIXED, Inline, make_tars
 
 from shamisa_cli.cli import app
+from shamisa_cli.scoring import Scorer, load
 
 Run = Callable[..., Result]
 
@@ -46,6 +49,18 @@ def few(tmp_path: Path, contents: list[bytes], monkeypatch: pytest.MonkeyPatch) 
     make_tars(folder, [contents[2 * n : 2 * n + 2] for n in range(3)])
     monkeypatch.chdir(tmp_path)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are loaded once a session: loading is not what is tested here."""
+    monkeypatch.setattr("shamisa_cli.scoring.load", _load)
+    monkeypatch.setattr("shamisa_cli.sharding.run.load", _load)
+
+
+@functools.cache
+def _load(**options: Any) -> Scorer:
+    return load(**options)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import Any
 from shamisa_cli.engines.engine import Ended, Prepare
 from shamisa_cli.scoring.score import Score
 
-
 FIXED = ("--device", "cpu", "--precision", "fp32", "--crops", "whole")
 """Options of ``score`` by which small photos cost little."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,25 @@ def test_the_same_rows_are_the_same_bytes_and_are_whole_or_absent(tmp_path: Path
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["part-x.parquet"]
 
 
+def test_what_killed_processes_left_is_swept_away(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    with folder.writing("part-x.parquet") as ours:
+        name = ours.name
+        ours.write_bytes(b"PAR1")
+        ended = tmp_path / name.replace(f".{os.getpid()}.", f".{_ended_process()}.")
+        ended.write_bytes(b"PAR1")
+        (tmp_path / ".notes.tmp").touch()
+        folder.sweep()
+        assert {path.name for path in tmp_path.iterdir()} == {name, ".notes.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} == {"part-x.parquet", ".notes.tmp"}
+
+
+def _ended_process() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
 def _torn(folder: Folder, row: dict[str, Any]) -> None:
     with writing_part(folder, "y", schema.part_schema()) as part:
         part.add(row)
@@ -97,32 +117,32 @@ def _torn(folder: Folder, row: dict[str, Any]) -> None:
 def test_memory_is_flat_over_the_members_of_a_tar(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """tarfile keeps the header of each, which here would be 30 MB."""
-    monkeypatch.setattr("shamisa_cli.sharding.parts._ROWS", 1000)
+    """tarfile keeps the header of each, which here would be 16 MB."""
+    monkeypatch.setattr("shamisa_cli.sharding.parts._ROWS", 200)
     with tarfile.open(tmp_path / "big.tar", "w") as archive:
-        for n in range(12_000):
-            add_member(archive, f"{n}.jpg", b"x")
-            add_member(archive, f"{n}.txt", b"words")
+        for n in range(2000):
+            for ending in ("jpg", *map(str, range(19))):
+                add_member(archive, f"{n}.{ending}", b"x")
     used: list[int] = []
 
     def watch(n: int) -> None:
-        if n % 1000 == 500:
+        if n % 200 == 100:
             used.append(resident())
 
     how = PrepareScoring(
         FakeScorer, FakeScorer.model, str(tmp_path), "tar", None, nothing_kept(), False
     )
     counts = ShardScorer(how, FakeScorer(watch))(Shard("x", "big.tar", str(tmp_path / "big.tar")))
-    assert counts == Counts(12_000, 0)
-    assert pq.ParquetFile(tmp_path / "part-x.parquet").num_row_groups == 12
-    assert max(used[3:]) - used[2] < 10 << 20
+    assert counts == Counts(2000, 0)
+    assert pq.ParquetFile(tmp_path / "part-x.parquet").num_row_groups == 10
+    assert max(used[2:]) - used[1] < 6 << 20
 
 
 def test_memory_is_flat_over_a_large_row_group(tmp_path: Path) -> None:
     photo = np.random.default_rng(0).bytes(1 << 19)
 
     def batches() -> Iterator[pa.Array]:
-        for n in range(400):
+        for n in range(300):
             yield pa.array([n.to_bytes(4, "big") + photo])
 
     column = pa.chunked_array(list(batches()))
@@ -137,8 +157,8 @@ def test_memory_is_flat_over_a_large_row_group(tmp_path: Path) -> None:
             assert isinstance(sample.image, bytes)
             assert sample.image[:4] == n.to_bytes(4, "big")
             most = max(most, resident())
-    assert n == 399
-    assert most - before < 80 << 20  # of 200 MB
+    assert n == 299
+    assert most - before < 80 << 20  # of 150 MB
 
 
 def resident() -> int:
