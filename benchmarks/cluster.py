@@ -6,7 +6,8 @@ The control: as many plain processes as there are workers, each with a Scorer of
 share of the same photos as loose files. The engines read them from tars, hash them and write parts.
 All ways take turns, each round. A rate is of the time in which all workers are busy, as long as all
 are: so it leaves out the start, which is printed, and the wait for the last one. The start of an
-engine holds that of its cluster and of a worker's Python, and the loading of the model.
+engine holds that of its cluster and of a worker's Python, and the loading of the model. CPU is the
+time of the workers for a photo: other programs change it less.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ from shamisa_cli.sharding.storage import Folder
 SIZE = (500, 500)
 """px."""
 
-Stamp = tuple[int, float, float, int]
-"""A process, when it began a shard and when it ended it (s since 1970), photos of the shard."""
+Stamp = tuple[int, float, float, int, float]
+"""A process, when it began a shard and when it ended it (s since 1970), photos of the shard, and
+the s of CPU that the process took for it."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class Stamped:
         work = self.prepare()
 
         def stamped(task: Any) -> Stamp:
-            began = time.time()
+            began, cpu = time.time(), time.process_time()
             photos = work(task).photos
-            return os.getpid(), began, time.time(), photos
+            return os.getpid(), began, time.time(), photos, time.process_time() - cpu
 
         return stamped
 
@@ -67,9 +69,9 @@ def plain(model: str, shards: list[list[str]]) -> list[Stamp]:
     scorer = shamisa_cli.load(model, device="cpu", workers=1)
     stamps = []
     for paths in shards:
-        began = time.time()
+        began, cpu = time.time(), time.process_time()
         scored = sum(1 for _ in scorer.score_many(paths))
-        stamps.append((os.getpid(), began, time.time(), scored))
+        stamps.append((os.getpid(), began, time.time(), scored, time.process_time() - cpu))
     return stamps
 
 
@@ -99,7 +101,7 @@ def by_engine(name: str, model: str, tars: list[str], workers: int) -> list[Stam
 def busy(stamps: list[Stamp], workers: int) -> tuple[float, float]:
     """When all workers were busy at last, and until when; s since 1970."""
     spans: dict[int, list[float]] = {}
-    for process, began, ended, _ in stamps:
+    for process, began, ended, *_ in stamps:
         span = spans.setdefault(process, [began, ended])
         span[1] = max(span[1], ended)
     if len(spans) < workers:
@@ -110,7 +112,7 @@ def busy(stamps: list[Stamp], workers: int) -> tuple[float, float]:
 def rate(stamps: list[Stamp], start: float, end: float) -> float:
     """Photos/s in that time; of a shard that it cuts, the photos of its share."""
     photos = 0.0
-    for _, began, ended, count in stamps:
+    for _, began, ended, count, _ in stamps:
         share = max(0.0, min(end, ended) - max(start, began)) / (ended - began)
         photos += share * count
     return photos / (end - start)
@@ -128,13 +130,14 @@ def make_tars(folder: Path, shards: list[list[str]]) -> list[str]:
 
 
 def measured(ways: dict[str, Callable[[], list[Stamp]]], rounds: int, workers: int) -> Iterator:
-    """(way, start-up in s, photos/s) of each round and way."""
+    """(way, start-up in s, photos/s, ms of CPU a photo) of each round and way."""
     for _ in range(rounds):
         for name, way in ways.items():
             called = time.time()
             stamps = way()
             start, end = busy(stamps, workers)
-            yield name, start - called, rate(stamps, start, end)
+            cpu = sum(stamp[4] for stamp in stamps) / sum(stamp[3] for stamp in stamps)
+            yield name, start - called, rate(stamps, start, end), cpu * 1000
 
 
 def main() -> None:
@@ -162,12 +165,13 @@ def main() -> None:
                 open_engine(name)
                 ways[name] = partial(by_engine, name, args.model, tars, args.workers)
         results = list(measured(ways, args.rounds, args.workers))
-    print(f"{'':<12}photos/s  of plain  start-up s")
-    control = [speed for name, _, speed in results if name == "plain"]
+    print(f"{'':<12}photos/s  of plain  CPU ms  start-up s")
+    control = [speed for name, _, speed, _ in results if name == "plain"]
     for way in ways:
-        startups, speeds = zip(*[each[1:] for each in results if each[0] == way], strict=True)
-        ratio = median(speed / other for speed, other in zip(speeds, control, strict=True))
-        print(f"{way:<12}{median(speeds):8.2f}  {ratio:8.2f}  {median(startups):10.1f}")
+        own = [each[1:] for each in results if each[0] == way]
+        startup, speed, cpu = map(median, zip(*own, strict=True))
+        ratio = median(each[1] / other for each, other in zip(own, control, strict=True))
+        print(f"{way:<12}{speed:8.2f}  {ratio:8.2f}  {cpu:6.0f}  {startup:10.1f}")
 
 
 if __name__ == "__main__":
