@@ -21,10 +21,14 @@ from shamisa_cli.errors import ShamisaError, UsageError, first_line
 AHEAD = 2
 """Tasks that wait at a scheduler that was there, beside those that run: it may grow for them."""
 
-SHORT_OF_ENDING = {
-    f"distributed.worker.memory.{act}": False for act in ("target", "spill", "pause")
+LOCAL = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.profile.enabled": False,
 }
-"""What Dask does to a worker with much memory before it ends it: of no use against a model's."""
+"""What a local worker need not do: to keep back when its model takes much memory (it is ended when
+it takes too much), and to watch each of its calls, which takes time."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def _local_cluster(workers: int | None) -> Iterator[Any]:
             },
             local_directory=folder,
             preload=[__name__],
-            config=SHORT_OF_ENDING,
+            config=LOCAL,
         ) as cluster,
     ):
         yield cluster
