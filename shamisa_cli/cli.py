@@ -36,6 +36,7 @@ COMMANDS = (
     "graphs",
     "objectives",
     "ablations",
+    "study",
     "backbones",
     "export",
 )
