@@ -7,17 +7,17 @@ import click
 
 @click.command()
 def ablations() -> None:
-    """List the ablations of pre-training: what each changes, and why one would.
+    """List the ablations of pre-training: what each changes, why, and the keys of the config.
 
     Each can be named in `shamisa pretrain --ablation NAME`, several of them if no two change the
     same key. C1:k=7 is C1 with another value than its own.
     """
-    from shamisa_cli.pretraining.ablations import ABLATIONS, keys_of
+    from shamisa_cli.pretraining.ablations import ABLATIONS, settings_text
 
     for name, ablation in ABLATIONS.items():
-        given = (
-            f"  [{name}:{ablation.parameter[-1]}={ablation.value()}]" if ablation.parameter else ""
-        )
-        click.echo(f"{name:<4} {ablation.what}{given}")
+        click.echo(f"{name:<4} {ablation.what}")
         click.echo(f"{'':<4} {ablation.why}")
-        click.echo(f"{'':<4} {', '.join('.'.join(key) for key in keys_of(ablation.changes))}")
+        click.echo(f"{'':<4} {', '.join(settings_text(ablation.changes))}")
+        if ablation.parameter:
+            key = ablation.parameter[-1]
+            click.echo(f"{'':<4} another value: {name}:{key}={ablation.value()}")

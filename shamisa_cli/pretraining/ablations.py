@@ -6,6 +6,7 @@ together, as long as no two change the same key.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ INTRINSIC = ("knn", "transport")
 
 Key = tuple[str, ...]
 """The names of the tables, and then that of the value, or of the source that is left out."""
+REMOVE, SOURCES = ("graphs", "remove"), ("graphs", "sources")
 
 
 @dataclass(frozen=True)
@@ -242,9 +244,6 @@ def _check_effects(texts: Sequence[str], holders: Mapping[Key, str]) -> None:
             )
 
 
-REMOVE, SOURCES = ("graphs", "remove"), ("graphs", "sources")
-
-
 def check_over(over: Mapping[str, Any], where: str, texts: Sequence[str]) -> None:
     """Refuse ``over``, which comes from ``where``, if it undoes one of the ablations ``texts``."""
     holders = {key: text for text in texts for key in keys_of(parse_ablation(text).changes)}
@@ -267,3 +266,15 @@ def keys_of(changes: Mapping[str, Any], above: Key = ()) -> Iterator[Key]:
             yield from keys_of(value, key) if value else iter([key])
         elif not isinstance(value, Mapping):
             yield key
+
+
+def settings_text(changes: Mapping[str, Any], above: Key = ()) -> list[str]:
+    """``changes`` as lines of TOML with dotted keys: ``graphs.sources.knn.k = 15``."""
+    lines: list[str] = []
+    for name, value in changes.items():
+        key = (*above, name)
+        if isinstance(value, Mapping):
+            lines += settings_text(value, key)
+        else:
+            lines.append(f"{'.'.join(key)} = {json.dumps(value)}")
+    return lines

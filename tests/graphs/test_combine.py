@@ -255,3 +255,64 @@ def test_a_source_that_needs_more_than_the_mini_batch_has_is_named(make_graph_in
 def test_invalid_combinations_are_refused(sources, alpha, message):
     with pytest.raises(UsageError, match=message):
         GraphCombination(sources, alpha)
+
+
+def test_binary_makes_every_positive_edge_of_a_source_one(make_graph_inputs):
+    class Mixed(GraphSource):
+        def build(self, inputs):
+            i, j = torch.tensor([[0, 1], [0, 2], [3, 4]]).T
+            return Graph(inputs.n, i, j, torch.tensor([0.2, 0.0, 7.0]))
+
+    inputs = make_graph_inputs(LAYOUT)
+    sources = {"mixed": (Mixed(), 0.5), "knn": (Knn(3), 0.3)}
+    made = GraphCombination(sources, binary=True)(inputs)
+    expected = 0.15 * (Knn(3).build(inputs).dense() > 0)
+    expected[0, 1] = expected[1, 0] = expected[0, 1] + 0.25
+    expected[3, 4] = expected[4, 3] = expected[3, 4] + 0.25
+    torch.testing.assert_close(made.graph.dense(), expected)
+    assert made.statistics[0].tolist() == [3, 2]
+    plain = GraphCombination(sources)(inputs).graph.dense()
+    assert not torch.allclose(plain, expected)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_topk_each_keeps_the_largest_edges_of_every_node(make_graph_inputs, count):
+    inputs = make_graph_inputs(LAYOUT)
+    sources = {"paired": (PairedView(), 0.5), "dist": (DistDist(), 0.4), "knn": (Knn(5), 0.3)}
+    whole = GraphCombination(sources)(inputs).graph.dense()
+    kept = GraphCombination(sources, topk_each=count)(inputs).graph
+    kept.validate(LAYOUT.n)
+    expected = torch.zeros_like(whole)
+    for i, row in enumerate(whole.tolist()):
+        joined = [j for j, weight in enumerate(row) if weight > 0]
+        edge_of = {j: (min(i, j), max(i, j)) for j in joined}
+        for j in sorted(joined, key=lambda j: (-row[j], edge_of[j]))[:count]:
+            expected[i, j] = expected[j, i] = row[j]
+    assert torch.equal(kept.dense(), expected)
+    assert 0 < kept.n_edges < (whole > 0).sum() / 2
+
+
+def test_the_rest_repels_where_it_is_asked_for(make_graph_inputs):
+    inputs = make_graph_inputs(LAYOUT)
+    sources = {"knn": (Knn(3), 0.3), "far": (Apart((0, 1, 3.0)), 2.0)}
+    made = GraphCombination(sources, negatives="rest")(inputs)
+    joined = made.graph.dense() > 0
+    expected = 1.0 - joined.float() - torch.eye(LAYOUT.n)
+    expected[0, 1] = expected[1, 0] = expected[0, 1] + 6.0
+    assert torch.equal(made.repulsion.dense(), expected)
+    alone = GraphCombination({"knn": (Knn(3), 0.3)}, negatives="rest")(inputs)
+    assert torch.equal(alone.repulsion.dense(), 1.0 - joined.float() - torch.eye(LAYOUT.n))
+
+
+def test_leaving_a_source_out_is_combining_the_others(make_graph_inputs):
+    inputs = make_graph_inputs(LAYOUT)
+    model = combination("fixed")
+    for left_out in model.names:
+        others = {
+            name: (model.sources[name], c)
+            for name, c in zip(model.names, model.coefficients, strict=True)
+            if name != left_out
+        }
+        made = GraphCombination(others)(inputs)
+        expected = sum(c * source.build(inputs).dense() for source, c in others.values()) / 5
+        torch.testing.assert_close(made.graph.dense(), expected)

@@ -60,6 +60,16 @@ def dist_dist(a, b):
     return distorted and a.group == b.group and math.exp(-3 * abs(a.severity - b.severity))
 
 
+def reciprocal(rule):
+    """The same edges; their severities t from w = exp(−3t), and 1/(1 + 3t) of them."""
+
+    def weight(a, b):
+        w = rule(a, b)
+        return w and 1 / (1 - math.log(w))
+
+    return weight
+
+
 def ref_ref(a, b):
     return a.role == b.role == Role.REFERENCE
 
@@ -89,6 +99,11 @@ def contrique(degrees):
 RULES = {
     "ref_dist": (RefDist(), ref_dist),
     "dist_dist": (DistDist(entries=10**6), dist_dist),
+    "ref_dist reciprocal": (RefDist("reciprocal"), reciprocal(ref_dist)),
+    "dist_dist reciprocal": (
+        DistDist(entries=10**6, decay="reciprocal"),
+        reciprocal(dist_dist),
+    ),
     "ref_ref": (RefRef(), ref_ref),
     "paired_view": (PairedView(), paired_view),
     "arniqa": (Arniqa(), paired_view),

@@ -165,3 +165,27 @@ def test_another_run_is_not_overwritten_nor_resumed(tmp_path: Path, said: list[s
 def test_resume_without_a_checkpoint_says_that_it_begins(tmp_path: Path, said: list[str]) -> None:
     plan_start({**OPTIONS, "init": "random"}, tmp_path, said.append, resume=True)
     assert f"nothing to resume in {tmp_path}: a new run" in said
+
+
+@pytest.mark.parametrize("preset", ["scratch", "shamisa"])
+def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path, said: list[str], preset: str) -> None:
+    """Keys that it did not know yet are as by default."""
+    begun = to_mapping(resolve(preset, options={**OPTIONS, "init": "random"}))
+    del begun["compositions"]
+    begun["graphs"] = {key: begun["graphs"][key] for key in ("sources", "alpha", "detach")}
+    state = Checkpoint(
+        3,
+        1.0,
+        begun,
+        {},
+        {"state": {}, "param_groups": []},
+        {"preprocessing": to_mapping(PREPROCESSING)},
+    )
+    save_checkpoint(tmp_path / "checkpoints", state)
+    resumed = plan_start(OPTIONS, tmp_path, said.append, preset=preset, resume=True)
+    assert resumed.checkpoint is not None
+    for ablation, key in (("A1", "graphs"), ("D4", "compositions")):
+        with pytest.raises(UsageError, match=f"made with another {key}: resume with"):
+            plan_start(
+                OPTIONS, tmp_path, said.append, preset=preset, ablations=[ablation], resume=True
+            )
