@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, Sequence[str]] = {
     "report": ["rows.csv"],
     "distort": [".", "--out", "copies"],
     "pretrain": ["--photos", "."],
+    "study": ["quick"],
     "probe": ["--dataset", "koniq", "--root", "."],
     "fit-explain": ["."],
     "fit": ["koniq", "--name", "mine", "--root", "."],

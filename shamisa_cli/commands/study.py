@@ -106,8 +106,7 @@ def study(
 
     skipped = Skipped()
     shared = settings.run_config(settings.variants[0], settings.seeds[0])
-    how = {"device": shared.device, "precision": shared.precision}
-    prober = Prober(settings.probe, root, skipped, **how)
+    prober = Prober(settings.probe, root, skipped, device=shared.device, precision=shared.precision)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / MARK):
         open_folder(out, settings, resume=resume, overwrite=overwrite)
