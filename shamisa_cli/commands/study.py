@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shamisa_cli.experiments.study_file import StudySettings
     from shamisa_cli.experiments.study_probe import Prober
     from shamisa_cli.experiments.study_results import RunResult
+    from shamisa_cli.imaging.pool import PhotoPool
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -107,11 +108,12 @@ def study(
     skipped = Skipped()
     shared = settings.run_config(settings.variants[0], settings.seeds[0])
     prober = Prober(settings.probe, root, skipped, device=shared.device, precision=shared.precision)
+    pool = _open_photos(photos, settings.photos, quiet=quiet)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / MARK):
         open_folder(out, settings, resume=resume, overwrite=overwrite)
         try:
-            results = _run(settings, prober, photos, out, quiet=quiet)
+            results = _run(settings, prober, pool, out, quiet=quiet)
         except (KeyboardInterrupt, StoppedError):
             click.echo("the same command with --resume goes on", err=True)
             raise
@@ -133,19 +135,25 @@ def _show(settings: StudySettings) -> None:
     )
 
 
-def _run(
-    settings: StudySettings, prober: Prober, photos: Path | None, out: Path, *, quiet: bool
-) -> list[RunResult]:
-    """Run what is not finished; the tables are written after each run."""
+def _open_photos(given: Path | None, in_file: str | None, *, quiet: bool) -> PhotoPool:
+    """The photos to train on: as given, else of the study file, else where pretrain looks."""
     from shamisa_cli.commands.pretrain import photo_folder
-    from shamisa_cli.experiments.study import Pretrained, planned_runs, run_study
     from shamisa_cli.imaging.pool import PhotoPool
 
-    own = Path(settings.photos).expanduser() if settings.photos else None
+    own = Path(in_file).expanduser() if in_file else None
     passed_by = PassedBy()
-    pool = PhotoPool(photo_folder(photos or own), pass_by=passed_by)
+    pool = PhotoPool(photo_folder(given or own), pass_by=passed_by)
     if not quiet:
         passed_by.tell("give the folder itself")
+    return pool
+
+
+def _run(
+    settings: StudySettings, prober: Prober, pool: PhotoPool, out: Path, *, quiet: bool
+) -> list[RunResult]:
+    """Run what is not finished; the tables are written after each run."""
+    from shamisa_cli.experiments.study import Pretrained, planned_runs, run_study
+
     runs = planned_runs(settings, out)
     results: list[RunResult] = []
     with _Progress(len(runs), quiet=quiet) as progress:

@@ -39,7 +39,8 @@ def open_folder(out: Path, study: StudySettings, *, resume: bool, overwrite: boo
     in_the_way = [out / name for name in NAMES if (out / name).exists()]
     if in_the_way and not (out / MARK).is_file():
         raise UsageError(f"{in_the_way[0]}: is there, and no study made it; choose another out")
-    if in_the_way and not (resume or overwrite):
+    holds_runs = (out / TABLE).exists() or (out / "runs").exists()
+    if holds_runs and not (resume or overwrite):
         raise UsageError(
             f"{out} holds a study already: resume it, replace it with overwrite, or choose "
             "another out"

@@ -99,6 +99,8 @@ def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
     out, file = tmp_path / "out", written(tmp_path, PLAIN)
     study = read_study(file)
     open_folder(out, study, resume=False, overwrite=False)
+    open_folder(out, study, resume=False, overwrite=False)  # nothing to lose yet
+    (out / "table.md").write_text("| variant |")
     with pytest.raises(UsageError, match="holds a study already: resume it, replace it"):
         open_folder(out, study, resume=False, overwrite=False)
     with pytest.raises(UsageError, match="give one of them"):
