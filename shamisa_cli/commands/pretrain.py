@@ -6,12 +6,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shamisa_cli.commands import completion
 from shamisa_cli.commands.shared import PassedBy, follow_links_option
+
+if TYPE_CHECKING:
+    from shamisa_cli.imaging.pool import PhotoPool
 
 PHOTO_FOLDERS = ("photos", "KADIS700/ref_imgs")
 """Where photos are under the data root."""
@@ -126,15 +129,11 @@ def pretrain(
     The result is a model folder, OUT/model, for `shamisa probe` and `shamisa score --model`.
     Ctrl-C and SIGTERM save what is trained; the exit code is then 130 or 143.
     """
-    from shamisa_cli.imaging.pool import PhotoPool
     from shamisa_cli.pretraining.run import Probe, pretrain_to
     from shamisa_cli.pretraining.start import plan_start
 
     options = _as_mapping(**given)
-    passed_by = PassedBy()
-    pool = PhotoPool(photo_folder(photos), follow_links=follow_links, pass_by=passed_by)
-    if not quiet:
-        passed_by.tell()
+    pool = _open_pool(photo_folder(photos), follow_links, quiet)
     with _Progress(quiet) as progress:
         start = plan_start(
             options,
@@ -155,6 +154,17 @@ def pretrain(
         click.echo(str(folder))
     if finished.signal:
         sys.exit(128 + finished.signal)
+
+
+def _open_pool(folder: Path, follow_links: bool, quiet: bool) -> PhotoPool:
+    """The photos below ``folder``; links that are passed by are told."""
+    from shamisa_cli.imaging.pool import PhotoPool
+
+    passed_by = PassedBy()
+    pool = PhotoPool(folder, follow_links=follow_links, pass_by=passed_by)
+    if not quiet:
+        passed_by.tell()
+    return pool
 
 
 def _prober(name: str, root: Path | None) -> Callable[[Path], str]:

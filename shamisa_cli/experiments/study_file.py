@@ -11,7 +11,7 @@ from typing import Any, Literal
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import UsageError, near_matches, unknown_name
 from shamisa_cli.evaluation.splits import SplitKind
-from shamisa_cli.pretraining.ablations import keys_of, parse_ablation
+from shamisa_cli.pretraining.ablations import parse_ablation, settings_text
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.presets import resolve
 from shamisa_cli.settings import from_mapping, read_toml
@@ -101,12 +101,13 @@ class Variant:
 
     def change(self) -> str:
         """What it changes, for people; "" for nothing."""
-        parts = [parse_ablation(text).what for text in self.ablations]
-        for key in keys_of(self.config):
-            value: Any = self.config
-            for name in key:
-                value = value[name] if isinstance(value, Mapping) else name
-            parts.append(f"{'.'.join(key)} = {value}" if value != key[-1] else ".".join(key))
+        parts = []
+        for text in self.ablations:
+            found = parse_ablation(text)
+            parts.append(found.what)
+            if found.parameter:
+                parts.append(f"{found.parameter[-1]} = {found.value()}")
+        parts += settings_text(self.config)
         if self.shift_seeds:
             parts.append(f"seeds + {self.shift_seeds}")
         return "; ".join(parts)

@@ -106,26 +106,26 @@ ABLATIONS: Mapping[str, Ablation] = {
         _graphs(remove=list(METADATA)),
     ),
     "C1": Ablation(
-        "fewer neighbors in knn: k = 15, not 31",
+        "the neighbors k of each crop in knn; published: 31",
         "How many neighbors are relations, and how many noise?",
         _sources(knn={"k": 15}),
         ("graphs", "sources", "knn", "k"),
     ),
     "C2": Ablation(
-        "fewer transport edges: 4·N entries of the matrix, not 8·N",
+        "transport edges: so many entries of the matrix a crop; published: 8",
         "How far down the list of agreeing pairs do relations reach?",
         _sources(transport={"edges_per_node": 4}),
         ("graphs", "sources", "transport", "edges_per_node"),
     ),
     "C3": Ablation(
-        "of A, each crop keeps its 16 largest edges; published: all",
+        "of A, each crop keeps its so many largest edges; published: all",
         "Does A need its many weak edges? One stays where either of its ends keeps it.",
         _graphs(topk_each=16),
         ("graphs", "topk_each"),
     ),
     "D1": Ablation(
-        "at most 1 function in a composition, not 7",
-        "Are compositions better than single distortions, as in earlier methods?",
+        "the most functions in a composition; published: 7",
+        "Are compositions better than single distortions?",
         {"compositions": {"max_functions": 1}},
         ("compositions", "max_functions"),
     ),
@@ -150,8 +150,8 @@ ABLATIONS: Mapping[str, Ablation] = {
         {"batch": {"views": 1}},
     ),
     "E2": Ablation(
-        "2 severity levels in a group, not 5",
-        "How many levels make a relation? A mini-batch has fewer crops: 108, not 252.",
+        "severity levels in a group; published: 5",
+        "How many levels make a relation? With 2 a mini-batch has 108 crops, not 252.",
         {"batch": {"levels": 2}},
         ("batch", "levels"),
     ),
@@ -252,7 +252,7 @@ def check_over(over: Mapping[str, Any], where: str, texts: Sequence[str]) -> Non
         text = holders.get(key) or holders.get(removal)
         if text:
             raise UsageError(
-                f"{where}: {'.'.join(key)} undoes ablation {text}: leave one of them out"
+                f"{where}: {'.'.join(key)} clashes with ablation {text}: leave one of them out"
             )
 
 

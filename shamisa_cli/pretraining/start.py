@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.models.names import CONFIG_FILE, locate_model
 from shamisa_cli.models.pretrained import imagenet_folder, load_pretrained, timm_architecture
 from shamisa_cli.models.store import load_encoder
-from shamisa_cli.pretraining.ablations import parse_ablation
+from shamisa_cli.pretraining.ablations import parse_ablation, settings_text
 from shamisa_cli.pretraining.config import PretrainConfig
 from shamisa_cli.pretraining.folder import check_folder
 from shamisa_cli.pretraining.model import PretrainModel
@@ -88,19 +89,9 @@ def plan_start(
     checkpoint = _newest(out, resume, overwrite)
     if resume and checkpoint is None:
         say(f"nothing to resume in {out}: a new run")
-    config = resolve(preset or PUBLISHED, config_file, options, ablations=ablations)
-    for text in ablations:
-        say(f"ablation {text}: {parse_ablation(text).what}")
-    config = replace(config, init=_decided_init(config, checkpoint, say))
-    if config.init == "random" and preset is None:
-        say(
-            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
-            f"(preset {PUBLISHED} insists on it)"
-        )
-        config = resolve(FROM_RANDOM, config_file, options, ablations=ablations)
-        config = replace(config, init="random")
-    elif config.init == "random" and preset == PUBLISHED:
-        say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
+    resolved = partial(resolve, config_file=config_file, options=options, ablations=ablations)
+    config = _decided_config(resolved, preset, checkpoint, say)
+    _tell_ablations(ablations, say)
     return _start(config, checkpoint, out, overwrite)
 
 
@@ -126,6 +117,33 @@ def _start(
         # What the finished model cannot read is refused now, not after the training.
         Encoder(encoder.backbone, encoder.preprocessing, config.pooling, config.statistics)
         return Start(config, checkpoint, PretrainModel(encoder, config), overwrite)
+
+
+def _decided_config(
+    resolved: Callable[[str], PretrainConfig],
+    preset: str | None,
+    checkpoint: Checkpoint | None,
+    say: Callable[[str], None],
+) -> PretrainConfig:
+    """The config by the preset that was asked for, or else that fits the weights."""
+    config = resolved(preset or PUBLISHED)
+    config = replace(config, init=_decided_init(config, checkpoint, say))
+    if config.init == "random" and preset is None:
+        say(
+            f"preset {FROM_RANDOM}: the published recipe fails from random weights "
+            f"(preset {PUBLISHED} insists on it)"
+        )
+        return replace(resolved(FROM_RANDOM), init="random")
+    if config.init == "random" and preset == PUBLISHED:
+        say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
+    return config
+
+
+def _tell_ablations(ablations: Sequence[str], say: Callable[[str], None]) -> None:
+    """Say of each what it changes, with the keys and values."""
+    for text in ablations:
+        ablation = parse_ablation(text)
+        say(f"ablation {text}: {ablation.what} ({', '.join(settings_text(ablation.changes))})")
 
 
 def _newest(out: Path, resume: bool, overwrite: bool) -> Checkpoint | None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -19,6 +20,7 @@ from shamisa_cli.commands import completion
 from shamisa_cli.datasets.registry import DATASETS
 from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.graphs.registry import available_sources
+from shamisa_cli.graphs.shares import AlphaMode
 from shamisa_cli.models.names import bundled_models
 from shamisa_cli.pretraining.presets import PRESETS
 
@@ -35,6 +37,7 @@ def test_the_lists_are_those_of_the_registries() -> None:
     assert set(completion.DATASETS) == set(DATASETS)
     assert set(completion.PRESETS) == set(PRESETS)
     assert tuple(DISTORTIONS) == completion.DISTORTIONS
+    assert get_args(AlphaMode) == completion.ALPHAS
     assert completion._backbones(context) == sorted(timm.list_models())
     assert set(completion._plugins("shamisa.graph_sources")) == {
         name for name in available_sources() if " (" not in name
@@ -52,6 +55,8 @@ def test_the_lists_are_those_of_the_registries() -> None:
         ("score --crops f", ["five"]),
         ("demo --device c", ["cpu", "cuda"]),
         ("pretrain --preset sh", ["shamisa"]),
+        ("pretrain --ablation A", ["A1", "A2", "A3", "A4"]),
+        ("pretrain --alpha b", ["balanced"]),
         ("pretrain --backbone mobilenetv4_conv_small_03", ["mobilenetv4_conv_small_035"]),
         ("backbones swinv2_tiny_window8", ["swinv2_tiny_window8_256"]),
         ("pretrain --init ima", ["imagenet"]),

@@ -91,7 +91,8 @@ def test_auto_is_imagenet_whatever_is_on_the_machine(tmp_path: Path) -> None:
 def test_what_a_variant_changes_is_said() -> None:
     both = Variant("x", "C1:k=7", {"graphs": {"alpha": "ones", "remove": ["knn"]}}, 5)
     assert both.change() == (
-        "fewer neighbors in knn: k = 15, not 31; graphs.alpha = ones; graphs.remove.knn; seeds + 5"
+        "the neighbors k of each crop in knn; published: 31; k = 7; "
+        'graphs.alpha = "ones"; graphs.remove = ["knn"]; seeds + 5'
     )
 
 

@@ -224,11 +224,19 @@ def test_what_does_not_go_together_is_refused(names: Sequence[str], message: str
 @pytest.mark.parametrize(
     ("names", "over", "key"),
     [
-        (["A1", "A2"], {"graphs": {"alpha": "fixed"}}, "graphs.alpha undoes ablation A2"),
-        (["C1"], {"graphs": {"sources": {"knn": {"k": 3}}}}, "knn.k undoes ablation C1"),
-        (["B5"], {"graphs": {"sources": {"knn": {"coeff": 3}}}}, "knn.coeff undoes ablation B5"),
-        (["B5"], {"graphs": {"sources": {"knn": {}}}}, "sources.knn undoes ablation B5"),
-        (["H1"], {"objective": {"name": "graph_vicreg"}}, "objective.name undoes ablation H1"),
+        (["A1", "A2"], {"graphs": {"alpha": "fixed"}}, "graphs.alpha clashes with ablation A2"),
+        (["C1"], {"graphs": {"sources": {"knn": {"k": 3}}}}, "knn.k clashes with ablation C1"),
+        (
+            ["B5"],
+            {"graphs": {"sources": {"knn": {"coeff": 3}}}},
+            "knn.coeff clashes with ablation B5",
+        ),
+        (["B5"], {"graphs": {"sources": {"knn": {}}}}, "sources.knn clashes with ablation B5"),
+        (
+            ["H1"],
+            {"objective": {"name": "graph_vicreg"}},
+            "objective.name clashes with ablation H1",
+        ),
     ],
 )
 def test_what_comes_over_an_ablation_may_not_undo_it(
@@ -269,6 +277,8 @@ def test_a_run_by_the_command(tmp_path: Path, sample_photos: list[Image.Image]) 
     assert done.exit_code == 0, done.output
     for name in names:
         assert f"ablation {name}: {parse_ablation(name).what}" in done.output
+    assert "ablation C1:k=3: the neighbors k of each crop in knn; published: 31 " in done.output
+    assert "(graphs.sources.knn.k = 3)" in done.output
     kept = json.loads((out / "config.json").read_text())
     assert kept["graphs"]["binary"]
     assert kept["graphs"]["sources"]["knn"] == {"k": 3}
@@ -278,6 +288,17 @@ def test_a_run_by_the_command(tmp_path: Path, sample_photos: list[Image.Image]) 
     refused = CliRunner().invoke(app, fewer)
     assert refused.exit_code == 2
     assert "was made with another batch" in refused.output
+
+
+def test_the_page_has_the_same_list() -> None:
+    page = Path(__file__).parents[2] / "docs" / "experiments" / "ablations.md"
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:1] == "|"][2:]
+    expected = []
+    for name, ablation in ABLATIONS.items():
+        keys = "; ".join(f"`{line}`" for line in settings_text(ablation.changes))
+        what = ablation.what.replace("|", "\\|")
+        expected.append(f"| {name} | {what} | {ablation.why} | {keys} |")
+    assert rows == expected
 
 
 def test_the_command_that_lists_them() -> None:
