@@ -288,7 +288,8 @@ class PassedBy:
         self.paths: set[Path] = set()
 
     def __call__(self, path: Path) -> None:
-        self.paths.add(path)
+        if path.suffix.lower() != ".xmp":  # a sidecar is a part of its photo
+            self.paths.add(path)
 
     def tell(self, follow: str = "see --follow-links") -> None:
         """Say on stderr how many there are, and of which kinds, and how to ``follow`` links."""

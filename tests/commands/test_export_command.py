@@ -18,7 +18,7 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.errors import ShamisaError
+from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.files import MARK
 from shamisa_cli.models import export as files
 from shamisa_cli.models.config import ModelConfig
@@ -139,14 +139,27 @@ def test_large_weights_lie_beside(
     assert result.exit_code == 0, result.output
     assert len(list(tmp_path.iterdir())) == 2
     assert (tmp_path / "made.onnx").stat().st_size < 1_500_000
-    again = export(tiny_model, "--onnx", tmp_path / "made.onnx", "--overwrite")
-    assert again.exit_code == 0, again.output
-    weights = tmp_path / "made.onnx.data"
-    (tmp_path / "made.onnx").unlink()
+
+
+def test_weights_that_lie_beside_are_replaced_with_their_file_only(tmp_path: Path) -> None:
+    def right(crops: torch.Tensor) -> list[torch.Tensor]:
+        return [torch.zeros(len(crops)), torch.zeros(len(crops))]
+
+    def save(path: Path) -> files.Run:
+        path.write_text("graph")
+        path.with_name("made.onnx.data").write_text("weights")
+        return right
+
+    made, weights = tmp_path / "made.onnx", tmp_path / "made.onnx.data"
+    crops = [torch.zeros(2, 1, 1, 3, 8, 8, dtype=torch.uint8)]
+    for _ in range(2):
+        files.place_verified(made, save, right, crops)
+        assert weights.read_text() == "weights"
+        weights.write_text("earlier")
+    made.unlink()
     weights.write_text("somebody's")
-    result = export(tiny_model, "--onnx", tmp_path / "made.onnx", "--overwrite")
-    assert result.exit_code == 2
-    assert f"{weights}: is in the way" in result.output
+    with pytest.raises(UsageError, match=r"made\.onnx\.data: is in the way"):
+        files.place_verified(made, save, right, crops)
     assert [path.name for path in tmp_path.iterdir()] == [weights.name]
     assert weights.read_text() == "somebody's"
 

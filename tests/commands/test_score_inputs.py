@@ -33,7 +33,7 @@ def paths(result: Result) -> list[str]:
 
 def test_folders_tell_what_they_skip(score, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
-    for name in ("b.NEF", "a.cr2", ".hidden.cr2"):
+    for name in ("b.NEF", "a.cr2", ".hidden.cr2", "good.png.xmp"):
         Path("photos", name).touch()
     result = score("photos", "photos")
     assert result.exit_code == 0

@@ -83,7 +83,8 @@ def test_published_defaults():
         e.name: {p.name: p.default for p in e.parameters} for e in available_sources().values()
     }
     assert options["knn"] == {"k": 31}
-    assert options["dist_dist"] == {"entries": 4096}
+    assert options["dist_dist"] == {"entries": 4096, "decay": "exponential"}
+    assert options["ref_dist"] == {"decay": "exponential"}
     assert options["transport"] == {
         "prototypes": 32, "temperature": 0.1, "epsilon": 0.05, "rounds": 6, "edges_per_node": 8,
         "auxiliary": 0.4906,
