@@ -85,6 +85,13 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert mild[1] == "compositions.max_functions = 2"
 
 
+def test_a_bar_in_a_name_ends_no_cell(tmp_path: Path) -> None:
+    study = StudySettings([Variant("|x|")], config={"init": "random"}, seeds=(0,), steps=1)
+    results = results_of(study, tmp_path, FakeTrain(lambda run: [0.5]))
+    text = study_text(study, study_lines(study, results), 30, 2)
+    assert r"| \|x\| | nothing |" in text
+
+
 def test_csv_has_every_figure(tmp_path: Path) -> None:
     study = a_study()
     results = results_of(study, tmp_path, FakeTrain(told))
