@@ -117,7 +117,7 @@ def study(
         except (KeyboardInterrupt, StoppedError):
             click.echo("the same command with --resume goes on", err=True)
             raise
-    _tell(results, out)
+    _tell(settings, results, len(prober.dataset.images), out)
     skipped.tell("in the figures")
 
 
@@ -178,11 +178,14 @@ def _write(
     write_text(out / study_folder.SPLITS_CSV, study_table.splits_csv(results))
 
 
-def _tell(results: Sequence[RunResult], out: Path) -> None:
+def _tell(settings: StudySettings, results: Sequence[RunResult], images: int, out: Path) -> None:
     """Print the table, and fail if runs failed."""
+    from shamisa_cli.experiments import study_table
     from shamisa_cli.experiments.study_folder import TABLE
 
-    click.echo((out / TABLE).read_text(encoding="utf-8"), nl=False)
+    lines = study_table.study_lines(settings, results)
+    whole = settings, lines, images, len(results)
+    click.echo(study_table.study_text(*whole, study_table.terminal_table), nl=False)
     failed = sum(bool(each.error) for each in results)
     if failed:
         raise ShamisaError(

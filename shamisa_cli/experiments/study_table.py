@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shamisa_cli.evaluation.measures import MEASURES
-from shamisa_cli.evaluation.report import Cells, csv_text, markdown_table
+from shamisa_cli.evaluation.report import Cells, csv_text, markdown_table, text_table
 from shamisa_cli.experiments.comparison import (
     Comparison,
     Spread,
@@ -144,14 +144,26 @@ def _whole(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:,.0f}"
 
 
-def study_text(study: StudySettings, lines: Sequence[StudyLine], images: int, of: int) -> str:
-    """The table in Markdown, with what it says and what it cannot.
+def terminal_table(cells: Cells) -> str:
+    """For the terminal: without what differs, which makes lines long."""
+    return text_table([[title, *rest] for title, _, *rest in cells])
+
+
+def study_text(
+    study: StudySettings,
+    lines: Sequence[StudyLine],
+    images: int,
+    of: int,
+    draw: Callable[[Cells], str] = markdown_table,
+) -> str:
+    """The table, with what it says and what it cannot.
 
     Parameters
     ----------
     lines : of :func:`study_lines`.
     images : of the probe.
     of : runs of the whole study, controls included.
+    draw : makes text of the table.
     """
     above = [study.about] if study.about else []
     done = sum(line.measures[SHOWN[0]].n + line.failed for line in lines)
@@ -159,7 +171,7 @@ def study_text(study: StudySettings, lines: Sequence[StudyLine], images: int, of
         above.append(f"**Not finished: {done} of {of} runs.**")
     errors = [f"- {line.title}, {error}" for line in lines for error in line.errors]
     failed = ["Runs that failed:", "\n".join(errors)] if errors else []
-    parts = [*above, markdown_table(table_cells(lines)).rstrip(), *_notes(study, lines, images)]
+    parts = [*above, draw(table_cells(lines)).rstrip(), *_notes(study, lines, images)]
     return "\n\n".join([*parts, *failed]) + "\n"
 
 
