@@ -38,6 +38,7 @@ COMMANDS = (
     "graphs",
     "objectives",
     "ablations",
+    "study",
     "backbones",
     "export",
 )

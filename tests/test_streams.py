@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, Sequence[str]] = {
     "filter": ["scores.csv"],
     "distort": [".", "--out", "copies"],
     "pretrain": ["--photos", "."],
+    "study": ["quick"],
     "probe": ["--dataset", "koniq", "--root", "."],
     "fit-explain": ["."],
     "fit": ["koniq", "--name", "mine", "--root", "."],

@@ -30,6 +30,7 @@ DISTORTIONS = (
 )
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
+STUDIES = ("published", "quick")
 
 
 def one_of(
@@ -114,3 +115,4 @@ complete_ablation = one_of(_ablations)
 complete_distortion = one_of(DISTORTIONS)
 complete_device = one_of(DEVICES)
 complete_precision = one_of(PRECISIONS)
+complete_study = one_of(STUDIES, "file")

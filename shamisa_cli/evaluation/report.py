@@ -173,8 +173,9 @@ def text_table(cells: Cells) -> str:
 
 
 def markdown_table(cells: Cells) -> str:
-    """The same for Markdown."""
-    ruled = [cells[0], ["---"] * len(cells[0]), *cells[1:]] if cells else []
+    """The same for Markdown, where a bar would end a cell."""
+    safe = [[cell.replace("|", r"\|") for cell in line] for line in cells]
+    ruled = [safe[0], ["---"] * len(safe[0]), *safe[1:]] if safe else []
     return "".join(f"| {' | '.join(line)} |\n" for line in ruled)
 
 

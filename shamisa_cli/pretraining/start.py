@@ -95,6 +95,23 @@ def plan_start(
     resolved = partial(resolve, config_file=config_file, options=options, ablations=ablations)
     config = _decided_config(resolved, preset, checkpoint, say)
     _tell_ablations(ablations, say)
+    return _start(config, checkpoint, out, overwrite)
+
+
+def start_of(
+    config: PretrainConfig, out: Path, *, resume: bool = False, overwrite: bool = False
+) -> Start:
+    """Where a run of ``config`` starts, which is resolved and says its ``init``: never ``auto``.
+
+    ``out``, ``resume``, ``overwrite`` and the errors are those of :func:`plan_start`.
+    """
+    return _start(config, _newest(out, resume, overwrite), out, overwrite)
+
+
+def _start(
+    config: PretrainConfig, checkpoint: Checkpoint | None, out: Path, overwrite: bool
+) -> Start:
+    """The model of a run with its initial weights, and what was decided before."""
     if checkpoint is not None:
         _check_same_run(config, checkpoint, out)
     with torch.random.fork_rng(devices=[]):  # the weights are a pure function of the seed

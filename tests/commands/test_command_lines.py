@@ -36,6 +36,7 @@ PAGES = [
 PARSED_ONLY = {
     r"pull|push|datasets .*pull": "needs the Hub",
     r"pretrain": "takes minutes",
+    r"study (?!.*--list)": "takes hours",
     r"export": "takes minutes",
     r"serve|watch": "goes on until it is stopped",
     r"ladder|gmad|(embed|probe) --dataset ladder|fit .*--ladders": "makes hundreds of pictures",
