@@ -165,7 +165,8 @@ def stand_ins(
     for variable in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(home))
     monkeypatch.setenv("SHAMISA_DATA", str(home / "iqa"))
-    monkeypatch.setattr("shamisa_cli.models.names.bundled_folder", lambda: bundled)
+    for module in ("listing", "names"):  # an import after the patch would keep it
+        monkeypatch.setattr(f"shamisa_cli.models.{module}.bundled_folder", lambda: bundled)
     return tmp_path
 
 

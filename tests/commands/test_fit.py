@@ -158,7 +158,7 @@ def test_unreadable_photos_are_named_and_the_rest_is_fitted(
 @pytest.fixture
 def bundled(headed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The bundled model ``tiny``, with the heads ``mine`` and ``worse``; the user has none."""
-    for module in ("names", "listing"):
+    for module in ("listing", "names"):  # an import after the patch would keep it
         place = f"shamisa_cli.models.{module}.bundled_folder"
         monkeypatch.setattr(place, lambda: tmp_path / "bundled")
     monkeypatch.setattr("shamisa_cli.models.heads.user_folder", lambda: tmp_path / "user")

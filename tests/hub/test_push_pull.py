@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -67,6 +68,7 @@ def test_what_has_not_changed_is_not_sent_again_and_what_is_gone_goes(
 def test_the_users_heads_travel_with_a_bundled_model(
     hub: HubServer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    importlib.import_module("shamisa_cli.models.listing")  # else it would keep the patch
     monkeypatch.setattr("shamisa_cli.models.names.bundled_folder", lambda: folder.parent)
     monkeypatch.setattr("shamisa_cli.models.heads.user_folder", lambda: tmp_path / "user")
     head, (_, config) = load_head(folder, "toy"), load_encoder(folder)
