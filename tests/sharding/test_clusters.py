@@ -89,7 +89,7 @@ def test_rows_are_those_of_one_process_whatever_is_killed(
 ) -> None:
     """A node of Ray killed without replacement, a worker of Dask; then a poison shard."""
     pytest.importorskip({"dask": "distributed"}.get(name, name), reason=f"no {name} here")
-    inputs, out, alone = tars / "{00000..00005}.tar", tmp_path / "scores", tmp_path / "alone"
+    inputs, out, alone = tars / "{00014..00019}.tar", tmp_path / "scores", tmp_path / "alone"
     with cluster() as (address, pid):
         killer = killed_in_mid_run(pid, out)
         result = score(inputs, "--out", out, "--engine", name, "--address", address)
