@@ -14,7 +14,7 @@ from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.errors import ShamisaError, StoppedError, first_line
 from shamisa_cli.experiments.study_file import StudySettings, Variant
 from shamisa_cli.experiments.study_probe import SplitMeasures
-from shamisa_cli.experiments.study_results import RunResult, keep_result, kept_result
+from shamisa_cli.experiments.study_results import RunResult, keep_result, kept_result, lasting
 from shamisa_cli.files import write_text, writing
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.models.store import load_encoder
@@ -27,9 +27,6 @@ from shamisa_cli.training.loop import Trainer
 
 START, RANDOM = "frozen start", "random weights"
 """The titles of the controls."""
-
-ANYWHERE = ("workers", "device", "precision", "compile")
-"""Keys of a run's config that may change when a study goes on."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +168,7 @@ def run_study(
     """
     common = {**train.facts(), "probe": probe.facts()}
     for run in runs:
-        config = {k: v for k, v in to_mapping(run.config).items() if k not in ANYWHERE}
-        made_from = {"config": config, **common}
+        made_from = {"config": lasting(run.config), **common}
         result = kept_result(run.folder, made_from)
         if result is None:
             before(run)

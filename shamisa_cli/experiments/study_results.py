@@ -10,9 +10,12 @@ from typing import Any
 
 from shamisa_cli.errors import UsageError
 from shamisa_cli.files import write_text
-from shamisa_cli.settings import to_mapping
+from shamisa_cli.pretraining.config import PretrainConfig
+from shamisa_cli.settings import from_mapping, to_mapping
 
 RESULT = "result.json"
+ANYWHERE = ("workers", "device", "precision", "compile", "dynamics_every")
+"""Keys of a run's config that may change when a study goes on."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,21 @@ def kept_result(folder: Path, made_from: Mapping[str, Any]) -> RunResult | None:
         return None
     if result.error:
         return None
-    now = to_mapping(dict(made_from))
-    if result.made_from != now:
-        other = ", ".join(_differing(now, result.made_from))
+    now, then = to_mapping(dict(made_from)), dict(result.made_from)
+    begun = from_mapping(PretrainConfig, then["config"], f"{folder / RESULT}: config")
+    then["config"] = lasting(begun)  # a key that is younger than the run is as by default there
+    if then != now:
+        other = ", ".join(_differing(now, then))
         raise UsageError(
             f"{folder}: this run was made with another {other}: go on with the same settings, "
             "overwrite the study, or choose another out"
         )
     return result
+
+
+def lasting(config: PretrainConfig) -> dict[str, Any]:
+    """``config`` as a mapping, without what may change when a study goes on."""
+    return {key: value for key, value in to_mapping(config).items() if key not in ANYWHERE}
 
 
 def _differing(now: Any, then: Any, above: str = "") -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,21 @@ def test_seeds_and_variants_may_be_added_and_other_figures_are_refused(tmp_path:
     study = StudySettings([Variant("published")], seeds=(0,), steps=4, config=a_study().config)
     with pytest.raises(UsageError, match=r"made with another config\.steps"):
         results_of(study, tmp_path, train)
+
+
+def test_a_key_that_is_younger_than_a_run_is_as_by_default(tmp_path: Path) -> None:
+    train, study = FakeTrain(told), a_study((0,))
+    results_of(study, tmp_path, train)
+    for path in tmp_path.rglob("result.json"):
+        text = json.loads(path.read_text())
+        del text["made_from"]["config"]["graphs"]["binary"]
+        path.write_text(json.dumps(text))
+    train.ran.clear()
+    with pytest.raises(UsageError, match=r"another config\.graphs\.binary"):
+        results_of(study, tmp_path, train)  # A1 has it, and not by default
+    study = StudySettings([study.variants[0]], config=study.config, seeds=(0,), steps=3)
+    assert len(results_of(study, tmp_path, train)) == 3
+    assert not train.ran
 
 
 def test_from_random_weights_there_is_no_start_beside_them(tmp_path: Path) -> None:
