@@ -302,12 +302,17 @@ def _ticking(bar: Any) -> Iterator[None]:
 
 def _tell_status(folder: Folder) -> None:
     """Print how far the run in ``folder`` is; exit with 1 if anything failed."""
+    from tqdm import tqdm
+
     from shamisa_cli.sharding.run import read_status
 
     status = read_status(folder)
     share = status.done / status.shards if status.shards else 1.0
     click.echo(f"shards  {status.done} of {status.shards} done ({share:.0%})")
     click.echo(f"photos  {status.photos - status.failed} scored, {status.failed} failed")
+    if status.pace is not None and status.done < status.shards:
+        left, idle = (tqdm.format_interval(each) for each in (status.pace.left, status.pace.idle))
+        click.echo(f"pace    {status.pace.rate:.1f} photos/s, {left} left; last part {idle} ago")
     for shard, error in status.errors.items():
         click.echo(f"failed  {shard}: {error}")
     if status.failed or status.errors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,6 +17,7 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.files import MARK
 from shamisa_cli.scoring import Scorer, load
 from shamisa_cli.sharding.manifest import Manifest, Shard, read_manifest
+from shamisa_cli.sharding.pace import Pace, pace_of
 from shamisa_cli.sharding.parts import Counts, part_name, read_counts
 from shamisa_cli.sharding.storage import Folder
 from shamisa_cli.sharding.work import PrepareScoring
@@ -51,6 +53,7 @@ class Status:
     shards, done : how many there are, and have a part.
     photos, failed : rows of the parts, and those without a score.
     errors : of shards that failed in the last run that tried them, by what people call them.
+    pace : how fast it is; None if that cannot be told yet.
     """
 
     shards: int
@@ -58,6 +61,7 @@ class Status:
     photos: int
     failed: int
     errors: Mapping[str, str] = field(default_factory=dict)
+    pace: Pace | None = None
 
 
 def preparation(
@@ -154,7 +158,14 @@ def read_status(folder: Folder) -> Status:
         if failed_name(shard) in there and part_name(shard.id) not in there:
             errors[shard.name] = _error_in(folder, failed_name(shard))
     photos, failed = sum(each.photos for each in counts), sum(each.failed for each in counts)
-    return Status(len(shards), len(parts), photos, failed, errors)
+    times = folder.times()
+    written = [
+        (times[name], each.photos)
+        for name, each in zip(parts, counts, strict=True)
+        if name in times
+    ]
+    pace = pace_of(written, len(shards) - len(parts), time.time())
+    return Status(len(shards), len(parts), photos, failed, errors, pace)
 
 
 def _failure(shard: Shard, error: str, attempts: int) -> bytes:

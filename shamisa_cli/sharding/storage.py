@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,18 @@ class Folder:
             except FileNotFoundError:
                 return set()
             return {name.rstrip("/").rpartition("/")[2] for name in found}
+
+    def times(self) -> dict[str, float]:
+        """When each file was written, s since 1970; without those whose storage does not say."""
+        found = {}
+        with naming(self.address, "listed"):
+            self._fs.invalidate_cache()
+            for info in self._fs.ls(self._path, detail=True):
+                written = info.get("mtime") or info.get("LastModified")
+                written = written.timestamp() if isinstance(written, datetime) else written
+                if isinstance(written, (int, float)):
+                    found[info["name"].rstrip("/").rpartition("/")[2]] = float(written)
+        return found
 
     def make(self) -> None:
         """Make the folder, if there is none; the error is a UsageError."""
