@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from shamisa_cli.errors import ShamisaError, UsageError, first_line
 
 AHEAD = 2
 """Tasks that wait at a scheduler that was there, beside those that run: it may grow for them."""
+
+PATIENCE, LOCAL_PATIENCE = 900.0, 60.0
+"""s without any worker after which a run ends; a scheduler that was there may be getting machines.
+"""
 
 LOCAL = {
     "distributed.worker.memory.target": False,
@@ -63,7 +68,7 @@ class Dask:
         address = self.address or dask.config.get("scheduler-address", None)
         if not address:
             with _local_cluster(self.workers) as cluster, Client(cluster) as client:
-                yield from run_on(_Tasks(client, 0, None), prepare, tasks)
+                yield from run_on(_Tasks(client, 0, None, LOCAL_PATIENCE), prepare, tasks)
             return
         try:
             joined = Client(address)
@@ -71,7 +76,7 @@ class Dask:
             raise ShamisaError(f"no Dask scheduler at {address}: {first_line(error)}") from error
         try:
             with joined as client:
-                yield from run_on(_Tasks(client, AHEAD, self.workers), prepare, tasks)
+                yield from run_on(_Tasks(client, AHEAD, self.workers, PATIENCE), prepare, tasks)
         except (CommClosedError, CancelledError) as error:
             raise ShamisaError(f"the Dask scheduler at {address} is gone") from error
 
@@ -88,13 +93,25 @@ def open_engine(workers: int | None, address: str | None, gpus_per_task: float) 
 class _Tasks:
     """The scheduler of a client; see :class:`~shamisa_cli.engines.cluster.Cluster`."""
 
-    def __init__(self, client: Any, ahead: int, limit: int | None) -> None:
+    def __init__(self, client: Any, ahead: int, limit: int | None, patience: float) -> None:
         self._client, self._ahead, self._limit = client, ahead, limit
+        self._patience, self._alone_since = patience, 0.0
         self._numbers = count()
 
     def room(self) -> int:
-        room = sum(self._client.nthreads().values()) + self._ahead
+        threads = sum(self._client.nthreads().values())
+        self._check_workers(threads)
+        room = threads + self._ahead
         return min(room, self._limit) if self._limit else room
+
+    def _check_workers(self, threads: int) -> None:
+        """Refuse to wait for ever where all workers are gone."""
+        now = time.monotonic()
+        self._alone_since = self._alone_since or now
+        if threads:
+            self._alone_since = 0.0
+        elif now - self._alone_since >= self._patience:
+            raise ShamisaError(f"Dask has had no worker for {self._patience:.0f} s; start some")
 
     def give(self, run: str, prepare: Prepare, task: Any) -> Any:
         key = f"shamisa-{run}-{next(self._numbers)}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import cluster_work
 import pytest
 
-from shamisa_cli.engines.dask import Dask
+from shamisa_cli.engines.dask import Dask, _Tasks
 from shamisa_cli.engines.registry import open_engine
 from shamisa_cli.errors import ShamisaError, UsageError
 
@@ -65,3 +65,30 @@ def test_what_dask_cannot_do_is_refused() -> None:
         pytest.raises(ShamisaError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:1: Timed out"),
     ):
         list(open_engine("dask", address="tcp://127.0.0.1:1").run(cluster_work.prepare, [1]))
+
+
+class Scheduler:
+    """What a client says of the workers."""
+
+    def __init__(self) -> None:
+        self.threads: dict[str, int] = {}
+
+    def nthreads(self) -> dict[str, int]:
+        return self.threads
+
+
+def test_a_run_ends_where_no_worker_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("shamisa_cli.engines.dask.time.monotonic", lambda: now)
+    scheduler = Scheduler()
+    tasks = _Tasks(scheduler, 2, None, 60.0)
+    assert tasks.room() == 2  # they may be on their way
+    now += 59
+    scheduler.threads = {"a": 1, "b": 4}
+    assert tasks.room() == 7
+    now += 59
+    scheduler.threads = {}
+    assert tasks.room() == 2
+    now += 60
+    with pytest.raises(ShamisaError, match="no worker for 60 s"):
+        tasks.room()
