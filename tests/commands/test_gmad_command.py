@@ -113,7 +113,7 @@ def test_a_ready_pool_of_models_and_tables(headed: Path, folder: Path, tmp_path:
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_scored(
     headed: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("shamisa_cli.scoring.scorer.Scorer.score_with_features")
+    monkeypatch.setattr("shamisa_cli.scoring.scorer.Scorer.score_with_features", None)
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "out"
     result = gmad(headed, headed, "--head-b", "worse", "--pool", folder, "--out", out)
