@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -46,21 +48,17 @@ def ray_nodes() -> Iterator[Any]:
 @contextmanager
 def dask_workers() -> Iterator[Any]:
     """Two workers of one thread on this machine; the second may be killed."""
-    from distributed import LocalCluster
-
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=50,
-            local_directory=folder,
-            scheduler_kwargs={"local_directory": folder},
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address, cluster.workers[1].pid
-        assert cluster.scheduler.workers  # the engine has left it running
+    pipe = subprocess.PIPE
+    script = Path(__file__).with_name("dask_cluster.py")
+    with subprocess.Popen([sys.executable, script], stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address, pid = process.stdout.readline().split()
+            yield address, int(pid)
+            process.communicate("\n", timeout=60)
+            assert process.returncode == 0  # the engine has left it running
+        finally:
+            process.kill()
 
 
 def killed_in_mid_run(pid: int, out: Path, parts: int = 2) -> threading.Thread:
