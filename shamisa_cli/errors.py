@@ -71,6 +71,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def kind_and_reason(error: BaseException) -> str:
+    """An error in one line, with its kind; our own speak for themselves."""
+    said = first_line(error)
+    return said if isinstance(error, ShamisaError) else f"{type(error).__name__}: {said}"
+
+
 def system_reason(error: OSError) -> str:
     """What the system says of a file that it refused."""
     return error.strerror or first_line(error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+    from typing_extensions import Self
 
 EVERY = 60.0
 """Seconds between two lines in a log."""
@@ -106,6 +107,36 @@ class ProgressLines:
             left = f"{tqdm.format_interval(more * seconds)} left"
         parts = (self._what, count, f"{self.n / self._total:.0%}", left, self._note)
         return ", ".join(part for part in parts if part)
+
+
+class RunsProgress:
+    """Several runs on standard error, a bar with a unit a run. State: the bar, and runs done."""
+
+    def __init__(self, what: str, unit: str, runs: int, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.runs = runs
+        self.bar = progress_bar(runs, what, unit=unit, quiet=quiet)
+        self.done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def say(self, message: str) -> None:
+        """One line, above the bar."""
+        if not self.quiet:
+            say_above_bar(message)
+
+    def within(self, share: float) -> None:
+        """So much of the next run is done, 0 to 1."""
+        self.bar.update(self.done + share - self.bar.n)
+
+    def run_ended(self) -> None:
+        """Move the bar to the end of a run."""
+        self.done += 1
+        self.within(0)
 
 
 def facts_that_fit(facts: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ from shamisa_cli.commands.shared import (
     write_files,
 )
 from shamisa_cli.errors import StoppedError, UsageError
+from shamisa_cli.progress import RunsProgress
 
 if TYPE_CHECKING:
     from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
@@ -146,14 +147,14 @@ def _over_splits(
     outcomes: list[Outcome] = []
     runs = len(splits) * len(study.shares)
     stopped: StoppedError | None = None
-    with _Progress(runs, quiet=frozen.quiet) as progress:
+    with _Progress("fine-tuning", "split", runs, quiet=frozen.quiet) as progress:
         tell = progress.say, progress.step
         try:
             for outcome in finetune_splits(
                 frozen, found, splits, study.shares, config, out, *tell, judges
             ):
                 outcomes.append(outcome)
-                progress.finished()
+                progress.run_ended()
         except StoppedError as error:  # what is finished is shown
             stopped = error
     if stopped and not outcomes:
@@ -215,42 +216,17 @@ def _whole(
     from shamisa_cli.finetuning.whole import finetune_whole
     from shamisa_cli.progress import say_above_bar
 
-    with _Progress(1, quiet=frozen.quiet) as progress:
+    with _Progress("fine-tuning", "split", 1, quiet=frozen.quiet) as progress:
         folder = finetune_whole(
             frozen, start, found, config, out, progress.step, ladders, say_above_bar
         )
     click.echo(str(folder))
 
 
-class _Progress:
-    """Lines and a bar on stderr, a unit a run. State: the bar."""
-
-    def __init__(self, runs: int, *, quiet: bool) -> None:
-        from shamisa_cli.progress import progress_bar
-
-        self.quiet = quiet
-        self.bar = progress_bar(runs, "fine-tuning", unit="split", quiet=quiet)
-        self.done = 0
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def say(self, message: str) -> None:
-        """One line, above the bar."""
-        from shamisa_cli.progress import say_above_bar
-
-        if not self.quiet:
-            say_above_bar(message)
+class _Progress(RunsProgress):
+    """The splits, with the loss of the one that is trained."""
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar within a run."""
-        self.bar.update(self.done + record["progress"] - self.bar.n)
+        self.within(record["progress"])
         self.bar.set_postfix_str(f"loss {record['total']:.3f}")
-
-    def finished(self) -> None:
-        """Move the bar to the end of a run."""
-        self.done += 1
-        self.bar.update(self.done - self.bar.n)

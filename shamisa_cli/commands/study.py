@@ -24,6 +24,7 @@ from shamisa_cli.commands.shared import (
     root_option,
 )
 from shamisa_cli.errors import ShamisaError, StoppedError
+from shamisa_cli.progress import RunsProgress
 
 if TYPE_CHECKING:
     from shamisa_cli.experiments.study import Planned
@@ -156,7 +157,7 @@ def _run(
 
     runs = planned_runs(settings, out)
     results: list[RunResult] = []
-    with _Progress(len(runs), quiet=quiet) as progress:
+    with _Progress("study", "run", len(runs), quiet=quiet) as progress:
         train = Pretrained(pool, settings.save_every, progress.step)
         for result in run_study(runs, train, prober, progress.begin):
             results.append(result)
@@ -194,40 +195,19 @@ def _tell(settings: StudySettings, results: Sequence[RunResult], images: int, ou
         )
 
 
-class _Progress:
-    """Lines and a bar on stderr, a unit a run. State: the bar, and how many runs are done."""
-
-    def __init__(self, runs: int, *, quiet: bool) -> None:
-        from shamisa_cli.progress import progress_bar
-
-        self.quiet = quiet
-        self.runs = runs
-        self.bar = progress_bar(runs, "study", unit="run", quiet=quiet)
-        self.done = 0
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
+class _Progress(RunsProgress):
+    """The runs of a study, each named as it begins."""
 
     def begin(self, run: Planned) -> None:
         """A run is about to begin."""
-        self._say(f"run {self.done + 1} of {self.runs}: {run.name}")
+        self.say(f"run {self.done + 1} of {self.runs}: {run.name}")
 
     def step(self, record: dict[str, Any]) -> None:
         """Move the bar within a run."""
-        self.bar.update(self.done + record["progress"] - self.bar.n)
+        self.within(record["progress"])
 
     def finished(self, result: RunResult) -> None:
         """Move the bar to the end of a run; say what went wrong."""
-        self.done += 1
-        self.bar.update(self.done - self.bar.n)
+        self.run_ended()
         if result.error:
-            self._say(f"failed: {result.error}")
-
-    def _say(self, message: str) -> None:
-        from shamisa_cli.progress import say_above_bar
-
-        if not self.quiet:
-            say_above_bar(message)
+            self.say(f"failed: {result.error}")

@@ -16,8 +16,8 @@ from typing import Any
 
 from shamisa_cli.engines.cluster import run_on
 from shamisa_cli.engines.engine import Ended, Prepare
-from shamisa_cli.engines.worker import DIED, Outcome, attempt, reason
-from shamisa_cli.errors import ShamisaError, UsageError, first_line
+from shamisa_cli.engines.worker import DIED, Outcome, attempt
+from shamisa_cli.errors import ShamisaError, UsageError, first_line, kind_and_reason
 
 AHEAD = 2
 """Tasks that wait at a scheduler that was there, beside those that run: it may grow for them."""
@@ -133,7 +133,7 @@ class _Tasks:
         except KilledWorker:
             return DIED
         except Exception as error:  # no shamisa there, say
-            return Outcome(error=reason(error.__cause__ or error), ready=False)
+            return Outcome(error=kind_and_reason(error.__cause__ or error), ready=False)
 
     def cancel(self, handles: list[Any]) -> None:
         self._client.cancel(handles)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from shamisa_cli.engines.engine import Ended, Prepare
-from shamisa_cli.errors import ShamisaError, UsageError, first_line
+from shamisa_cli.errors import ShamisaError, UsageError, kind_and_reason
 
 _READY, _DONE, _FAILED = "ready", "done", "failed"
 _MOST_FALSE_STARTS = 3
@@ -189,7 +189,7 @@ def _serve(prepare: Prepare, connection: Connection) -> None:
     try:
         work = prepare()
     except Exception as error:
-        connection.send((_FAILED, _reason(error)))
+        connection.send((_FAILED, kind_and_reason(error)))
         return
     with contextlib.suppress(EOFError, OSError):
         connection.send((_READY, None))
@@ -198,14 +198,8 @@ def _serve(prepare: Prepare, connection: Connection) -> None:
             try:
                 answer = (_DONE, work(task))
             except Exception as error:
-                answer = (_FAILED, _reason(error))
+                answer = (_FAILED, kind_and_reason(error))
             connection.send(answer)
-
-
-def _reason(error: Exception) -> str:
-    """One line; our own errors speak for themselves."""
-    said = first_line(error)
-    return said if isinstance(error, ShamisaError) else f"{type(error).__name__}: {said}"
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

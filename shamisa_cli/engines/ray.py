@@ -15,8 +15,14 @@ from typing import Any
 
 from shamisa_cli.engines.cluster import run_on
 from shamisa_cli.engines.engine import Ended, Prepare
-from shamisa_cli.engines.worker import DIED, Outcome, attempt, reason
-from shamisa_cli.errors import ShamisaError, UsageError, first_line, system_reason
+from shamisa_cli.engines.worker import DIED, Outcome, attempt
+from shamisa_cli.errors import (
+    ShamisaError,
+    UsageError,
+    first_line,
+    kind_and_reason,
+    system_reason,
+)
 
 AHEAD = 2
 """Tasks that wait at the cluster beside those that run: no worker idles, and an autoscaler sees
@@ -135,7 +141,7 @@ class _Tasks:
             return DIED
         except Exception as error:  # no shamisa there, say
             cause = getattr(error, "cause", None) or error
-            return Outcome(error=reason(cause), ready=False)
+            return Outcome(error=kind_and_reason(cause), ready=False)
 
     def cancel(self, handles: list[Any]) -> None:
         import ray

@@ -6,7 +6,7 @@ import threading
 from typing import Any, NamedTuple
 
 from shamisa_cli.engines.engine import Prepare, Work
-from shamisa_cli.errors import ShamisaError, first_line
+from shamisa_cli.errors import kind_and_reason
 
 
 class Outcome(NamedTuple):
@@ -30,17 +30,11 @@ def attempt(run: str, prepare: Prepare, task: Any) -> Outcome:
     try:
         work = _work(run, prepare)
     except Exception as error:
-        return Outcome(error=reason(error), ready=False)
+        return Outcome(error=kind_and_reason(error), ready=False)
     try:
         return Outcome(work(task))
     except Exception as error:
-        return Outcome(error=reason(error))
-
-
-def reason(error: BaseException) -> str:
-    """An error in one line; our own speak for themselves."""
-    said = first_line(error)
-    return said if isinstance(error, ShamisaError) else f"{type(error).__name__}: {said}"
+        return Outcome(error=kind_and_reason(error))
 
 
 def _work(run: str, prepare: Prepare) -> Work:

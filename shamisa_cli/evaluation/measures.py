@@ -36,6 +36,13 @@ def plcc_logistic(predictions: Array, scores: Array) -> float:
     return plcc(logistic(predictions, *fit_logistic(predictions, scores)), scores)
 
 
+def signed_rank_p(differences: Array) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test on ``differences`` (n,); NaN if all are 0."""
+    if not (differences != 0).any():
+        return math.nan
+    return float(stats.wilcoxon(differences).pvalue)
+
+
 def rmse(predictions: Array, scores: Array) -> float:
     """Root mean squared error of the raw values, in the scores' units; ≥ 0, lower is better."""
     return float(np.sqrt(np.mean((predictions - scores) ** 2)))

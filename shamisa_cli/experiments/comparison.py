@@ -16,9 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
-from shamisa_cli.evaluation.measures import Array
+from shamisa_cli.evaluation.measures import signed_rank_p
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,6 @@ def compare(
         p_runs=signed_rank_p(means),
         p_pairs=signed_rank_p(pairs),
     )
-
-
-def signed_rank_p(differences: Array) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test on ``differences`` (n,); NaN if all are 0."""
-    if not (differences != 0).any():
-        return math.nan
-    return float(stats.wilcoxon(differences).pvalue)
 
 
 def smallest_p(n: int) -> float:

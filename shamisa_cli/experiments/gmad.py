@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shamisa_cli.errors import UsageError
-
-Array = NDArray[np.float64]
+from shamisa_cli.evaluation.measures import Array
 
 TOLERANCE = 0.05
 """What the defender calls equal: so many of its standard deviations over the pool."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from shamisa_cli.datasets.tables import read_csv, to_number
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.evaluation.frozen_encoder import Skip
-from shamisa_cli.experiments.gmad import Array
+from shamisa_cli.evaluation.measures import Array
 from shamisa_cli.experiments.gmad_pool import FolderPool, Picture, Pool
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.heads import choose_head

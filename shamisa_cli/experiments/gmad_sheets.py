@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from shamisa_cli.errors import PhotoError
+from shamisa_cli.evaluation.measures import Array
 from shamisa_cli.evaluation.report import Cells
-from shamisa_cli.experiments.gmad import Array, Level, Pair
+from shamisa_cli.experiments.gmad import Level, Pair
 from shamisa_cli.experiments.gmad_pool import Picture, Pool
 from shamisa_cli.imaging.resample import resize, scaled_size
 from shamisa_cli.imaging.sheet import Row, contact_sheet

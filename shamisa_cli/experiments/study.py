@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
-from shamisa_cli.errors import ShamisaError, StoppedError, first_line
+from shamisa_cli.errors import ShamisaError, StoppedError, kind_and_reason
 from shamisa_cli.experiments.study_file import StudySettings, Variant
 from shamisa_cli.experiments.study_probe import SplitMeasures
 from shamisa_cli.experiments.study_results import RunResult, keep_result, kept_result, lasting
@@ -186,7 +186,7 @@ def _run(run: Planned, train: Train, probe: Measure, made_from: Mapping[str, Any
     except Exception as error:  # whatever a variant breaks: it is one row, and the rest goes on
         if not run.trains and isinstance(error, ShamisaError):
             raise
-        result = RunResult(run.title, run.seed, error=_reason(error))
+        result = RunResult(run.title, run.seed, error=kind_and_reason(error))
         with writing(run.folder):
             keep_result(run.folder, result)
         return result
@@ -203,10 +203,3 @@ def _run(run: Planned, train: Train, probe: Measure, made_from: Mapping[str, Any
         keep_result(run.folder, result)
         shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     return result
-
-
-def _reason(error: Exception) -> str:
-    """In one line; with its kind where it is not ours."""
-    if isinstance(error, ShamisaError):
-        return first_line(error)
-    return f"{type(error).__name__}: {first_line(error)}"

@@ -17,7 +17,7 @@ from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.files import MARK
 from shamisa_cli.filtering.choice import Choice
 from shamisa_cli.filtering.rows import FILE, Run, ScoredRows
-from shamisa_cli.sharding.samples import TarMember, split_name
+from shamisa_cli.sharding.samples import split_name, tar_members
 from shamisa_cli.sharding.storage import Folder, filesystem, naming
 from shamisa_cli.spelling import escape_name
 
@@ -115,11 +115,10 @@ def _copy(source: str, target: Path, keys: set[str]) -> None:
     with (
         naming(source, "written again"),
         fs.open(name, "rb") as file,
-        tarfile.open(fileobj=file, mode="r|", bufsize=1 << 20, tarinfo=TarMember) as archive,
         tarfile.open(target, "w") as out,
     ):
-        while (member := archive.next()) is not None:
-            archive.members = out.members = []  # type: ignore[attr-defined]  # all that they saw
+        for archive, member in tar_members(file, 1 << 20):
+            out.members = []  # type: ignore[attr-defined]  # all that it wrote
             key = escape_name(split_name(member.name)[0])
             if key in keys and not member.isdir():
                 found.add(key)

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from shamisa_cli.evaluation.evaluate import summaries
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.measures import signed_rank_p
 from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import replacing
@@ -178,8 +178,8 @@ def paired(outcomes: Sequence[Outcome], dataset: str | None = None) -> Paired:
     """The differences in SRCC of ``outcomes`` on the same share: test part, or another dataset."""
     both = [each.on(dataset) for each in outcomes]
     gains = np.array([each.tuned["srcc"] - each.probe["srcc"] for each in both])
-    p = float(stats.wilcoxon(gains).pvalue) if (gains != 0).any() else math.nan
-    return Paired(float(gains.mean()), int((gains > 0).sum()), len(gains), p)
+    ahead, p = int((gains > 0).sum()), signed_rank_p(gains)
+    return Paired(float(gains.mean()), ahead, len(gains), p)
 
 
 def by_share(outcomes: Sequence[Outcome]) -> dict[float, list[Outcome]]:

@@ -148,7 +148,7 @@ def read_status(folder: Folder) -> Status:
     manifest = read_manifest(folder)
     if manifest is None:
         raise UsageError(f"{folder.address}: holds no run: there is no manifest.json")
-    there = folder.names()
+    there = folder.times()
     shards = list(manifest.shards(folder))
     parts = [name for shard in shards if (name := part_name(shard.id)) in there]
     with ThreadPoolExecutor(_READERS) as pool:
@@ -158,11 +158,10 @@ def read_status(folder: Folder) -> Status:
         if failed_name(shard) in there and part_name(shard.id) not in there:
             errors[shard.name] = _error_in(folder, failed_name(shard))
     photos, failed = sum(each.photos for each in counts), sum(each.failed for each in counts)
-    times = folder.times()
     written = [
-        (times[name], each.photos)
+        (at, each.photos)
         for name, each in zip(parts, counts, strict=True)
-        if name in times
+        if (at := there[name]) is not None
     ]
     pace = pace_of(written, len(shards) - len(parts), time.time())
     return Status(len(shards), len(parts), photos, failed, errors, pace)

@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shamisa_cli.errors import PhotoError, ShamisaError
@@ -100,16 +101,25 @@ class TarMember(tarfile.TarInfo):
             raise tarfile.ReadError(f"bad header at byte {archive.offset}") from error
 
 
+def tar_members(file: BinaryIO, buffer: int) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Each member of a tar and the archive that it is in, which keeps none of those it has seen.
+
+    Parameters
+    ----------
+    buffer : bytes that are read at a time.
+    """
+    with tarfile.open(fileobj=file, mode="r|", bufsize=buffer, tarinfo=TarMember) as archive:
+        while (member := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]
+            yield archive, member
+
+
 def _members(file: BinaryIO, path: str) -> Iterator[tuple[str, int, Any]]:
     """Name, size and a way to read the content of each ordinary file in a tar."""
     try:
-        with tarfile.open(
-            fileobj=file, mode="r|", bufsize=_TAR_BUFFER, tarinfo=TarMember
-        ) as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined]  # it keeps all that it saw
-                if member.isfile():
-                    yield member.name, member.size, lambda: _content(archive, member, path)
+        for archive, member in tar_members(file, _TAR_BUFFER):
+            if member.isfile():
+                yield member.name, member.size, partial(_content, archive, member, path)
     except tarfile.TarError as error:
         raise _torn(path, error) from error
 

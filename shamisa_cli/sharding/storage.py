@@ -114,25 +114,26 @@ class Folder:
 
     def names(self) -> set[str]:
         """The files that are there; none if there is no such folder."""
+        return {_last(name) for name in self._listed(detail=False)}
+
+    def times(self) -> dict[str, float | None]:
+        """:meth:`names`, with when each was written, s since 1970; None if storage does not say."""
+        found: dict[str, float | None] = {}
+        for info in self._listed(detail=True):
+            written = info.get("mtime") or info.get("LastModified")
+            written = written.timestamp() if isinstance(written, datetime) else written
+            known = isinstance(written, (int, float))
+            found[_last(info["name"])] = float(written) if known else None
+        return found
+
+    def _listed(self, *, detail: bool) -> list[Any]:
+        """What storage says of the files that are there now; nothing of no folder."""
         with naming(self.address, "listed"):
             self._fs.invalidate_cache()
             try:
-                found = self._fs.ls(self._path, detail=False)
+                return list(self._fs.ls(self._path, detail=detail))
             except FileNotFoundError:
-                return set()
-            return {name.rstrip("/").rpartition("/")[2] for name in found}
-
-    def times(self) -> dict[str, float]:
-        """When each file was written, s since 1970; without those whose storage does not say."""
-        found = {}
-        with naming(self.address, "listed"):
-            self._fs.invalidate_cache()
-            for info in self._fs.ls(self._path, detail=True):
-                written = info.get("mtime") or info.get("LastModified")
-                written = written.timestamp() if isinstance(written, datetime) else written
-                if isinstance(written, (int, float)):
-                    found[info["name"].rstrip("/").rpartition("/")[2]] = float(written)
-        return found
+                return []
 
     def make(self) -> None:
         """Make the folder, if there is none; the error is a UsageError."""
@@ -255,6 +256,11 @@ def open_for_reading(address: str, *, sequential: bool) -> Any:
         if sequential or is_local(fs):
             return fs.open(path, "rb")
         return fs.open(path, "rb", block_size=_BLOCK, cache_type="blockcache")
+
+
+def _last(name: str) -> str:
+    """The last part of a name in storage."""
+    return name.rstrip("/").rpartition("/")[2]
 
 
 def _host() -> str:

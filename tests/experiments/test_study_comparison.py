@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from shamisa_cli.evaluation.measures import signed_rank_p
 from shamisa_cli.experiments.comparison import (
     Comparison,
     Spread,
     compare,
     corrected,
     holm,
-    signed_rank_p,
     smallest_p,
     spread,
 )

@@ -25,6 +25,11 @@ from shamisa_cli.sharding.run import run_shards
 from shamisa_cli.sharding.storage import Folder
 
 
+@pytest.fixture
+def loaded_once() -> None:
+    """Nodes get ``load`` by its name, and there is more than one ``conftest``: it stays."""
+
+
 @contextmanager
 def ray_nodes() -> Iterator[Any]:
     """Two nodes of one CPU on this machine; the second may be killed."""

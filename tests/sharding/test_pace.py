@@ -56,7 +56,7 @@ def test_times_of_an_object_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     listed = [{"name": "b/scores/x", "LastModified": written}, {"name": "b/scores/y"}]
     folder = Folder(str(tmp_path))
     monkeypatch.setattr(folder, "_fs", _Listing(listed))
-    assert folder.times() == {"x": written.timestamp()}
+    assert folder.times() == {"x": written.timestamp(), "y": None}
 
 
 class _Listing:
