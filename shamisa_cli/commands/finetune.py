@@ -44,7 +44,14 @@ if TYPE_CHECKING:
 training_options = option_group(
     "training",  # keys of a config file
     dict,
-    click.option("--method", help="regress: human scores alone.  [default: regress]"),
+    click.option(
+        "--method",
+        help="regress: human scores alone; lml: places of photos too.  [default: regress]",
+    ),
+    click.option(
+        "--saliency",
+        help="lml: activation, attention, spectral, center or random.  [default: activation]",
+    ),
     click.option("--epochs", type=click.FloatRange(0), help="Passes over the training part."),
     click.option("--budget", help="Stop a split after so much wall-clock time: 5m, 1h."),
     click.option("--crop", type=int, help="Side of random crops.  [default: as the model looks]"),
@@ -111,7 +118,7 @@ def finetune(
     others = study.open_others(scored, root)
     chosen = choose_splits(scored, **splits)
     photos = study.draw(seed)
-    _, start, frozen = open_model(model, features)
+    start, frozen = _open(model, features, config)
     mention_all(start, (scored, *others), allow_seen=allow_seen)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
@@ -121,6 +128,17 @@ def finetune(
     else:
         _over_splits(frozen, found, chosen, study, judges, config, out, files)
     skipped.tell("in the figures")
+
+
+def _open(
+    model: str, features: dict[str, Any], config: FinetuneConfig
+) -> tuple[ModelConfig, FrozenEncoder]:
+    """The model to start from, if the method can do with it."""
+    from shamisa_cli.finetuning.contrast import check_contrast
+
+    _, start, frozen = open_model(model, features)
+    check_contrast(config, frozen.protocol)
+    return start, frozen
 
 
 def _check_out(out: Path, *, resume: bool) -> None:

@@ -91,5 +91,13 @@ def late_half(encoder: Encoder, early: Early) -> Tensor:
     return early.features.index_copy(1, early.joint.late, region_features(maps, regions))
 
 
+@torch.no_grad()
+def cell_side(encoder: Encoder, joint: Joint) -> int:
+    """Side in px of the part of a photo that one cell of the first half's maps stands for."""
+    side = 64
+    empty = torch.zeros(1, 3, side, side, device=encoder.mean.device)
+    return side // maps_before(encoder.backbone, empty, joint.block)[-1].shape[-1]
+
+
 def _weights(regions: Regions, some: slice) -> Regions:
     return dataclasses.replace(regions, maps=regions.maps[some])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from shamisa_cli.finetuning.saliency import Saliency
 from shamisa_cli.settings import from_mapping, merge, read_toml
 from shamisa_cli.training.config import (
     OptimizerConfig,
@@ -20,12 +21,59 @@ EPOCHS = 3.0
 
 
 @dataclass(frozen=True)
+class ContrastConfig:
+    """The contrast of places that method ``lml`` adds to the loss of the human scores.
+
+    Attributes
+    ----------
+    weight : λ, what it counts beside that loss; 0 leaves it out.
+    temperature : τ > 0.
+    places : random places of each photo, beside the most salient one.
+    side : of a place, px of the photo as the model sees it; less where the photo is smaller.
+    max_overlap : of a random place with the most salient one, intersection over union.
+    saliency : what says where people look.
+    anchor : who sees the most salient place as the anchor; the other sees it as the positive.
+    momentum : of the teacher, a moving average of the student; at 0 it is the student. None
+        makes its memory a tenth of the run.
+    hidden, out : sizes of the projector.
+    sources : graph sources by name, each with its options, for crops of labeled photos.
+    """
+
+    weight: float = 0.1
+    temperature: float = 0.2
+    places: int = 3
+    side: int = 224
+    max_overlap: float = 0.5
+    saliency: Saliency = "activation"
+    anchor: Literal["teacher", "student"] = "teacher"
+    momentum: float | None = None
+    hidden: int = 512
+    out: int = 128
+    sources: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {
+            name: {} for name in ("salient_pair", "same_image_apart", "other_image_apart")
+        }
+    )
+
+    def __post_init__(self) -> None:
+        check_range(self, 0, "weight", "max_overlap", "momentum")
+        check_range(self, 0, "temperature", above=True)
+        check_range(self, 1, "places", "hidden", "out")
+        check_range(self, 32, "side")
+        if self.max_overlap > 1:
+            raise ValueError(f"max_overlap must be at most 1, got {self.max_overlap}")
+        if self.momentum is not None and self.momentum >= 1:
+            raise ValueError(f"momentum must be below 1, got {self.momentum}")
+
+
+@dataclass(frozen=True)
 class FinetuneConfig(TrainingConfig):
     """One fine-tuning run.
 
     Attributes
     ----------
-    method : ``regress`` learns from human scores alone.
+    method : ``regress`` learns from human scores alone; ``lml`` contrasts places of photos beside,
+        after LML-IQA (an experiment, see docs/finetuning.md).
     images : of a mini-batch.
     crop : side in px of random crops to train on; None is what the model itself looks at, a random
         place instead of five where it looks at five.
@@ -41,7 +89,7 @@ class FinetuneConfig(TrainingConfig):
     checks : looks at the validation part during a run, evenly spread, beside the one at the start.
     """
 
-    method: Literal["regress"] = "regress"
+    method: Literal["regress", "lml"] = "regress"
     images: int = 8
     crop: int | None = None
     trained: float = 0.3
@@ -51,6 +99,7 @@ class FinetuneConfig(TrainingConfig):
     ladders: int = 1
     ladder_weight: float = 1.0
     ladder_gap: float = 5.0
+    contrast: ContrastConfig = field(default_factory=ContrastConfig)
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig("adamw", 2e-4, weight_decay=0.02, clip_norm=1.0)
     )
@@ -68,18 +117,28 @@ class FinetuneConfig(TrainingConfig):
         check_range(self, 0, "keep_mb")
         if self.trained > 1:
             raise ValueError(f"trained must be at most 1, got {self.trained}")
+        if self.contrasts and self.crop is not None:
+            raise ValueError("method lml chooses places of whole photos: leave crop out")
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether places are contrasted."""
+        return self.method == "lml" and self.contrast.weight > 0
 
 
 def resolve(config_file: Path | None, options: Mapping[str, Any]) -> FinetuneConfig:
     """The config of a run: the file, then ``options`` over it; those of None are not given.
 
-    ``lr`` among the options is that of the optimizer. A run that nothing limits has
-    :data:`EPOCHS`.
+    ``lr`` among the options is that of the optimizer, ``saliency`` that of the contrast. A run that
+    nothing limits has :data:`EPOCHS`.
     """
     given = {key: value for key, value in options.items() if value is not None}
     if "lr" in given:
         given["optimizer"] = {"lr": given.pop("lr")}
+    if "saliency" in given:
+        given["contrast"] = {"saliency": given.pop("saliency")}
     defaults = {
+        "contrast": vars(ContrastConfig()),
         "optimizer": vars(FinetuneConfig().optimizer),
         "schedule": vars(FinetuneConfig().schedule),
     }

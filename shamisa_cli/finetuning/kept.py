@@ -153,10 +153,12 @@ def keep_early(
     """For all runs on a dataset; None where the first layers cannot be had apart.
 
     They can where photos are seen whole by an encoder that
-    :func:`~shamisa_cli.encoders.halves.can_be_cut`, and its stem is not trained.
+    :func:`~shamisa_cli.encoders.halves.can_be_cut`, its stem is not trained, and nothing else asks
+    for pixels.
     """
     whole = config.crop is None and frozen.protocol.crops == "whole"
-    if not whole or not can_be_cut(frozen.encoder):
+    pixels = config.contrasts and config.contrast.saliency in ("attention", "spectral")
+    if not whole or pixels or not can_be_cut(frozen.encoder):
         return None
     block = first_trained_block(frozen.encoder.backbone, config.trained)
     if block is None:

@@ -23,7 +23,7 @@ from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.views import LabeledViews, Views, crops_of, stacked, training_plan
+from shamisa_cli.finetuning.views import crops_of, stacked, training_plan
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize, viewing_size
 from shamisa_cli.ladders.extract import extract_ladders
@@ -134,16 +134,6 @@ class LadderViews(Dataset[list[Rungs]]):
             crops = [crops_of(each, (x, y), self.plan, mirrored=mirror < 0.5) for each in levels]
             made.append(Rungs(stacked(crops)))
         return made
-
-
-class WithLadders(Dataset[list[Views | Rungs]]):
-    """Mini-batches of labeled photos, and with each some ladders."""
-
-    def __init__(self, labeled: LabeledViews, ladders: LadderViews) -> None:
-        self.labeled, self.ladders = labeled, ladders
-
-    def __getitem__(self, number: int) -> list[Views | Rungs]:
-        return [*self.labeled[number], *self.ladders[number]]
 
 
 def order_loss(scores: Tensor, gap: float) -> Tensor:

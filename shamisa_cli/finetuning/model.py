@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from shamisa_cli.encoders.encoder import Encoder, freeze_batch_norm
 from shamisa_cli.encoders.halves import Early, late_half
 from shamisa_cli.evaluation.ridge import crop_rows, ridge_path
+from shamisa_cli.finetuning.contrast import LocalContrast
 from shamisa_cli.seeds import generator
 
 FOLDS = 8
@@ -82,6 +83,7 @@ class FinetuneModel(nn.Module):
     encoder : to start from; it is copied.
     heads : see :class:`CrossFit`.
     trained : share of the backbone's layers that is trained, see :func:`train_last`.
+    contrast : what else is trained and kept, where places are contrasted.
 
     Attributes
     ----------
@@ -91,8 +93,15 @@ class FinetuneModel(nn.Module):
     weights: Tensor
     biases: Tensor
 
-    def __init__(self, encoder: Encoder, heads: CrossFit, trained: float) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        heads: CrossFit,
+        trained: float,
+        contrast: LocalContrast | None = None,
+    ) -> None:
         super().__init__()
+        self.contrast = contrast
         self.encoder = copy.deepcopy(encoder)
         train_last(self.encoder.backbone, trained)
         self.mean_head = len(heads.biases)

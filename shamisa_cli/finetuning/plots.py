@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shamisa_cli.finetuning.run import Check
     from shamisa_cli.finetuning.study import Outcome
 
-TERMS = ("total", "regression", "ladder")
+TERMS = ("total", "regression", "ladder", "contrast")
 """What a log may hold; the total is shown where there is more than one term."""
 
 

@@ -15,6 +15,7 @@ import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from shamisa_cli.evaluation.ridge import crop_rows, fit_ridge, image_features, r
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.contrast import make_contrast
 from shamisa_cli.finetuning.kept import Kept, keep_early, views_of
 from shamisa_cli.finetuning.ladders import LadderViews
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
@@ -181,17 +183,19 @@ def make_task(
     """What is trained on a split, from its linear probe of a ridge ``strength``."""
     scores, info = found.dataset.scores, found.dataset.info
     heads = cross_fit(found.features, scores, split.train, strength, config.folds, config.seed)
-    model = FinetuneModel(frozen.encoder, heads, config.trained)
+    contrast = make_contrast(frozen, found, split.train, config, kept.joint if kept else None)
+    model = FinetuneModel(frozen.encoder, heads, config.trained, contrast)
     protocol = frozen.protocol_for(info.short_side)
     known = kept.fill(views_of(split)) if kept else frozenset()
-    views = LabeledViews(found.dataset.images, split.train, protocol, config, known)
+    look = partial(LabeledViews, found.dataset.images, split.train, protocol, config, known)
+    views, turned = look(), look(turned=True) if contrast else None
     device = choose_device(config.device)
     if not ladders or not config.ladder_weight:
-        return Finetuning(config, model, heads, views, scores, device, kept=kept)
+        return Finetuning(config, model, heads, views, scores, device, kept=kept, turned=turned)
     rungs = LadderViews(ladders, frozen.protocol, config)
     low, high = info.score_range
     gap = config.ladder_gap / 100 * (high - low) / heads.deviation
-    return Finetuning(config, model, heads, views, scores, device, rungs, gap, kept)
+    return Finetuning(config, model, heads, views, scores, device, rungs, gap, kept, turned)
 
 
 def _train(

@@ -11,15 +11,23 @@ from torch import Tensor, nn
 from shamisa_cli.encoders.halves import Early
 from shamisa_cli.encoders.precision import computes_in_bf16
 from shamisa_cli.finetuning.config import FinetuneConfig
+from shamisa_cli.finetuning.contrast import Photos
 from shamisa_cli.finetuning.kept import Kept
-from shamisa_cli.finetuning.ladders import LadderViews, Rungs, WithLadders, order_loss
+from shamisa_cli.finetuning.ladders import LadderViews, Rungs, order_loss
 from shamisa_cli.finetuning.model import CrossFit, FinetuneModel, regression_loss
-from shamisa_cli.finetuning.views import LabeledViews, Views
+from shamisa_cli.finetuning.views import LabeledViews, Together, Turned, TurnedViews, Views
+from shamisa_cli.seeds import generator
 from shamisa_cli.training.feed import made_ahead
 from shamisa_cli.training.task import Loss, Task
 
-Batch = Sequence[Views | Rungs]
-"""Labeled photos, and ladders where they take part."""
+Batch = Sequence[Views | Rungs | Turned]
+"""Labeled photos, and ladders where they take part; and what a teacher sees."""
+
+Looked = tuple[Sequence[Tensor | Early], Tensor]
+"""What the model gets at each scale, and of which images."""
+
+PLACES = 22
+"""The random stream of places."""
 
 
 class Finetuning(Task):
@@ -36,6 +44,7 @@ class Finetuning(Task):
     ladders : that take part, if any do.
     gap : by which a step of a ladder should lower a standard score.
     kept : what comes out of its first layers, if they can be had apart.
+    turned : the photos of each mini-batch as a teacher sees them, where the model has a contrast.
     """
 
     model: FinetuneModel
@@ -51,6 +60,7 @@ class Finetuning(Task):
         ladders: LadderViews | None = None,
         gap: float = 0.0,
         kept: Kept | None = None,
+        turned: LabeledViews | None = None,
     ) -> None:
         self.config = config
         self.device = device
@@ -60,6 +70,7 @@ class Finetuning(Task):
         self.ladders = ladders
         self.gap = gap
         self.kept = kept
+        self.turned = turned
         self.targets = torch.full((len(scores),), torch.nan)
         self.targets[views.train] = heads.standard(scores[views.train])
         self.fold = heads.fold
@@ -71,12 +82,15 @@ class Finetuning(Task):
     def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[Batch, None, None]:
         workers = self.config.workers if self.config.workers is not None else 1
         keys = (number for number, _ in numbers)
-        data = self.views if self.ladders is None else WithLadders(self.views, self.ladders)
+        turned = None if self.turned is None else TurnedViews(self.turned)
+        parts = (self.views, self.ladders, turned)
+        data = Together([part for part in parts if part is not None])
         return made_ahead(data, keys, workers, self.config.seed)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         labeled = self._looked([views for views in batch if isinstance(views, Views)])
         ladders = [rungs for rungs in batch if isinstance(rungs, Rungs)]
+        turned = [each for each in batch if isinstance(each, Turned)]
         found = [self._scores(model, crops, self.fold[images]) for crops, images in labeled]
         wanted = self.targets[torch.cat([images for _, images in labeled])].to(self.device)
         total = regression_loss(torch.cat(found), wanted)
@@ -90,11 +104,15 @@ class Finetuning(Task):
             order = order_loss(torch.stack(levels), self.gap)
             total = total + self.config.ladder_weight * order
             terms["ladder"] = order.detach()
+        for each in turned:
+            contrast = self._contrast(labeled, each)
+            total = total + self.config.contrast.weight * contrast
+            terms["contrast"] = contrast.detach()
         if not bool(torch.isfinite(total)):
             raise FloatingPointError("the loss is not finite")
         return Loss(total, terms)
 
-    def _looked(self, batch: list[Views]) -> Sequence[tuple[Sequence[Tensor | Early], Tensor]]:
+    def _looked(self, batch: list[Views]) -> Sequence[Looked]:
         """What the model gets, and of which images."""
         if self.kept is None:
             return [(views.pixels, views.images) for views in batch]
@@ -105,6 +123,25 @@ class Finetuning(Task):
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
             there = [scale.to(self.device) for scale in crops]
             return model(there, heads.to(self.device)).float()
+
+    def _contrast(self, labeled: Sequence[Looked], turned: Turned) -> Tensor:
+        """Of places of the photos ``labeled``; the teacher sees them ``turned``."""
+        assert self.model.contrast is not None
+        photos = [
+            Photos(seen[0].to(self.device), other[0].to(self.device), images)
+            for (seen, images), (other, _) in zip(labeled, self._looked(turned.views), strict=True)
+        ]
+        seed, number = self.config.seed, turned.number
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            nodes = self.model.contrast.nodes(
+                self.model.encoder, photos, lambda image: generator(seed, PLACES, number, image)
+            )
+        return self.model.contrast(nodes)
+
+    def after_step(self, loss: Any, step: int) -> dict[str, Any]:
+        if self.model.contrast is not None:
+            self.model.contrast.update(self.model.encoder)
+        return {}
 
     def facts(self) -> dict[str, Any]:
         facts = {"images": len(self.targets), "train": self.views.train.tolist()}

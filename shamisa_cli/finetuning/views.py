@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,14 @@ class Views:
     mirrored: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Turned:
+    """The photos of mini-batch ``number``, each mirrored the other way."""
+
+    views: list[Views]
+    number: int
+
+
 class LabeledViews(Dataset[list[Views]]):
     """Map from the number of a mini-batch to its views, those of one size together.
 
@@ -53,6 +62,7 @@ class LabeledViews(Dataset[list[Views]]):
     protocol : how the model looks at photos.
     config : of the run.
     known : images, mirrored or not, whose pixels nobody needs; they are not decoded.
+    turned : mirror each photo the other way.
     """
 
     def __init__(
@@ -62,12 +72,15 @@ class LabeledViews(Dataset[list[Views]]):
         protocol: ViewingProtocol,
         config: FinetuneConfig,
         known: Set[tuple[int, bool]] = frozenset(),
+        *,
+        turned: bool = False,
     ) -> None:
         self.paths = paths
         self.train = train
         self.protocol = protocol
         self.config = config
         self.known = known
+        self.turned = turned
         self.plan = training_plan(protocol, config.crop)
 
     def __getitem__(self, number: int) -> list[Views]:
@@ -77,7 +90,7 @@ class LabeledViews(Dataset[list[Views]]):
         draws = torch.rand((len(images), 3), generator=generator(seed, PLACES, number)).tolist()
         by_shape: dict[tuple[tuple[int, ...], ...], list[_Member]] = {}
         for image, (x, y, mirror) in zip(images, draws, strict=True):
-            view = image, mirror < 0.5
+            view = image, (mirror < 0.5) != self.turned
             crops = [] if view in self.known else self._crops(image, (x, y), mirrored=view[1])
             by_shape.setdefault(tuple(crop.shape for crop in crops), []).append((*view, crops))
         return [_stacked(members) for members in by_shape.values()]
@@ -87,6 +100,26 @@ class LabeledViews(Dataset[list[Views]]):
         photo = decode(self.paths[image])
         size = viewing_size(photo.size, self.protocol.short_side, self.protocol.max_side)
         return crops_of(resize(photo, size), place, self.plan, mirrored=mirrored)
+
+
+class TurnedViews(Dataset[list[Turned]]):
+    """What goes with each mini-batch where a teacher looks at its photos too."""
+
+    def __init__(self, turned: LabeledViews) -> None:
+        self.turned = turned
+
+    def __getitem__(self, number: int) -> list[Turned]:
+        return [Turned(self.turned[number], number)]
+
+
+class Together(Dataset[list[Any]]):
+    """Mini-batches of several kinds, one after another."""
+
+    def __init__(self, parts: Sequence[Dataset[list[Any]]]) -> None:
+        self.parts = parts
+
+    def __getitem__(self, number: int) -> list[Any]:
+        return [each for part in self.parts for each in part[number]]
 
 
 def crops_of(

@@ -54,6 +54,23 @@ class Composition:
 
 
 @dataclass(frozen=True, eq=False)
+class Places:
+    """Where in a labeled photo each node is, and who sees it.
+
+    Attributes
+    ----------
+    teacher : (N,) bool, whether the teacher sees it; such rows carry no gradient.
+    overlap : (N,) float32 in [0, 1], intersection over union with the crop that stands for its
+        photo; 1 for that crop itself.
+    score : (N,) float32, the human score of its photo, as a share of the range of scores.
+    """
+
+    teacher: Tensor
+    overlap: Tensor
+    score: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class GraphInputs:
     """The N nodes (crops) of a mini-batch, a row each. All tensors are on one device.
 
@@ -67,6 +84,7 @@ class GraphInputs:
     view : (N,) int64, the scale view: 0 for full scale, 1 for half scale.
     role : (N,) int64, a :class:`Role`.
     composition : what the distortion engine did; None where it took no part.
+    places : of crops of labeled photos; None elsewhere.
     """
 
     h: Tensor
@@ -75,6 +93,7 @@ class GraphInputs:
     view: Tensor
     role: Tensor
     composition: Composition | None = None
+    places: Places | None = None
 
     @property
     def n(self) -> int:
@@ -92,8 +111,14 @@ class GraphInputs:
             raise ValueError("this mini-batch has no composition")
         return self.composition
 
+    def require_places(self) -> Places:
+        """The places, for sources that declare ``needs = {"places"}``."""
+        if self.places is None:
+            raise ValueError("this mini-batch has no places")
+        return self.places
 
-OPTIONAL_INPUTS = frozenset({"composition"})
+
+OPTIONAL_INPUTS = frozenset({"composition", "places"})
 """The fields of GraphInputs that a mini-batch may lack: what a source may name in ``needs``."""
 
 

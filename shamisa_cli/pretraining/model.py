@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
 from shamisa_cli.encoders.encoder import Encoder, Projector, freeze_batch_norm
-from shamisa_cli.errors import UsageError
 from shamisa_cli.graphs.combine import Combined, GraphCombination
-from shamisa_cli.graphs.registry import create_source
+from shamisa_cli.graphs.registry import create_sources
 from shamisa_cli.graphs.source import engine_inputs
 from shamisa_cli.pretraining.config import GraphsConfig, PretrainConfig
 from shamisa_cli.pretraining.objective import (
@@ -114,16 +113,8 @@ class PretrainLoss(Loss):
 
 def make_combination(config: GraphsConfig) -> GraphCombination:
     """The graph sources that the config names, with their coefficients."""
-    sources = {}
-    for name, options in config.sources.items():
-        parameters = {key: value for key, value in options.items() if key != "coeff"}
-        source = create_source(name, **parameters)
-        coeff = options.get("coeff", source.coeff)
-        if isinstance(coeff, bool) or not isinstance(coeff, (int, float)):
-            raise UsageError(f"graph source {name!r}: coeff: expected float, got {coeff!r}")
-        sources[name] = (source, float(coeff))
     return GraphCombination(
-        sources,
+        create_sources(config.sources),
         alpha=config.alpha,
         balance=config.balance,
         balance_temperature=config.balance_temperature,

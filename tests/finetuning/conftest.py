@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finetuning_toy import BASE, config, unreadable
+from finetuning_toy import BASE, WHOLE, config, unreadable
 from PIL import Image
 
 from shamisa_cli.datasets.registry import open_dataset
@@ -40,6 +40,16 @@ def frozen() -> FrozenEncoder:
 @pytest.fixture(scope="session")
 def found(frozen: FrozenEncoder, scores: Path) -> DatasetFeatures:
     return frozen.dataset(open_dataset(str(scores), None), unreadable)
+
+
+@pytest.fixture(scope="session")
+def whole() -> FrozenEncoder:
+    return FrozenEncoder("toy", random_encoder(WHOLE, seed=1), WHOLE.protocol, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def seen(whole: FrozenEncoder, scores: Path) -> DatasetFeatures:
+    return whole.dataset(open_dataset(str(scores), None), unreadable)
 
 
 @pytest.fixture(scope="session")

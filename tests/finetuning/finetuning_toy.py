@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.finetuning.config import FinetuneConfig, resolve
 from shamisa_cli.models.config import ModelConfig
 
 BASE = ModelConfig("toy", "test_efficientnet", 256, protocol=ViewingProtocol(crop=64))
+WHOLE = dataclasses.replace(
+    BASE,
+    pooling="regions",
+    statistics="scene",
+    protocol=ViewingProtocol(512, None, 64, "whole", (1.0,)),
+)
+"""It sees photos whole, and its first layers can be had apart."""
 
 
 def unreadable(error: PhotoError) -> None:
@@ -17,3 +26,8 @@ def unreadable(error: PhotoError) -> None:
 def config(**changes: object) -> FinetuneConfig:
     plain = {"epochs": 2.0, "workers": 0, "trained": 1.0, "device": "cpu", "precision": "fp32"}
     return resolve(None, {**plain, "lr": 1e-3, "checks": 2, "images": 7, **changes})
+
+
+def halved(**changes: object) -> FinetuneConfig:
+    """A run that trains blocks 2 to 4 of five."""
+    return config(**{"trained": 0.5, **changes})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,33 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetuning_toy import BASE, config, unreadable
+from finetuning_toy import WHOLE, halved
 
-from shamisa_cli.datasets.registry import open_dataset
-from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.halves import early_half
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning import kept as kept_module
 from shamisa_cli.finetuning import run as run_module
 from shamisa_cli.finetuning import views as views_module
-from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.kept import Kept, first_trained_block, keep_early, views_of
 from shamisa_cli.finetuning.run import Finetuned, features_of, finetune_split, make_task, rounded
 from shamisa_cli.finetuning.study import finetune_splits
 from shamisa_cli.models.store import random_encoder
-
-WHOLE = dataclasses.replace(
-    BASE,
-    pooling="regions",
-    statistics="scene",
-    protocol=ViewingProtocol(512, None, 64, "whole", (1.0,)),
-)
-
-
-def halved(**changes: object) -> FinetuneConfig:
-    """A run that trains blocks 2 to 4 of five."""
-    return config(**{"trained": 0.5, **changes})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,16 +29,6 @@ def _no_plots() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "plot_training", lambda *_: None)
         yield
-
-
-@pytest.fixture(scope="module")
-def whole() -> FrozenEncoder:
-    return FrozenEncoder("toy", random_encoder(WHOLE, seed=1), WHOLE.protocol, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def seen(whole: FrozenEncoder, scores: Path) -> DatasetFeatures:
-    return whole.dataset(open_dataset(str(scores), None), unreadable)
 
 
 @pytest.fixture(scope="module")

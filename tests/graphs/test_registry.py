@@ -66,6 +66,7 @@ def third_party(install_plugins):
 OURS = {
     "arniqa", "contrique", "degradation", "dist_dist", "knn", "paired_view",
     "ref_dist", "ref_ref", "reiqa", "transport", "vicreg",
+    "salient_pair", "same_image_apart", "other_image_apart",
 }  # fmt: skip
 
 
@@ -125,7 +126,7 @@ class TestThirdParty:
             ("greedy", "options must be named"),
             ("no_super", r"package third-party 1\.2.*NoSuper"),
             ("typo", r"package third-party 1\.2.*TypeError: no such type"),
-            ("needy", r"it needs {'compositions'}; known needs are {'composition'}"),
+            ("needy", "it needs compositions; known needs are composition, places"),
             ("keys", "cannot be called 'keys'"),
             ("with.dot", "cannot be called 'with.dot'"),
             ("knn (third-party)", "taken by shamisa"),

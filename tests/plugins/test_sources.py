@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shamisa_cli.distortions.layout import BatchLayout
-from shamisa_cli.graphs.source import Role
+from shamisa_cli.graphs.source import OPTIONAL_INPUTS, Role
 from shamisa_objectives.graph_vicreg import invariance
 from shamisa_sources.arniqa import Arniqa
 from shamisa_sources.contrique import Contrique
@@ -116,7 +116,8 @@ RULES = {
 
 
 def reordered(inputs, order):
-    columns = {f.name: getattr(inputs, f.name) for f in fields(inputs) if f.name != "composition"}
+    names = {f.name for f in fields(inputs)} - OPTIONAL_INPUTS
+    columns = {name: getattr(inputs, name) for name in names}
     made = {f.name: getattr(inputs.composition, f.name) for f in fields(inputs.composition)}
     return replace(
         inputs,

@@ -1,0 +1,291 @@
+"""Contrast of places of labeled photos, after LML-IQA (arXiv 2406.19247; docs/finetuning.md).
+
+The most salient place of a photo, as the teacher sees it, attracts the same place as the student
+sees it, and is held apart from other places of the photo and from all places of other photos. Which
+node attracts or repels which is up to graph sources. The method's equations are not public to us:
+these are our readings.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.halves import Early, Joint, cell_side
+from shamisa_cli.errors import UsageError
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.ridge import image_features
+from shamisa_cli.finetuning.config import ContrastConfig, FinetuneConfig
+from shamisa_cli.finetuning.places import (
+    choose_places,
+    cut,
+    features_of_places,
+    mirrored_place,
+    saliency_maps,
+    size_of,
+)
+from shamisa_cli.finetuning.saliency import overlap
+from shamisa_cli.graphs.combine import GraphCombination
+from shamisa_cli.graphs.contrast import cosines, infonce
+from shamisa_cli.graphs.registry import create_sources
+from shamisa_cli.graphs.source import GraphInputs, Places, Role, seeded_linear
+from shamisa_cli.seeds import generator
+
+PROJECTOR, GRAPHS = range(20, 22)
+"""Names of random streams."""
+
+MEMORY = 10
+"""A teacher forgets in a tenth of the run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """Photos of one size, as the student sees them and mirrored, as the teacher does.
+
+    Attributes
+    ----------
+    seen, turned : pixels (n, 3, h, w) uint8, or what comes out of the first layers.
+    images : (n,) int64, which images they are of.
+    """
+
+    seen: Tensor | Early
+    turned: Tensor | Early
+    images: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """Crops of places: those that the student sees, photo by photo, the most salient first.
+
+    Attributes
+    ----------
+    h : (n, d) the student's features, with gradients.
+    teacher : (p, d) the teacher's, of each photo's most salient place.
+    image : (n,) int64; ``photo`` (p,) int64, of the teacher's.
+    overlap : (n,) float32 with the photo's most salient place, intersection over union.
+    """
+
+    h: Tensor
+    teacher: Tensor
+    image: Tensor
+    photo: Tensor
+    overlap: Tensor
+
+
+class LocalContrast(nn.Module):
+    """What is contrasted. State: the teacher, both projectors, and the graph sources.
+
+    Parameters
+    ----------
+    encoder : that training starts from; the teacher starts as its copy.
+    features : (t, d) of the training part, by which features are made standard before projection.
+    shares : (n,) human scores of the training part as shares of their range; NaN elsewhere.
+    config : of the contrast.
+    steps : of the run, where it is known.
+    cell : side in px of a cell of what the encoder sees.
+    seed : of the initial projector, and of graph sources.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        features: Tensor,
+        shares: Tensor,
+        config: ContrastConfig,
+        steps: int | None,
+        cell: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.shares = shares.float()
+        self.cells = max(1, round(config.side / cell))
+        self.momentum = momentum_for(steps) if config.momentum is None else config.momentum
+        self.teacher = copy.deepcopy(encoder).requires_grad_(False)
+        size = features.shape[1]
+        self.projector = seeded_projector(size, config.hidden, config.out, seed)
+        self.teacher_projector = copy.deepcopy(self.projector).requires_grad_(False)
+        self.graphs = GraphCombination(create_sources(config.sources))
+        self.graphs.prepare(size, generator(seed, GRAPHS))
+        if not self.graphs.repelling:
+            raise UsageError(
+                "contrast.sources: nothing is held apart: give same_image_apart or "
+                "other_image_apart a coeff above 0"
+            )
+        self.register_buffer("mean", features.mean(0).float(), persistent=False)
+        spread = features.std(0, correction=0).float()
+        self.register_buffer("deviation", torch.where(spread > 0, spread, 1.0), persistent=False)
+
+    def train(self, mode: bool = True) -> LocalContrast:
+        """As torch's; the teacher stays in evaluation."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def nodes(
+        self, student: Encoder, photos: Sequence[Photos], draws: Callable[[int], torch.Generator]
+    ) -> Nodes:
+        """Choose places and look at them; ``draws`` gives the generator of an image's places."""
+        config, h, teacher, image, overlaps = self.config, [], [], [], []
+        for some in photos:
+            size = size_of(some.seen)
+            side = min(self.cells, *size)
+            maps = saliency_maps(config.saliency, self.teacher, some.seen, some.turned)
+            places = [
+                choose_places(
+                    config.saliency,
+                    saliency,
+                    size,
+                    side,
+                    config.places,
+                    config.max_overlap,
+                    draws(number),
+                )
+                for saliency, number in zip(maps, some.images.tolist(), strict=True)
+            ]
+            h.append(features_of_places(student, cut(some.seen, places, side)))
+            with torch.no_grad():
+                first = [[mirrored_place(each[0], size, side)] for each in places]
+                teacher.append(features_of_places(self.teacher, cut(some.turned, first, side)))
+            image.append(some.images)
+            overlaps += [[overlap(each[0], place, side) for place in each] for each in places]
+        photo = torch.cat(image)
+        repeated = photo.repeat_interleave(1 + config.places)
+        shared = torch.tensor(overlaps).flatten()
+        return Nodes(torch.cat(h).float(), torch.cat(teacher).float(), repeated, photo, shared)
+
+    def forward(self, nodes: Nodes) -> Tensor:
+        """The contrast of the nodes, a scalar in float32."""
+        device = nodes.h.device
+        with torch.autocast(device.type, enabled=False):
+            z = torch.cat(
+                [
+                    self.teacher_projector(self.standard(nodes.teacher)),
+                    self.projector(self.standard(nodes.h)),
+                ]
+            )
+            inputs = self._inputs(nodes, z.detach())
+            combined = self.graphs(inputs)
+            teacher = inputs.require_places().teacher
+            asked = teacher if self.config.anchor == "teacher" else ~teacher
+            anchors = asked & (inputs.role == Role.POSITIVE)
+            return contrast_of(
+                z,
+                combined.graph.dense(),
+                combined.repulsion.dense(),
+                anchors,
+                teacher,
+                self.config.temperature,
+            )
+
+    def standard(self, h: Tensor) -> Tensor:
+        """``h`` less its mean over the training part, by its deviation there.
+
+        Features are averages of what no unit holds below 0, so nearly parallel as they are.
+        """
+        return (h - self.mean) / self.deviation
+
+    @torch.no_grad()
+    def update(self, student: Encoder) -> None:
+        """Move the teacher: ξ ← m·ξ + (1 − m)·θ."""
+        pairs = ((self.teacher, student), (self.teacher_projector, self.projector))
+        for teacher, taught in pairs:
+            for old, new in zip(teacher.parameters(), taught.parameters(), strict=True):
+                old.lerp_(new, 1 - self.momentum)
+
+    def _inputs(self, nodes: Nodes, z: Tensor) -> GraphInputs:
+        """The table that sources see: the teacher's rows first."""
+        count, device = len(nodes.photo), z.device
+        teacher = torch.arange(len(z)) < count
+        first = torch.arange(len(nodes.image)) % (1 + self.config.places) == 0
+        positive = torch.cat([torch.ones(count, dtype=torch.bool), first])
+        image = torch.cat([nodes.photo, nodes.image])
+        places = Places(
+            teacher.to(device),
+            torch.cat([torch.ones(count), nodes.overlap]).to(device),
+            self.shares[image].to(device),
+        )
+        role = torch.where(positive, int(Role.POSITIVE), int(Role.NEGATIVE)).to(device)
+        h = F.normalize(torch.cat([nodes.teacher, nodes.h.detach()]), dim=1)
+        image = image.to(device)
+        return GraphInputs(h, z, image, torch.zeros_like(image), role, places=places)
+
+
+def contrast_of(
+    z: Tensor,
+    attraction: Tensor,
+    repulsion: Tensor,
+    anchors: Tensor,
+    teacher: Tensor,
+    temperature: float,
+) -> Tensor:
+    """InfoNCE of the rows ``anchors``, (N,) bool, of embeddings z (N, D), over two graphs (N, N).
+
+    Nodes of the ``teacher``, (N,) bool, are held apart from nobody as others see them: negatives
+    go through the student, as our sources say.
+    """
+    negatives = repulsion[anchors].masked_fill(teacher, 0)
+    return infonce(cosines(z[anchors], z), attraction[anchors], negatives, temperature)
+
+
+def momentum_for(steps: int | None) -> float:
+    """m = 1 − 10/steps within [0.9, 0.999]; 0.99 where the number of steps is not known."""
+    return 0.99 if steps is None else min(max(1 - MEMORY / steps, 0.9), 0.999)
+
+
+def seeded_projector(size: int, hidden: int, out: int, seed: int) -> nn.Sequential:
+    """Linear → ReLU → Linear, with initial values from a stream of ``seed``."""
+    draws = generator(seed, PROJECTOR)
+    first, last = seeded_linear(size, hidden, draws), seeded_linear(hidden, out, draws)
+    return nn.Sequential(first, nn.ReLU(), last)
+
+
+def check_contrast(config: FinetuneConfig, protocol: ViewingProtocol) -> None:
+    """Refuse a model that does not see photos whole, where places of them are to be chosen."""
+    if config.contrasts and protocol.crops != "whole":
+        raise UsageError(
+            f"method lml chooses places of whole photos, and this model sees {protocol.crops} "
+            "crops of them: choose another model, or method regress"
+        )
+
+
+def make_contrast(
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    train: Tensor,
+    config: FinetuneConfig,
+    joint: Joint | None,
+) -> LocalContrast | None:
+    """What a run contrasts, if it does.
+
+    Parameters
+    ----------
+    frozen, found : the encoder that training starts from, and its features of the dataset.
+    train : (t,) int64, the images to learn from.
+    joint : where the first layers are kept apart, if they are.
+    """
+    check_contrast(config, frozen.protocol)
+    if not config.contrasts:
+        return None
+    encoder = frozen.encoder
+    features = image_features(found.features[train])
+    low, high = found.dataset.info.score_range
+    shares = torch.full((len(found.dataset.scores),), torch.nan)
+    shares[train] = ((found.dataset.scores[train] - low) / (high - low)).float()
+    cell = 1
+    if joint is not None:
+        features, cell = features[:, joint.late], cell_side(encoder, joint)
+    steps = config.steps
+    if config.epochs is not None:
+        steps = max(1, round(config.epochs * len(train) / config.images / config.accumulate))
+    return LocalContrast(encoder, features, shares, config.contrast, steps, cell, config.seed)

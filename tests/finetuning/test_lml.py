@@ -1,0 +1,253 @@
+"""Method lml: the contrast of places against worked numbers, and what a run makes of it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from finetuning_toy import BASE, WHOLE, config, halved
+from torch import Tensor, nn
+
+from shamisa_cli.errors import UsageError
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.finetuning import run as run_module
+from shamisa_cli.finetuning.config import ContrastConfig, FinetuneConfig
+from shamisa_cli.finetuning.contrast import LocalContrast, Nodes, check_contrast, momentum_for
+from shamisa_cli.finetuning.kept import keep_early
+from shamisa_cli.finetuning.run import Finetuned, finetune_split, make_task
+from shamisa_cli.finetuning.task import Finetuning
+from shamisa_cli.finetuning.views import LabeledViews
+from shamisa_cli.models.store import random_encoder
+
+SMALL: dict[str, Any] = {"places": 2, "side": 48, "hidden": 16, "out": 8}
+
+
+def lml(**contrast: Any) -> FinetuneConfig:
+    return short(method="lml", contrast={**SMALL, **contrast})
+
+
+def short(**changes: Any) -> FinetuneConfig:
+    """Two steps, each with a look after it."""
+    return halved(epochs=0.5, **changes)
+
+
+def task_of(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split, settings: FinetuneConfig
+) -> Finetuning:
+    kept = keep_early(whole, seen, settings)
+    return make_task(whole, seen, split, settings, 2.0, kept=kept)
+
+
+def contrast_of_unit_vectors(
+    overlap: float = 0.0, anchor: str = "teacher", **sources: dict[str, Any]
+) -> float:
+    """Two photos with one other place each: the vectors of the method's worked example."""
+    every: dict[str, dict[str, Any]] = {
+        "salient_pair": {}, "same_image_apart": {}, "other_image_apart": {}
+    }  # fmt: skip
+    settings = ContrastConfig(
+        temperature=0.5,
+        places=1,
+        anchor=anchor,
+        sources={**every, **sources},  # type: ignore[arg-type]
+    )
+    plain, shares = torch.tensor([[-1.0, 1.0], [1.0, -1.0]]), torch.tensor([0.0, 1.0])
+    made = LocalContrast(random_encoder(BASE), plain, shares, settings, 10, 1, seed=0)
+    made.projector, made.teacher_projector = nn.Sequential(), nn.Sequential()
+    h = torch.tensor([[0.6, 0.8], [0.0, 1.0], [0.8, 0.6], [-1.0, 0.0]])
+    teacher, image = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0, 1, 1])
+    shared = torch.tensor([1.0, overlap, 1.0, 0.0])
+    return float(made(Nodes(h, teacher, image, torch.tensor([0, 1]), shared)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 1.327377),
+        ({"same_image_apart": {"coeff": 0.0}}, 1.240246),
+        ({"other_image_apart": {"coeff": 0.0}}, 0.263282),
+        ({"same_image_apart": {"coeff": 0.5}}, 1.284840),
+        ({"same_image_apart": {"soft": True}, "overlap": 0.25}, 1.313912),
+        ({"anchor": "student"}, 1.474380),
+    ],
+)
+def test_worked_numbers(settings: dict[str, Any], expected: float) -> None:
+    assert contrast_of_unit_vectors(**settings) == pytest.approx(expected, abs=2e-6)
+
+
+def test_the_contrast_is_scale_free_and_standard() -> None:
+    """Features are made standard by the training part's mean and deviation."""
+    features = 5 + 3 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    features[:, 3] = 2.0  # never varies
+    made = LocalContrast(
+        random_encoder(BASE), features, torch.zeros(50), ContrastConfig(**SMALL), 10, 1, seed=0
+    )
+    found = made.standard(features)
+    assert torch.allclose(found.mean(0), torch.zeros(4), atol=1e-5)
+    assert torch.allclose(found[:, :3].std(0, correction=0), torch.ones(3), atol=1e-4)
+    assert not found[:, 3].any()
+
+
+def test_teacher_is_a_moving_average_in_closed_form() -> None:
+    """Under a constant student ξ_n = θ + mⁿ·(ξ_0 − θ)."""
+    settings = ContrastConfig(**SMALL, momentum=0.9)
+    start, student = random_encoder(BASE, seed=1), random_encoder(BASE, seed=2)
+    made = LocalContrast(start, torch.randn(9, 8), torch.zeros(9), settings, None, 1, seed=0)
+    for _ in range(7):
+        made.update(student)
+    pairs = zip(start.parameters(), student.parameters(), made.teacher.parameters(), strict=True)
+    for before, constant, after in pairs:
+        assert torch.allclose(after, constant + 0.9**7 * (before - constant), atol=1e-5)
+
+
+def test_momentum_follows_the_length_of_the_run() -> None:
+    found = [momentum_for(steps) for steps in (1, 100, 290, 10**6, None)]
+    assert found == pytest.approx([0.9, 0.9, 1 - 10 / 290, 0.999, 0.99])
+
+
+def test_teacher_has_no_gradient_and_stays_in_evaluation(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split
+) -> None:
+    task = task_of(whole, seen, split, lml(weight=1.0))
+    contrast = task.model.train().contrast
+    assert contrast is not None
+    loss = task.loss(task.model, [*task.views[0], *turned(task, 0)])
+    loss.total.backward()
+    assert set(loss.terms) == {"regression", "contrast"}
+    assert loss.terms["contrast"] > 0
+    teachers = [*contrast.teacher.parameters(), *contrast.teacher_projector.parameters()]
+    assert all(each.grad is None for each in teachers)
+    assert not any(module.training for module in contrast.teacher.modules())
+    assert all(float(each.grad.abs().max()) > 0 for each in contrast.projector.parameters())
+    before = [each.clone() for each in teachers]
+    with torch.no_grad():
+        for each in (*task.model.encoder.parameters(), *contrast.projector.parameters()):
+            each += 0.1
+    task.after_step(loss, 1)
+    assert all(not torch.equal(a, b) for a, b in zip(before, teachers, strict=True))
+
+
+def turned(task: Finetuning, number: int) -> list[Any]:
+    """What the teacher gets of a mini-batch."""
+    *_, last = next(task.batches(iter([(number, 0.0)])))
+    return [last]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_without_weight_it_is_regress_bit_for_bit(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split, tmp_path: Path, weight: float
+) -> None:
+    plain = finetune_split(whole, seen, split, short(), tmp_path / "regress")
+    found = finetune_split(whole, seen, split, lml(weight=weight), tmp_path / "lml")
+    same = [check.srcc for check in found.checks] == [check.srcc for check in plain.checks]
+    state = zip(
+        *(each.state_dict().values() for each in (last(plain, tmp_path / "regress"),
+                                                  last(found, tmp_path / "lml"))), strict=True
+    )  # fmt: skip
+    assert all(torch.equal(a, b) for a, b in state) == (weight == 0)
+    assert same or weight > 0
+
+
+def last(made: Finetuned, out: Path) -> nn.Module:
+    """The encoder at the end of a run, kept or not."""
+    from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
+
+    state = load_checkpoint(checkpoints(out / "checkpoints")[-1]).model
+    encoder = random_encoder(WHOLE)
+    own = {k.removeprefix("encoder."): v for k, v in state.items() if k.startswith("encoder.")}
+    encoder.load_state_dict(own)
+    return encoder
+
+
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(
+    whole: FrozenEncoder,
+    seen: DatasetFeatures,
+    split: Split,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The teacher, too, goes on as it was."""
+    expected = finetune_split(whole, seen, split, lml(), tmp_path / "a")
+    calls, original = itertools.count(), run_module.agreement
+
+    def killed(*args: Any) -> float:
+        if next(calls) == 2:  # after the start's and the first look
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "agreement", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finetune_split(whole, seen, split, lml(), tmp_path / "b")
+    made = finetune_split(whole, seen, split, lml(), tmp_path / "b")
+    assert made.checks == expected.checks
+    assert np.array_equal(made.predictions, expected.predictions)
+    with pytest.raises(UsageError, match="another contrast"):
+        finetune_split(whole, seen, split, lml(temperature=0.5), tmp_path / "b")
+
+
+def test_only_photos_of_the_training_part_are_seen(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Student and teacher see the same photos, mirrored otherwise; and no score of others."""
+    task = task_of(whole, seen, split, lml())
+    looked: list[tuple[int, bool]] = []
+    original = LabeledViews.__getitem__
+
+    def spied(self: LabeledViews, number: int) -> list[Any]:
+        views = original(self, number)
+        for some in views:
+            looked.extend(zip(some.images.tolist(), some.mirrored.tolist(), strict=True))
+        return views
+
+    monkeypatch.setattr(LabeledViews, "__getitem__", spied)
+    batches = task.batches(iter((number, 0.0) for number in range(8)))
+    for _ in range(4):
+        next(batches)
+        half = len(looked) // 2
+        student, teacher = looked[:half], looked[half:]
+        assert sorted(teacher) == sorted((image, not mirrored) for image, mirrored in student)
+        assert {image for image, _ in looked} <= set(split.train.tolist())
+        looked.clear()
+    assert task.model.contrast is not None
+    known = ~task.model.contrast.shares.isnan()
+    assert known.nonzero().flatten().tolist() == sorted(split.train.tolist())
+
+
+@pytest.mark.parametrize("saliency", ["spectral", "center", "random"])
+def test_every_saliency_trains(
+    saliency: str, whole: FrozenEncoder, seen: DatasetFeatures, split: Split
+) -> None:
+    task = task_of(whole, seen, split, lml(saliency=saliency))
+    batch = next(task.batches(iter([(0, 0.0)])))
+    assert torch.isfinite(task.loss(task.model.train(), batch).total)
+
+
+def test_kept_layers_change_little(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split
+) -> None:
+    """The nodes are of the same photos; windows of maps know a little of what is around them."""
+    found: list[Tensor] = []
+    for kept in (None, keep_early(whole, seen, lml())):
+        task = make_task(whole, seen, split, lml(saliency="center"), 2.0, kept=kept)
+        batch = next(task.batches(iter([(0, 0.0)])))
+        found.append(task.loss(task.model.eval(), batch).terms["contrast"])
+    assert float(found[1]) == pytest.approx(float(found[0]), rel=0.5)
+
+
+def test_what_is_refused(frozen: FrozenEncoder) -> None:
+    with pytest.raises(UsageError, match="leave crop out"):
+        config(method="lml", crop=64)
+    with pytest.raises(UsageError, match="method lml chooses places of whole photos"):
+        check_contrast(lml(), frozen.protocol)
+    check_contrast(halved(), frozen.protocol)
+    nothing = {name: {"coeff": 0.0} for name in ("same_image_apart", "other_image_apart")}
+    with pytest.raises(UsageError, match="nothing is held apart"):
+        contrast_of_unit_vectors(**nothing)
+    with pytest.raises(UsageError, match="momentum must be below 1"):
+        lml(momentum=1.0)
