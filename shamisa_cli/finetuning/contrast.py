@@ -23,6 +23,7 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.finetuning.config import ContrastConfig, FinetuneConfig
+from shamisa_cli.finetuning.kept import Looked
 from shamisa_cli.finetuning.places import (
     choose_places,
     cut,
@@ -77,6 +78,16 @@ class Nodes:
     image: Tensor
     photo: Tensor
     overlap: Tensor
+
+
+def photos_of(
+    seen: Sequence[Looked], turned: Sequence[Looked], device: torch.device
+) -> list[Photos]:
+    """The photos ``seen``, at the model's first scale, with the same photos ``turned``."""
+    return [
+        Photos(ours[0].to(device), theirs[0].to(device), images)
+        for (ours, images), (theirs, _) in zip(seen, turned, strict=True)
+    ]
 
 
 class LocalContrast(nn.Module):

@@ -28,6 +28,9 @@ from shamisa_cli.imaging.decode import decode
 View = tuple[int, bool]
 """An image of the dataset, and whether it is mirrored."""
 
+Looked = tuple[Sequence[Tensor | Early], Tensor]
+"""What the model gets of some views at each scale, and which images they are of."""
+
 
 class Kept:
     """The first layers of an encoder for the photos of a dataset. State: what they made of them.
@@ -182,6 +185,13 @@ def views_of(split: Split) -> list[View]:
     train, validation = split.train.tolist(), split.val.tolist()
     both = [(image, mirrored) for image in train for mirrored in (False, True)]
     return [*both, *((image, False) for image in validation)]
+
+
+def looked(kept: Kept | None, batch: Sequence[Views]) -> list[Looked]:
+    """Some views as the model gets them, those of one size together."""
+    if kept is None:
+        return [(views.pixels, views.images) for views in batch]
+    return [*kept.early(batch)]
 
 
 def _stacked(views: Sequence[Early]) -> Early:

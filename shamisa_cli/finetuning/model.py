@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from timm.models import group_parameters
@@ -15,8 +15,10 @@ from torch.nn import functional as F
 from shamisa_cli.encoders.encoder import Encoder, freeze_batch_norm
 from shamisa_cli.encoders.halves import Early, late_half
 from shamisa_cli.evaluation.ridge import crop_rows, ridge_path
-from shamisa_cli.finetuning.contrast import LocalContrast
 from shamisa_cli.seeds import generator
+
+if TYPE_CHECKING:
+    from shamisa_cli.finetuning.contrast import LocalContrast
 
 FOLDS = 8
 """The random stream that deals images out to folds."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from shamisa_cli.encoders.halves import Early
 from shamisa_cli.encoders.precision import computes_in_bf16
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.contrast import Photos
-from shamisa_cli.finetuning.kept import Kept
+from shamisa_cli.finetuning.contrast import photos_of
+from shamisa_cli.finetuning.kept import Kept, Looked, looked
 from shamisa_cli.finetuning.ladders import LadderViews, Rungs, order_loss
 from shamisa_cli.finetuning.model import CrossFit, FinetuneModel, regression_loss
 from shamisa_cli.finetuning.views import LabeledViews, Together, Turned, TurnedViews, Views
@@ -22,9 +22,6 @@ from shamisa_cli.training.task import Loss, Task
 
 Batch = Sequence[Views | Rungs | Turned]
 """Labeled photos, and ladders where they take part; and what a teacher sees."""
-
-Looked = tuple[Sequence[Tensor | Early], Tensor]
-"""What the model gets at each scale, and of which images."""
 
 PLACES = 22
 """The random stream of places."""
@@ -88,7 +85,7 @@ class Finetuning(Task):
         return made_ahead(data, keys, workers, self.config.seed)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        labeled = self._looked([views for views in batch if isinstance(views, Views)])
+        labeled = looked(self.kept, [views for views in batch if isinstance(views, Views)])
         ladders = [rungs for rungs in batch if isinstance(rungs, Rungs)]
         turned = [each for each in batch if isinstance(each, Turned)]
         found = [self._scores(model, crops, self.fold[images]) for crops, images in labeled]
@@ -112,12 +109,6 @@ class Finetuning(Task):
             raise FloatingPointError("the loss is not finite")
         return Loss(total, terms)
 
-    def _looked(self, batch: list[Views]) -> Sequence[Looked]:
-        """What the model gets, and of which images."""
-        if self.kept is None:
-            return [(views.pixels, views.images) for views in batch]
-        return self.kept.early(batch)
-
     def _scores(self, model: nn.Module, crops: Sequence[Tensor | Early], heads: Tensor) -> Tensor:
         """(n,) standard scores, float32, of crops at each scale by the heads (n,)."""
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
@@ -127,10 +118,7 @@ class Finetuning(Task):
     def _contrast(self, labeled: Sequence[Looked], turned: Turned) -> Tensor:
         """Of places of the photos ``labeled``; the teacher sees them ``turned``."""
         assert self.model.contrast is not None
-        photos = [
-            Photos(seen[0].to(self.device), other[0].to(self.device), images)
-            for (seen, images), (other, _) in zip(labeled, self._looked(turned.views), strict=True)
-        ]
+        photos = photos_of(labeled, looked(self.kept, turned.views), self.device)
         seed, number = self.config.seed, turned.number
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
             nodes = self.model.contrast.nodes(
