@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from shamisa_cli.encoders.halves import Early
-from shamisa_cli.encoders.precision import computes_in_bf16
+from shamisa_cli.encoders.precision import training_autocast
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.contrast import photos_of
 from shamisa_cli.finetuning.kept import Kept, Looked, looked
@@ -71,8 +71,7 @@ class Finetuning(Task):
         self.targets = torch.full((len(scores),), torch.nan)
         self.targets[views.train] = heads.standard(scores[views.train])
         self.fold = heads.fold
-        bf16 = computes_in_bf16(config.precision, model.encoder, device)
-        self.autocast = torch.bfloat16 if bf16 else None
+        self.autocast = training_autocast(config.precision, self.model.encoder, device)
         self.examples = len(views.train)
         self.batch_examples = self.batch_crops = config.images
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from shamisa_cli.encoders.precision import has_fast_bf16
+from shamisa_cli.encoders.precision import training_autocast
 from shamisa_cli.errors import UsageError
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.pretraining.batches import MiniBatch, ReferenceBatches, distorted
@@ -45,10 +45,9 @@ class Pretraining(Task):
         encoder = self.model.encoder.to(memory_format=torch.channels_last)
         if self.ranks.world > 1 and device.type == "cuda":
             synchronized(encoder)
+        self.autocast = training_autocast(config.precision, encoder, device)
         if config.compile:
             encoder.backbone.compile()
-        wants_bf16 = config.precision == "auto" and has_fast_bf16(device)
-        self.autocast = torch.bfloat16 if wants_bf16 or config.precision == "bf16" else None
         self.examples = len(pool)
         # As published: the other references of a tiny-batch are companions (docs/method.md §5).
         self.batch_examples = config.batch.tiny_batches
