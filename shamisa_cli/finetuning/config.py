@@ -16,7 +16,7 @@ from shamisa_cli.training.config import (
     check_range,
 )
 
-EPOCHS = 3.0
+EPOCHS = 6.0
 """Passes over the training part, where nothing else says how long a run is."""
 
 
@@ -101,7 +101,7 @@ class FinetuneConfig(TrainingConfig):
     ladder_gap: float = 5.0
     contrast: ContrastConfig = field(default_factory=ContrastConfig)
     optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig("adamw", 2e-4, weight_decay=0.02, clip_norm=1.0)
+        default_factory=lambda: OptimizerConfig("adamw", 4e-4, weight_decay=0.02, clip_norm=1.0)
     )
     schedule: ScheduleConfig = field(
         default_factory=lambda: ScheduleConfig("cosine", warmup_steps=10)

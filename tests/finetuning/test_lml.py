@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetuning_toy import BASE, WHOLE, config, halved
+from finetuning_toy import BASE, config, halved
 from torch import Tensor, nn
 
 from shamisa_cli.errors import UsageError
@@ -23,6 +23,7 @@ from shamisa_cli.finetuning.run import Finetuned, finetune_split, make_task
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.models.store import random_encoder
+from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
 
 SMALL: dict[str, Any] = {"places": 2, "side": 48, "hidden": 16, "out": 8}
 
@@ -138,41 +139,51 @@ def turned(task: Finetuning, number: int) -> list[Any]:
     return [last]
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5])
+@pytest.fixture(scope="module")
+def run(
+    whole: FrozenEncoder,
+    seen: DatasetFeatures,
+    split: Split,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Finetuned, Path]:
+    """A run of method lml, and its folder."""
+    out = tmp_path_factory.mktemp("lml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "plot_training", lambda *_: None)
+        return finetune_split(whole, seen, split, lml(), out), out
+
+
 def test_without_weight_it_is_regress_bit_for_bit(
-    whole: FrozenEncoder, seen: DatasetFeatures, split: Split, tmp_path: Path, weight: float
+    whole: FrozenEncoder,
+    seen: DatasetFeatures,
+    split: Split,
+    tmp_path: Path,
+    run: tuple[Finetuned, Path],
 ) -> None:
     plain = finetune_split(whole, seen, split, short(), tmp_path / "regress")
-    found = finetune_split(whole, seen, split, lml(weight=weight), tmp_path / "lml")
-    same = [check.srcc for check in found.checks] == [check.srcc for check in plain.checks]
-    state = zip(
-        *(each.state_dict().values() for each in (last(plain, tmp_path / "regress"),
-                                                  last(found, tmp_path / "lml"))), strict=True
-    )  # fmt: skip
-    assert all(torch.equal(a, b) for a, b in state) == (weight == 0)
-    assert same or weight > 0
+    found = finetune_split(whole, seen, split, lml(weight=0.0), tmp_path / "lml")
+    assert found.checks == plain.checks
+    assert np.array_equal(found.predictions, plain.predictions)
+    regress, without, with_weight = map(end_of, (tmp_path / "regress", tmp_path / "lml", run[1]))
+    assert all(torch.equal(regress[name], without[name]) for name in regress)
+    assert any(not torch.equal(regress[name], with_weight[name]) for name in regress)
 
 
-def last(made: Finetuned, out: Path) -> nn.Module:
-    """The encoder at the end of a run, kept or not."""
-    from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
-
+def end_of(out: Path) -> dict[str, Tensor]:
+    """The encoder's weights at the end of the run in ``out``, kept or not."""
     state = load_checkpoint(checkpoints(out / "checkpoints")[-1]).model
-    encoder = random_encoder(WHOLE)
-    own = {k.removeprefix("encoder."): v for k, v in state.items() if k.startswith("encoder.")}
-    encoder.load_state_dict(own)
-    return encoder
+    return {name: values for name, values in state.items() if name.startswith("encoder.")}
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     whole: FrozenEncoder,
     seen: DatasetFeatures,
     split: Split,
+    run: tuple[Finetuned, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The teacher, too, goes on as it was."""
-    expected = finetune_split(whole, seen, split, lml(), tmp_path / "a")
     calls, original = itertools.count(), run_module.agreement
 
     def killed(*args: Any) -> float:
@@ -183,12 +194,12 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "agreement", killed)
         with pytest.raises(KeyboardInterrupt):
-            finetune_split(whole, seen, split, lml(), tmp_path / "b")
-    made = finetune_split(whole, seen, split, lml(), tmp_path / "b")
-    assert made.checks == expected.checks
-    assert np.array_equal(made.predictions, expected.predictions)
+            finetune_split(whole, seen, split, lml(), tmp_path)
+    made = finetune_split(whole, seen, split, lml(), tmp_path)
+    assert made.checks == run[0].checks
+    assert np.array_equal(made.predictions, run[0].predictions)
     with pytest.raises(UsageError, match="another contrast"):
-        finetune_split(whole, seen, split, lml(temperature=0.5), tmp_path / "b")
+        finetune_split(whole, seen, split, lml(temperature=0.5), tmp_path)
 
 
 def test_only_photos_of_the_training_part_are_seen(
