@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from typing import Any
@@ -43,6 +44,12 @@ COMMANDS = (
     "export",
 )
 """One module of ``shamisa_cli.commands`` each, in the order of ``shamisa --help``."""
+
+GARBAGE = 20_000
+"""New objects after which Python looks for garbage; its own 700 slow the start by a tenth.
+
+What imports of torch and timm make is no garbage, and would be looked through some hundred times.
+"""
 
 
 class CommandGroup(click.Group):
@@ -92,6 +99,7 @@ def app() -> None:
 
 def main() -> None:
     """Entry point of the ``shamisa`` script."""
+    gc.set_threshold(GARBAGE)
     guard_streams()
     interrupts = Interrupts()
     try:

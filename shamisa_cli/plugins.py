@@ -10,8 +10,8 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, make_dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import nn
 
@@ -22,6 +22,13 @@ OURS = "shamisa"
 """The distribution whose plug-ins stay when SHAMISA_NO_PLUGINS=1 turns third-party ones off."""
 
 T = TypeVar("T", bound=nn.Module)
+
+
+class _Package(NamedTuple):
+    """An installed package."""
+
+    name: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,12 @@ def available(kind: Kind[T]) -> dict[str, Entry[T]]:
     """
     only_ours = os.environ.get("SHAMISA_NO_PLUGINS", "") not in ("", "0")
     found = entry_points(group=kind.group)
-    points = [p for p in found if not only_ours or _distribution(p) == OURS]
-    points.sort(key=lambda p: (p.name, _distribution(p) != OURS, _distribution(p)))
+    read = {dist: _package(dist) for dist in {p.dist for p in found}}  # each is parsed
+    points = [(p, read[p.dist]) for p in found if not only_ours or read[p.dist].name == OURS]
+    points.sort(key=lambda each: (each[0].name, each[1].name != OURS, each[1].name))
     entries: dict[str, Entry[T]] = {}
-    for point in points:
-        entry = _load(kind, point)
+    for point, package in points:
+        entry = _load(kind, point, package)
         if point.name in entries:
             taken = f"the name {point.name!r} is taken by {entries[point.name].distribution}"
             name = f"{point.name} ({entry.distribution})"
@@ -118,10 +126,8 @@ def create(kind: Kind[T], name: str, options: Mapping[str, Any]) -> T:
         raise _broken(kind, entry, f"{type(error).__name__}: {error}") from error
 
 
-def _load(kind: Kind[T], point: EntryPoint) -> Entry[T]:
+def _load(kind: Kind[T], point: EntryPoint, package: _Package) -> Entry[T]:
     """Import a plug-in; an exception of a third-party package becomes its error."""
-    distribution = _distribution(point)
-    version = point.dist.version if point.dist else ""
     try:
         if not re.fullmatch(r"[\w-]+", point.name):  # a key of options, ``name:key=value``
             raise ValueError(
@@ -135,8 +141,8 @@ def _load(kind: Kind[T], point: EntryPoint) -> Entry[T]:
         parameters = _parameters(plugin)
     except Exception as error:  # a plug-in may raise anything; the others must still load
         message = f"{type(error).__name__}: {error}"
-        return Entry(point.name, distribution, version, error=message)
-    return Entry(point.name, distribution, version, plugin, parameters)
+        return Entry(point.name, *package, error=message)
+    return Entry(point.name, *package, plugin, parameters)
 
 
 def _broken(kind: Kind[T], entry: Entry[T], why: str) -> UsageError:
@@ -170,6 +176,6 @@ def _options_type(parameters: Iterable[inspect.Parameter]) -> type:
     return make_dataclass("Options", fields, kw_only=True)
 
 
-def _distribution(point: EntryPoint) -> str:
-    """The name of the package that registers an entry point."""
-    return point.dist.name if point.dist else "unknown package"
+def _package(dist: Distribution | None) -> _Package:
+    """What registers an entry point."""
+    return _Package(dist.name, dist.version) if dist else _Package("unknown package", "")

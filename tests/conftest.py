@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 # Small models on few cores: a second thread costs more than it brings, in subprocesses above all.
@@ -19,6 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torchvision.transforms.functional import pil_to_tensor
 
+from shamisa_cli.cli import GARBAGE
 from shamisa_cli.distortions.engine import sample_metadata
 from shamisa_cli.distortions.layout import BatchLayout
 from shamisa_cli.encoders.encoder import Encoder
@@ -28,6 +30,8 @@ from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import Head, HeadInfo
 from shamisa_cli.models.heads import save_head
 from shamisa_cli.models.store import save_encoder
+
+gc.set_threshold(GARBAGE)  # as in a process of the command
 
 # A shell lets SIGINT be ignored in what it starts in the background; tests of Ctrl-C need it.
 _ON_MAIN_THREAD = threading.current_thread() is threading.main_thread()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import timm
 import torch
 from torch import nn
 
@@ -24,6 +23,8 @@ class BackboneInfo:
 
 def check_backbone(name: str) -> str:
     """``name`` if timm knows it; otherwise an error with near matches."""
+    import timm
+
     if not timm.is_model(name):
         raise unknown_name(
             "backbone", name, timm.list_models(), "List them with: shamisa backbones PATTERN"
@@ -44,11 +45,15 @@ def create_backbone(name: str) -> nn.Module:
     UnknownNameError
         for a name that timm does not know.
     """
+    import timm
+
     return timm.create_model(check_backbone(name), pretrained=False, num_classes=0)
 
 
 def describe_backbone(name: str) -> BackboneInfo:
     """Parameters (without classifier) and length of the features; no weights are made."""
+    import timm
+
     with torch.device("meta"):
         model = timm.create_model(check_backbone(name), pretrained=False, num_classes=0)
     return BackboneInfo(name, sum(p.numel() for p in model.parameters()), feature_size(model))

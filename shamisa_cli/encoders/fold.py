@@ -10,7 +10,6 @@ import copy
 from typing import TypeVar, cast
 
 import torch
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -49,6 +48,8 @@ def fold_batch_norm(model: M, example: Tensor) -> M:
 
 def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:
     """Names (convolution, normalization): each runs once, and the one reads the other's output."""
+    from timm.layers.norm_act import BatchNormAct2d
+
     runs: list[str] = []
     outputs: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept so that its id stays taken
     reads: dict[str, str] = {}
@@ -80,4 +81,6 @@ def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:
 
 def _without_statistics(norm: nn.BatchNorm2d) -> nn.Module:
     """What a normalization does besides normalizing."""
+    from timm.layers.norm_act import BatchNormAct2d
+
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

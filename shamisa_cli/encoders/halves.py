@@ -9,12 +9,12 @@ import dataclasses
 from dataclasses import dataclass
 
 import torch
-from timm.models.efficientnet import EfficientNet
 from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.regions import (
     Regions,
+    is_efficientnet,
     map_channels,
     map_of_features,
     maps_before,
@@ -61,7 +61,7 @@ class Early:
 
 def can_be_cut(encoder: Encoder) -> bool:
     """Whether :func:`cut_at` knows how: an EfficientNet with ``pooling`` regions."""
-    return encoder.pooling == "regions" and isinstance(encoder.backbone, EfficientNet)
+    return encoder.pooling == "regions" and is_efficientnet(encoder.backbone)
 
 
 def cut_at(encoder: Encoder, block: int) -> Joint:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,13 +45,20 @@ class Regions:
             raise ValueError("weights must be finite and at least 0")
 
 
+def is_efficientnet(backbone: nn.Module) -> bool:
+    """Whether its maps can be had block by block."""
+    from timm.models.efficientnet import EfficientNet
+
+    return isinstance(backbone, EfficientNet)
+
+
 def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     """The maps (N, C, H, W) of a timm backbone from first to last, for normalized crops ``x``.
 
     Of an EfficientNet: stem, every block and the head's convolution. Of others: the stages.
     """
     net = cast(Any, backbone)
-    if not isinstance(backbone, EfficientNet):
+    if not is_efficientnet(backbone):
         return net.forward_intermediates(x, intermediates_only=True)
     maps = maps_before(net, x, len(net.blocks))
     return [*maps, net.bn2(net.conv_head(maps[-1]))]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TypeVar
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -52,6 +51,8 @@ def without_run_time_padding(model: M) -> M:
 
     Convolutions of an even kernel, a larger stride or a dilation stay as they are.
     """
+    from timm.layers.conv2d_same import Conv2dSame
+
     for name, module in list(model.named_modules()):
         if isinstance(module, Conv2dSame) and _can_be_padded(module):
             model.set_submodule(name, _padded(module))

@@ -6,7 +6,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +47,8 @@ def imagenet_folder(backbone: str, *, fetch: bool) -> Path:
 
 def imagenet_name(backbone: str) -> HubName:
     """The repository of timm's default weights for ``backbone``."""
+    import timm
+
     facts = timm.get_pretrained_cfg(check_backbone(backbone))
     name = parse_hub_name(facts.hf_hub_id or "") if facts is not None else None
     if name is None:
@@ -108,6 +109,8 @@ def _headless(backbone: str, tensors: dict[str, Tensor], classes: int) -> nn.Mod
     timm loads leniently, and leaves at random what is missing, when it is to drop the classifier;
     so it makes the whole model, strictly, of which all but the classifier is taken.
     """
+    import timm
+
     here_only = {"file": None, "url": "", "hf_hub_id": None, "custom_load": False}
     whole = timm.create_model(
         backbone,
@@ -122,6 +125,8 @@ def _headless(backbone: str, tensors: dict[str, Tensor], classes: int) -> nn.Mod
 
 def _facts(folder: Path, backbone: str) -> dict[str, Any]:
     """config.json, or where timm fetched the weights alone what it knows of its default ones."""
+    import timm
+
     path = folder / CONFIG_FILE
     known = timm.get_pretrained_cfg(backbone)
     if not path.is_file() and known is not None:

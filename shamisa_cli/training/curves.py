@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.signal import savgol_filter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -49,4 +48,6 @@ def smoothed(values: Sequence[float], window: int) -> list[float]:
     """
     if window == 1:
         return list(values)
+    from scipy.signal import savgol_filter
+
     return savgol_filter(np.array(values), window, polyorder=1).tolist()

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from timm.optim.lars import Lars
 from torch import nn
 
 from shamisa_cli.training.config import OptimizerConfig, ScheduleConfig
@@ -29,6 +28,8 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     ]
     if config.name == "adamw":
         return torch.optim.AdamW(groups, config.lr)
+    from timm.optim.lars import Lars
+
     return Lars(groups, config.lr, momentum=config.momentum)
 
 

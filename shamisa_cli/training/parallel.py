@@ -17,7 +17,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as collectives
-from timm.layers import convert_sync_batchnorm  # type: ignore[attr-defined]
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -117,4 +116,6 @@ def synchronized(module: nn.Module) -> nn.Module:
 
     By timm's own conversion: PyTorch's drops the activations that timm has inside its batch norms.
     """
+    from timm.layers import convert_sync_batchnorm  # type: ignore[attr-defined]
+
     return convert_sync_batchnorm(module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import random
@@ -18,7 +19,7 @@ from PIL import Image
 
 from shamisa_cli.cli import app
 from shamisa_cli.files import locked
-from shamisa_cli.scoring import Scorer
+from shamisa_cli.scoring import Scorer, load
 from shamisa_cli.scoring.rows import read_rows
 from shamisa_cli.scoring.score import COLUMNS
 
@@ -38,9 +39,13 @@ def photos(
     return folder
 
 
+_loaded = functools.cache(load)
+
+
 @pytest.fixture
-def score(tiny_model: Path) -> object:
-    """Runs ``shamisa score`` with the small model, in fp32 on the CPU."""
+def score(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Runs ``shamisa score`` with the small model, in fp32 on the CPU; it is loaded once."""
+    monkeypatch.setattr("shamisa_cli.scoring.load", _loaded)
 
     def run(*args: str, **options: object) -> Result:
         fixed = ["--model", str(tiny_model), "--device", "cpu", "--precision", "fp32"]

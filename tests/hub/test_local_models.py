@@ -117,6 +117,14 @@ def test_a_model_that_is_here_needs_no_network(
     assert "hf://me/tiny" in run("models").output
 
 
+PUSHED_AND_PULLED = """
+import sys
+from shamisa_cli.cli import app
+app(["push", sys.argv[1], "me/tiny"], standalone_mode=False)
+app(["pull", "me/tiny"], standalone_mode=False)
+"""
+
+
 def test_the_environment_variables_of_the_client_are_what_counts(
     tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -125,11 +133,10 @@ def test_the_environment_variables_of_the_client_are_what_counts(
         server.state.tokens = {"hf_mine": ("me", True)}
         mine = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_mine", "HF_HUB_DISABLE_XET": "1"}
         env = {**os.environ, **mine, "HF_HOME": str(tmp_path / "home")}
-        for command in (["push", str(tiny_model), "me/tiny"], ["pull", "me/tiny"]):
-            asked = [sys.executable, "-m", "shamisa_cli", *command]
-            done = subprocess.run(asked, env=env, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
+        asked = [sys.executable, "-c", PUSHED_AND_PULLED, str(tiny_model)]
+        done = subprocess.run(asked, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
         sent = server.state.repositories["model", "me/tiny"].files()
-    folder = Path(done.stdout.strip())
+    folder = Path(done.stdout.splitlines()[-1])
     assert tmp_path / "home" in folder.parents
     assert {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} == set(sent)

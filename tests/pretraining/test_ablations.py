@@ -51,9 +51,9 @@ def encoder() -> Encoder:
         return Encoder.from_name("test_resnet")
 
 
-def step(*ablations: str) -> tuple[PretrainModel, PretrainLoss]:
+def step(*ablations: str, base: dict[str, Any] = TINY) -> tuple[PretrainModel, PretrainLoss]:
     """The loss of one mini-batch, with its gradients."""
-    settings = resolve("shamisa", base=TINY, ablations=ablations)
+    settings = resolve("shamisa", base=base, ablations=ablations)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = PretrainModel(encoder(), settings)
@@ -149,16 +149,10 @@ def test_infonce_over_the_published_graphs() -> None:
 
 
 def test_a_balanced_alpha_leaves_the_loss_as_it_is() -> None:
-    settings = resolve("shamisa", base={**TINY, "graphs": {**TINY["graphs"], "alpha": "balanced"}})
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = PretrainModel(encoder(), settings)
-    draws = torch.Generator().manual_seed(1)
-    references = torch.rand(settings.batch.n_references, 3, 32, 32, generator=draws)
-    metadata = step_metadata(settings, 0)
-    loss = model(distort_batch(references, metadata, settings.batch, draws), metadata, Ranks())
+    balanced = {**TINY, "graphs": {**TINY["graphs"], "alpha": "balanced"}}
+    model, loss = step(base=balanced)
+    settings = resolve("shamisa", base=balanced)
     assert torch.equal(loss.total, plain().total)
-    loss.total.backward()
     mixture: Any = model.graphs.mixture
     expected = torch.autograd.grad(
         model.graphs(_inputs(loss, settings)).balance, mixture.layers[-1].bias

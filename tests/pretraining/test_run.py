@@ -127,19 +127,29 @@ def test_resumed_is_bit_for_bit_unkilled(tmp_path: Path, photos: Path, workers: 
         assert torch.equal(weights[key], expected), key
 
 
+def pretrain(photos: Path, out: Path, *options: str) -> list[str]:
+    """The command line of a run of small networks on mini-batches of 16 crops."""
+    config = out.with_suffix(".toml")
+    config.write_text(
+        "batch = { tiny_batches = 1, references = 2, groups = 2, levels = 2 }\n"
+        "projector = { hidden = 32, out = 16 }\n"
+    )
+    command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--config", str(config)]
+    command += ["--photos", str(photos), "--out", str(out), "--workers", "1"]
+    return [*command, "--backbone", "test_resnet", "--init", "random", *options]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_group_saves_and_is_the_exit_code(
     tmp_path: Path, photos: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--photos", str(photos)]
-    command += ["--backbone", "test_resnet", "--init", "random", "--crop", "64", "--budget", "5m"]
-    command += ["--out", str(tmp_path / "run"), "--quiet", "--workers", "1"]
+    command = pretrain(photos, tmp_path / "run", "--crop", "64", "--budget", "5m", "--quiet")
     process = subprocess.Popen(command, start_new_session=True)
     log = tmp_path / "run" / "log.jsonl"
     deadline = time.monotonic() + 90
     while len(read_log(log)) < 2 and time.monotonic() < deadline:
         assert process.poll() is None
-        time.sleep(0.2)
+        time.sleep(0.05)
     os.killpg(process.pid, number)
     assert process.wait(60) == 128 + number
     steps = read_log(log)[-1]["step"]
@@ -296,9 +306,8 @@ def test_presets_train(tmp_path: Path, photos: Path, preset: str) -> None:
 
 
 def test_a_run_that_fails_ends_with_its_workers(tmp_path: Path, photos: Path) -> None:
-    command = [sys.executable, "-m", "shamisa_cli", "pretrain", "--photos", str(photos)]
-    command += ["--backbone", "test_resnet", "--init", "random", "--crop", "32", "--workers", "1"]
-    command += ["--preset", "shamisa", "--lr", "1e30", "--steps", "50", "--out", str(tmp_path)]
+    diverges = ("--preset", "shamisa", "--crop", "32", "--lr", "1e30", "--steps", "50")
+    command = pretrain(photos, tmp_path / "run", *diverges)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "not finite at step" in done.stderr

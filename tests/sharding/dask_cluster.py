@@ -21,7 +21,7 @@ def main() -> None:
             dashboard_address="127.0.0.1:0",
             silence_logs=50,
             local_directory=folder,
-            scheduler_kwargs={"local_directory": folder},
+            scheduler_kwargs={"local_directory": folder, "allowed_failures": 1},
         ) as cluster,
     ):
         print(cluster.scheduler_address, cluster.workers[1].pid, flush=True)
