@@ -43,7 +43,7 @@ class Dask:
     When a worker dies, Dask blames all tasks that it had, those that only waited there too. So the
     local cluster is given a task when a thread is free, and allows no failure: a death ends one
     task. A scheduler that was there has its own ``allowed-failures`` (by default 3): it tries a
-    task on so many more workers before it gives up, which spares those that waited.
+    task on so many more workers before it gives up, which spares most of those that waited.
 
     Parameters
     ----------

@@ -21,9 +21,9 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def contents(sample_photos: list[Image.Image]) -> list[bytes]:
-    """200 small photos as JPEG, each another."""
+    """500 small photos as JPEG, each another."""
     made = []
-    for n in range(200):
+    for n in range(500):
         left, top = 5 * (n % 50), 10 * (n // 50)
         file = io.BytesIO()
         sample_photos[n % 2].crop((left, top, left + 64 + n % 3, top + 48)).save(file, "JPEG")
@@ -34,7 +34,7 @@ def contents(sample_photos: list[Image.Image]) -> list[bytes]:
 @pytest.fixture(scope="session")
 def tars(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> Path:
     """A folder of 20 tars with these photos, and a damaged one at the end of the last."""
-    shares = [contents[10 * n : 10 * n + 10] for n in range(20)]
+    shares = [contents[25 * n : 25 * n + 25] for n in range(20)]
     shares[19] = [*shares[19], contents[0][:300]]
     folder = tmp_path_factory.mktemp("tars")
     make_tars(folder, shares)

@@ -98,7 +98,7 @@ def test_rows_are_those_of_one_process_whatever_is_killed(
         result = score(inputs, "--out", out, "--engine", name, "--address", address)
         killer.join()
         assert result.exit_code == 1, result.output
-        assert "60 scored, 1 failed, 6 shards done" in result.stderr
+        assert "150 scored, 1 failed, 6 shards done" in result.stderr
         single = open_engine(name, address=address, workers=1)
         poisoned(single, tmp_path / "poisoned")
         one_at_a_time(single)
@@ -110,7 +110,7 @@ def test_rows_are_those_of_one_process_whatever_is_killed(
     there = {path.name: path.read_bytes() for path in out.glob("[!.]*")}
     assert there == {path.name: path.read_bytes() for path in alone.iterdir()}
     rows = rows_of(out)
-    assert len(rows) == len({row["path"] for row in rows}) == 61
+    assert len(rows) == len({row["path"] for row in rows}) == 151
 
 
 def poisoned(engine: Engine, folder: Path) -> None:

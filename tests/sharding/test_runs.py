@@ -79,18 +79,18 @@ def test_20_tars_have_the_rows_of_plain_scoring(
     rows = rows_of(killed.out)
     plain = [score.to_row() for score in scorer.score_many(contents)]
     good = [row for row in rows if row["status"] != "failed"]
-    assert len(good) == 200
+    assert len(good) == 500
     for n, (row, expected) in enumerate(zip(good, plain, strict=True)):
-        key = f"{n // 10:05}{n % 10:04}"
+        key = f"{n // 25:05}{n % 25:04}"
         assert row["key"] == key
-        assert row["path"] == f"{tars}/{n // 10:05}.tar/{key}.jpg"
+        assert row["path"] == f"{tars}/{n // 25:05}.tar/{key}.jpg"
         assert {**row, "path": ""} == {**row, **expected}  # bit for bit
         assert (row["url"], row["caption"]) == (f"https://example.org/{key}.jpg", f"a photo {key}")
         assert (row["similarity"], row["exif"]) == (int(key) / 7, '{"Model": "X"}')
     (bad,) = [row for row in rows if row["status"] == "failed"]
-    assert bad["path"].endswith("00019.tar/000190010.jpg")
+    assert bad["path"].endswith("00019.tar/000190025.jpg")
     assert "damaged or truncated" in bad["error"]
-    assert (bad["score"], bad["phash"], bad["caption"]) == (None, None, "a photo 000190010")
+    assert (bad["score"], bad["phash"], bad["caption"]) == (None, None, "a photo 000190025")
 
 
 def test_going_on_with_a_finished_run(killed: Killed, tars: Path, score, inline: Inline) -> None:
@@ -103,7 +103,7 @@ def test_going_on_with_a_finished_run(killed: Killed, tars: Path, score, inline:
     status = score("--status", killed.out)
     assert status.stdout.splitlines() == [
         "shards  20 of 20 done (100%)",
-        "photos  200 scored, 1 failed",
+        "photos  500 scored, 1 failed",
     ]
     assert status.exit_code == 1
 
