@@ -105,14 +105,13 @@ def finetune(
     """
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.splits import choose_splits
-    from shamisa_cli.finetuning.config import resolve
 
     if (dataset is None) == (csv_or_name is None):
         raise UsageError("name one dataset: shamisa finetune mine.csv, or --dataset clive")
     check_files(*files.values(), plot=study.plot, overwrite=overwrite)
     seed = splits["seed"]
     own = {"seed": seed, **{key: features[key] for key in ("device", "precision")}}
-    config = resolve(config_file, {**training, **own})
+    config = _settings(config_file, {**training, **own})
     _check_out(out, resume=resume)
     scored = open_dataset(dataset or csv_or_name or "", root)
     others = study.open_others(scored, root)
@@ -128,6 +127,16 @@ def finetune(
     else:
         _over_splits(frozen, found, chosen, study, judges, config, out, files)
     skipped.tell("in the figures")
+
+
+def _settings(config_file: Path | None, options: dict[str, Any]) -> FinetuneConfig:
+    """The config of the run; an option that would do nothing is refused."""
+    from shamisa_cli.finetuning.config import resolve
+
+    config = resolve(config_file, options)
+    if options["saliency"] is not None and config.method != "lml":
+        raise UsageError("--saliency has no effect without --method lml")
+    return config
 
 
 def _open(

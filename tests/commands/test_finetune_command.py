@@ -90,6 +90,9 @@ def test_a_model_from_all_images_scores_and_is_not_probed_silently(
         (["mine.csv", "--train-share", "0.2,2"], "expected shares"),
         (["mine.csv", "--budget", "5x"], "duration"),
         (["mine.csv", "--crop", "8"], "crop must be at least 32"),
+        (["mine.csv", "--method", "lml", "--crop", "64"], "leave crop out"),
+        (["mine.csv", "--saliency", "centre"], "Did you mean center?"),
+        (["mine.csv", "--saliency", "center"], "--saliency has no effect without --method lml"),
         (["mine.csv", "--ladder-photos", "9"], "--ladder-photos has no effect without"),
         (["mine.csv", "--all", "--test-on", "clive"], "--test-on has no effect with --all"),
         (["mine.csv", "--all", "--json", "a.json"], "--json has no effect with --all"),
@@ -100,6 +103,13 @@ def test_what_cannot_be_is_refused(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(app, ["finetune", *arguments])
     assert result.exit_code == 2, result.output
     assert message in result.output
+
+
+def test_a_model_that_sees_crops_has_no_places(finetune: Run, scores: Path, tmp_path: Path) -> None:
+    result = finetune(scores, "--method", "lml", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "this model sees five crops" in result.output
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_image_that_cannot_be_read_is_left_out(
