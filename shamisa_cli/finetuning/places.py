@@ -50,13 +50,13 @@ def cut(seen: Tensor | Early, places: Sequence[Sequence[Place]], side: int) -> T
     What :class:`Early` has beside maps is of the whole photo, and left out.
     """
     cells = _cells(seen)
-    windows = torch.stack(
-        [
-            cells[k, :, top : top + side, left : left + side]
-            for k, some in enumerate(places)
-            for left, top in some
-        ]
-    )
+    found = [
+        cells[k, :, top : top + side, left : left + side]
+        for k, some in enumerate(places)
+        for left, top in some
+    ]
+    with torch.autocast(cells.device.type, enabled=False):  # it stacks no float16 under bfloat16
+        windows = torch.stack(found)
     if not isinstance(seen, Early):
         return windows
     features = seen.features.new_zeros(len(windows), seen.features.shape[1])

@@ -230,6 +230,21 @@ def test_only_photos_of_the_training_part_are_seen(
     assert known.nonzero().flatten().tolist() == sorted(split.train.tolist())
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_mixed_precision_changes_little(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split, apart: bool
+) -> None:
+    found = []
+    for precision in ("fp32", "bf16"):
+        settings = short(method="lml", contrast=SMALL, precision=precision)
+        kept = keep_early(whole, seen, settings) if apart else None
+        task = make_task(whole, seen, split, settings, 2.0, kept=kept)
+        loss = task.loss(task.model.train(), next(task.batches(iter([(0, 0.0)]))))
+        loss.total.backward()
+        found.append(float(loss.terms["contrast"]))
+    assert found[1] == pytest.approx(found[0], rel=0.1)
+
+
 @pytest.mark.parametrize("saliency", ["spectral", "center", "random"])
 def test_every_saliency_trains(
     saliency: str, whole: FrozenEncoder, seen: DatasetFeatures, split: Split
