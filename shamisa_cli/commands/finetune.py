@@ -29,7 +29,7 @@ from shamisa_cli.commands.shared import (
     write_files,
 )
 from shamisa_cli.errors import StoppedError, UsageError
-from shamisa_cli.progress import RunsProgress
+from shamisa_cli.progress import RunsProgress, say_above_bar
 
 if TYPE_CHECKING:
     from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
@@ -241,7 +241,6 @@ def _whole(
 ) -> None:
     """Fine-tune on all images, and write the model with its head."""
     from shamisa_cli.finetuning.whole import finetune_whole
-    from shamisa_cli.progress import say_above_bar
 
     with _Progress("fine-tuning", "split", 1, quiet=frozen.quiet) as progress:
         folder = finetune_whole(

@@ -296,7 +296,5 @@ def make_contrast(
     cell = 1
     if joint is not None:
         features, cell = features[:, joint.late], cell_side(encoder, joint)
-    steps = config.steps
-    if config.epochs is not None:
-        steps = max(1, round(config.epochs * len(train) / config.images / config.accumulate))
+    steps = config.total_steps(len(train), config.images)
     return LocalContrast(encoder, features, shares, config.contrast, steps, cell, config.seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,9 +19,11 @@ from shamisa_cli.encoders.regions import maps_from
 from shamisa_cli.finetuning.saliency import (
     Saliency,
     activation_map,
+    activations,
     attention_map,
     best_window,
     overlap,
+    random_window,
     spectral_map,
 )
 
@@ -86,9 +89,8 @@ def saliency_maps(
 
 
 def _activations(encoder: Encoder, seen: Early) -> Tensor:
-    """(n, h, w): squared positive activations of the last map, summed over its channels."""
-    last = maps_from(encoder.backbone, seen.maps.float(), seen.joint.block)[-1]
-    return last.float().clamp_min(0).square().sum(1)
+    """(n, h, w): :func:`activations` of the network's last map."""
+    return activations(maps_from(encoder.backbone, seen.maps.float(), seen.joint.block)[-1])
 
 
 def choose_places(
@@ -110,11 +112,7 @@ def choose_places(
     max_overlap : a random place that overlaps the first by more, intersection over union, is drawn
         again, ten times at most; 1 takes every place.
     """
-
-    def draw() -> Place:
-        left, top = torch.rand(2, generator=generator).tolist()
-        return int(left * (size[0] - side + 1)), int(top * (size[1] - side + 1))
-
+    draw = partial(random_window, size, side, generator)
     first = draw() if kind == "random" else best_window(saliency, size, side)
     places = [first]
     for _ in range(count):

@@ -55,9 +55,14 @@ def activation_map(encoder: Encoder, pixels: Tensor) -> Tensor:
 
     def raw(x: Tensor) -> Tensor:
         maps = network_maps(encoder.backbone, (x[None] - encoder.mean) / encoder.std)
-        return maps[-1][0].float().clamp_min(0).square().sum(0)
+        return activations(maps[-1])[0]
 
     return mirrored_mean(raw, pixels)
+
+
+def activations(last: Tensor) -> Tensor:
+    """(n, h, w) ≥ 0: squared positive activations of a map (n, c, h, w), summed over channels."""
+    return last.float().clamp_min(0).square().sum(1)
 
 
 @torch.no_grad()
@@ -200,6 +205,14 @@ def overlap(a: tuple[int, int], b: tuple[int, int], side: int) -> float:
     return shared / (2 * side**2 - shared)
 
 
+def random_window(
+    size: tuple[int, int], side: int, generator: torch.Generator | None
+) -> tuple[int, int]:
+    """(left, top) of a window within ``size`` (width, height), all places alike likely."""
+    x, y = torch.rand(2, generator=generator).tolist()
+    return int(x * (size[0] - side + 1)), int(y * (size[1] - side + 1))
+
+
 def salient_window(
     kind: Saliency,
     encoder: Encoder,
@@ -216,8 +229,7 @@ def salient_window(
     photo : 8-bit RGB, neither side below ``side``; maps are made of it at :data:`MAP_SIDE`.
     """
     if kind == "random":
-        x, y = torch.rand(2, generator=generator).tolist()
-        return int(x * (photo.width - side + 1)), int(y * (photo.height - side + 1))
+        return random_window(photo.size, side, generator)
     if kind == "center":
         return best_window(torch.ones(1, 1), photo.size, side)
     small = to_tensor(limit_short_side(photo, MAP_SIDE))

@@ -90,3 +90,12 @@ class TrainingConfig:
         ends = [name for name in ("steps", "epochs", "budget") if getattr(self, name) is not None]
         if len(ends) > 1:
             raise ValueError(f"give one of steps, epochs and budget, not {' and '.join(ends)}")
+
+    def total_steps(self, examples: int, batch_examples: int) -> int | None:
+        """Steps on ``examples``, so many in a mini-batch; None under a wall-clock budget."""
+        if self.budget is not None:
+            return None
+        if self.steps is not None:
+            return self.steps
+        epochs = self.epochs if self.epochs is not None else 1.0
+        return max(1, round(epochs * examples / (batch_examples * self.accumulate)))

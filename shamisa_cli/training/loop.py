@@ -136,12 +136,7 @@ class Trainer:
     @property
     def total_steps(self) -> int | None:
         """Steps of the whole run; None under a wall-clock budget."""
-        if self.config.budget is not None:
-            return None
-        if self.config.steps is not None:
-            return self.config.steps
-        epochs = self.config.epochs if self.config.epochs is not None else 1.0
-        return max(1, round(epochs * self.task.examples / self._step_examples))
+        return self.config.total_steps(self.task.examples, self.task.batch_examples)
 
     def position(self, step: int) -> Position:
         """Where the run stands before optimizer step ``step``."""
