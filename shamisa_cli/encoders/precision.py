@@ -70,8 +70,7 @@ def training_autocast(precision: str, model: nn.Module, device: torch.device) ->
 def stay_in_float32(layer: nn.Module) -> None:
     """Let ``layer`` compute in float32 whatever autocast is around it, where it is.
 
-    Its class is changed, as torch's parametrizations do, so that its parameters keep their names;
-    see :class:`InFloat32` for a layer around it.
+    Its class is changed, as torch's parametrizations do, so that its parameters keep their names.
     """
     if not getattr(layer, "stays_in_float32", False):
         layer.__class__ = _in_float32(cast(Any, type(layer)))
@@ -89,18 +88,6 @@ def _in_float32(kind: Any) -> Any:
                 return super().forward(x.float())
 
     return Exact
-
-
-class InFloat32(nn.Module):
-    """A layer that computes in float32, whatever autocast is around it."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return self.layer(x.float())
 
 
 def to_mixed_precision(model: E, example: Tensor, early: float = 0.5) -> E:
@@ -121,7 +108,7 @@ def to_mixed_precision(model: E, example: Tensor, early: float = 0.5) -> E:
     exact = _early_convolutions(model, example, early) | depthwise_convolutions(model)
     for name, module in list(model.named_modules()):
         if name in exact:
-            model.set_submodule(name, InFloat32(module))
+            stay_in_float32(module)
         elif isinstance(module, (nn.Conv2d, nn.Linear)):
             module.to(torch.bfloat16)
     return model

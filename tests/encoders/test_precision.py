@@ -11,7 +11,6 @@ from torch import nn
 
 from shamisa_cli.encoders import precision as precision_module
 from shamisa_cli.encoders.precision import (
-    InFloat32,
     depthwise_convolutions,
     stay_in_float32,
     to_mixed_precision,
@@ -31,27 +30,27 @@ from shamisa_cli.encoders.precision import (
 def test_only_what_sees_the_picture_large_stays_exact(name: str, early: set[str]) -> None:
     model = timm.create_model(name, num_classes=0).eval()
     mixed = to_mixed_precision(model, torch.zeros(1, 3, 224, 224))
-    exact = {n for n, module in mixed.named_modules() if isinstance(module, InFloat32)}
+    exact = {n for n, module in mixed.named_modules() if hasattr(module, "stays_in_float32")}
     depthwise = {
         n
         for n, module in model.named_modules()
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
     }
-    depthwise = {n.removesuffix(".layer") for n in depthwise}
     assert exact == early | depthwise
     for n, module in mixed.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            inside = n.removesuffix(".layer") in exact
-            assert module.weight.dtype == (torch.float32 if inside else torch.bfloat16)
+            assert module.weight.dtype == (torch.float32 if n in exact else torch.bfloat16)
 
 
 def test_an_exact_layer_under_autocast() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(3, 4, 3)
+    stays = copy.deepcopy(layer)
+    stay_in_float32(stays)
     x = torch.rand(1, 3, 8, 8)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded, exact = layer(x), InFloat32(layer)(x)
-        from_rounded = InFloat32(layer)(x.bfloat16())
+        rounded, exact = layer(x), stays(x)
+        from_rounded = stays(x.bfloat16())
     with torch.no_grad():
         assert torch.equal(exact, layer(x))
         assert torch.equal(from_rounded, layer(x.bfloat16().float()))
