@@ -28,7 +28,6 @@ class RunLog:
         self.path = path
         kept = [record for record in read_log(path) if record["step"] <= last_step]
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as part:
                 text = "".join(json.dumps(record) + "\n" for record in kept)
                 part.write_text(text, encoding="utf-8")

@@ -19,8 +19,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shamisa_cli.errors import ShamisaError
+from shamisa_cli.files import locked
 from shamisa_cli.settings import to_mapping
-from shamisa_cli.training.checkpoint import Checkpoint, save_checkpoint
+from shamisa_cli.training.checkpoint import Checkpoint, save_checkpoint, writing
 from shamisa_cli.training.config import TrainingConfig, parse_duration
 from shamisa_cli.training.log import RunLog
 from shamisa_cli.training.optimizer import Position, learning_rate, make_optimizer
@@ -75,11 +76,15 @@ class Trainer:
     def run(self, on_step: Callable[[dict[str, Any]], None] | None = None) -> Finished:
         """Train to the end of the run, or until a signal asks to stop.
 
-        ``on_step`` gets each step's log record, ``progress`` and ``total_steps`` added.
+        ``on_step`` gets each step's log record, ``progress`` and ``total_steps`` added. A
+        UsageError if another run is at work in the same folder.
         """
-        log = RunLog(self.out / "log.jsonl", self.step) if self.ranks.is_first else None
         self.task.model.train()
-        with closing(self.task.batches(self._numbers())) as feed, stop_request() as stop:
+        with (
+            self._log() as log,
+            closing(self.task.batches(self._numbers())) as feed,
+            stop_request() as stop,
+        ):
             while self.position(self.step).progress < 1.0:
                 if number := int(agree(float(stop.signal), self.ranks)):
                     self.save()
@@ -99,6 +104,18 @@ class Trainer:
                     self.save()
         self.save()
         return Finished("complete", self.step, self.elapsed)
+
+    @contextmanager
+    def _log(self) -> Iterator[RunLog | None]:
+        """The first rank's log, which no other run writes meanwhile."""
+        if not self.ranks.is_first:
+            yield None
+            return
+        path = self.out / "log.jsonl"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path), closing(RunLog(path, self.step)) as log:
+            yield log
 
     def train_step(self, feed: Iterator[Any]) -> dict[str, Any]:
         """One optimizer step over ``accumulate`` mini-batches; the record for the log."""
