@@ -9,7 +9,7 @@ ladders of photos that are not in the fit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -51,6 +51,70 @@ HELD_OUT = 0.2
 """Share of the ladders' photos for choosing, and again for measuring."""
 
 
+@dataclass(frozen=True, eq=False)
+class TaughtDataset:
+    """A dataset beside what else teaches its heads, in the directions in which features vary.
+
+    Attributes
+    ----------
+    dataset : whose scores people gave.
+    features : (n, K, r) float64, of its images.
+    ladders, edits : of other photos, in the same directions.
+    options : what these count.
+    basis : (F, r), the directions.
+    """
+
+    dataset: Dataset
+    features: Tensor
+    ladders: Ladders
+    edits: EditedPhotos | None
+    options: LessonOptions
+    basis: Tensor
+
+    def lessons(self, some: Ladders) -> Lessons:
+        """Of some of the ladders, and of the edits of their photos."""
+        of_photos = self.edits and self.edits.select(set(some.photos))
+        return make_lessons(some, of_photos, self.options, self.dataset.info.score_range)
+
+    def fit(self, some: Ladders, strength: float) -> tuple[Tensor, float]:
+        """Weights (r,) and bias, by all images and some of the ladders."""
+        return fit_with_lessons(self.features, self.dataset.scores, strength, self.lessons(some))
+
+
+def teach(
+    dataset: Dataset,
+    features: Tensor,
+    ladders: Ladders,
+    edits: EditedPhotos | None,
+    options: LessonOptions,
+) -> TaughtDataset:
+    """Features (n, K, F) of a dataset, ladders and edits; scores play no part in the directions."""
+    rows = [features.flatten(0, 1), ladders.features.flatten(0, 1)]
+    basis = principal_directions([*rows, *(edits.features.values() if edits else ())], DIRECTIONS)
+    projected = edits and edits.project(basis)
+    return TaughtDataset(
+        dataset, features.double() @ basis, ladders.project(basis), projected, options, basis
+    )
+
+
+def measure_taught(
+    taught: TaughtDataset, result: DatasetResult
+) -> tuple[DatasetResult, dict[str, LadderResult]]:
+    """``result`` by heads with lessons, and how one orders ladders of a fifth of the photos.
+
+    That head is of all images and of the ladders of the others.
+    """
+    ladders, scores = taught.ladders, taught.dataset.scores
+    to_fit, to_choose, to_test = divide_ladders(ladders)
+    results = evaluate_with_lessons(
+        taught.features, scores, result.splits, taught.lessons(to_fit), to_choose
+    )
+    strength = overall_strength(results, STRENGTHS)
+    others = ladders.select([photo not in to_test.photos for photo in ladders.photos])
+    on_ladders = score_ladders(to_test, taught.fit(others, strength)[0])
+    return replace(result, results=results, strength=strength), on_ladders
+
+
 def fit_head_with_ladders(
     name: str,
     result: DatasetResult,
@@ -69,37 +133,21 @@ def fit_head_with_ladders(
     Beside the head are figures of heads that are fitted in the same way: over the splits, and, of
     one without a fifth of the ladders' photos, on the ladders of these.
     """
-    dataset = result.dataset
-    basis = _basis(features, ladders, edits)
-    features, ladders = features.double() @ basis, ladders.project(basis)
-    edits = edits and edits.project(basis)
-    to_fit, to_choose, to_test = divide_ladders(ladders)
-
-    def lessons(some: Ladders) -> Lessons:
-        of_photos = edits and edits.select(set(some.photos))
-        return make_lessons(some, of_photos, options, dataset.info.score_range)
-
-    results = evaluate_with_lessons(
-        features, dataset.scores, result.splits, lessons(to_fit), to_choose
-    )
-    strength = overall_strength(results, STRENGTHS)
-
-    def fit(some: Ladders) -> tuple[Tensor, float]:
-        return fit_with_lessons(features, dataset.scores, strength, lessons(some))
-
-    others = ladders.select([photo not in to_test.photos for photo in ladders.photos])
-    on_ladders = score_ladders(to_test, fit(others)[0])
+    taught = teach(result.dataset, features, ladders, edits, options)
+    ladders, edits, basis = taught.ladders, taught.edits, taught.basis
+    with_ladders, on_ladders = measure_taught(taught, result)
+    w, b = taught.fit(ladders, with_ladders.strength)
     figures = {f"ladder_{key}": getattr(on_ladders["all"], key) for key in ("in_order", "tau")}
-    with_ladders = replace(result, results=results, strength=strength)
-    w, b = fit(ladders)
     head = make_head(name, with_ladders, (basis @ w, b), figures, _note(ladders, edits, options))
-    means, fit_means = image_features(features), _fit_of_means(features, dataset, lessons(ladders))
+    means = image_features(taught.features)
+    fit_means = _fit_of_means(taught.features, taught.dataset, taught.lessons(ladders))
     head = with_uncertainty(head, _uncertainty(means, with_ladders, fit_means, basis))
     if calibrate and edits:
         raws = (rows @ w + b for rows in (ladders.features[:, -1], edits.features[AS_IT_IS]))
         head = with_calibration(head, *(each.numpy() for each in raws))
-    unseen = unseen_predictions(means, dataset.references, strength, fit_means)
-    return with_everyday(head, unseen, dataset), with_ladders, on_ladders
+    references = taught.dataset.references
+    unseen = unseen_predictions(means, references, with_ladders.strength, fit_means)
+    return with_everyday(head, unseen, taught.dataset), with_ladders, on_ladders
 
 
 def _fit_of_means(features: Tensor, dataset: Dataset, lessons: Lessons) -> Fit:
@@ -120,12 +168,6 @@ def _uncertainty(means: Tensor, result: DatasetResult, fit: Fit, basis: Tensor) 
     found = estimate_uncertainty(means, result.dataset.scores, *splits, result.strength, fit)
     spread = torch.cat([found.spread[:, :-1] @ basis.T.float(), found.spread[:, -1:]], dim=1)
     return replace(found, spread=spread)
-
-
-def _basis(features: Tensor, ladders: Ladders, edits: EditedPhotos | None) -> Tensor:
-    """(F, r): scores play no part in it."""
-    rows = [features.flatten(0, 1), ladders.features.flatten(0, 1)]
-    return principal_directions([*rows, *(edits.features.values() if edits else ())], DIRECTIONS)
 
 
 def _note(ladders: Ladders, edits: EditedPhotos | None, options: LessonOptions) -> str:

@@ -1,0 +1,112 @@
+"""What fine-tuning is worth to a head that also learns from ladders, split by split.
+
+    python benchmarks/tuned.py runs/finetune --root DATA --ladders PHOTOS [--splits 3] [--seed 0]
+
+The folder is of a finished ``shamisa finetune``, by the same model, splits and seed. On each split
+two heads are fitted in the way of ``shamisa fit --ladders``: on features of the start, and of the
+state that fine-tuning kept, which saw the training part alone. Printed are test SRCC, and the share
+of adjacent ladder levels in order on a fifth of the photos, which are in neither fit. The photos
+must not be those of the run's own ladders.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from shamisa_cli.datasets.registry import open_dataset
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.evaluation.datasets import evaluate_dataset
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.splits import Split, random_splits
+from shamisa_cli.finetuning.run import Watch
+from shamisa_cli.finetuning.study import RESULT, read_outcome
+from shamisa_cli.imaging.paths import list_photos
+from shamisa_cli.ladders.extract import extract_edits, extract_ladders
+from shamisa_cli.ladders.heads import measure_taught, teach
+from shamisa_cli.ladders.lessons import LessonOptions
+from shamisa_cli.models.names import locate_model
+from shamisa_cli.models.store import load_encoder
+from shamisa_cli.progress import say_skipped
+
+
+def kept_encoder(run: Path, number: int, start: Encoder) -> Encoder:
+    """What fine-tuning kept on a split."""
+    folder = run / "share-100" / f"split-{number:02d}"
+    outcome = read_outcome(folder / RESULT)
+    if outcome is None:
+        raise SystemExit(f"{folder}: not finished; go on with shamisa finetune --resume")
+    return Watch(folder, 0.0).kept(start)[0] if outcome.best else start
+
+
+def measure(
+    frozen: FrozenEncoder, found: DatasetFeatures, split: Split, photos: list[Path], per_photo: int
+) -> dict[str, float]:
+    """Test figures of one encoder on one split, by a head with ladders."""
+    result = evaluate_dataset(frozen.name, found, [split])
+    ladders = extract_ladders(frozen, photos, say_skipped, per_photo)
+    edits = extract_edits(frozen, list(dict.fromkeys(ladders.photos)))
+    taught = teach(found.dataset, found.features, ladders, edits, LessonOptions())
+    with_ladders, on_ladders = measure_taught(taught, result)
+    figures = with_ladders.results[0].measures
+    order = on_ladders["all"].in_order
+    return {"srcc": figures["srcc"], "rmse": figures["rmse"], "in order": order}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="folder of shamisa finetune")
+    parser.add_argument("--dataset", default="clive")
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ladders", type=Path, required=True, help="folder of good photos")
+    parser.add_argument("--ladder-photos", type=int, default=48)
+    parser.add_argument("--ladder-per-photo", type=int, default=12)
+    parser.add_argument("--features-cache", type=Path)
+    asked = parser.parse_args()
+    encoder, config = load_encoder(locate_model(asked.model))
+    start = FrozenEncoder(
+        asked.model, encoder.eval(), config.protocol, cache=asked.features_cache, workers=1
+    )
+    dataset = open_dataset(asked.dataset, asked.root)
+    every = list(list_photos(asked.ladders))
+    drawn = np.random.default_rng(asked.seed).permutation(len(every))[: asked.ladder_photos]
+    photos = [every[at] for at in sorted(drawn)]
+    found = start.dataset(dataset, say_skipped)
+    rows: list[tuple[dict[str, float], dict[str, float]]] = []
+    print(f"{'split':<7}{'SRCC':>7}{'tuned':>8}{'RMSE':>8}{'tuned':>8}{'in order':>10}{'tuned':>8}")
+    for number, split in enumerate(random_splits(found.dataset.references, 10, asked.seed)):
+        if number == asked.splits:
+            break
+        tuned = start.with_encoder(kept_encoder(asked.run, number, start.encoder))
+        before = measure(start, found, split, photos, asked.ladder_per_photo)
+        after = measure(
+            tuned, tuned.dataset(dataset, say_skipped), split, photos, asked.ladder_per_photo
+        )
+        rows.append((before, after))
+        print(line(f"{number + 1}", before, after), flush=True)
+    before, after = (
+        {key: fmean(each[key] for each in column) for key in column[0]}
+        for column in zip(*rows, strict=True)
+    )
+    print(line("mean", before, after))
+
+
+def line(name: str, before: dict[str, float], after: dict[str, float]) -> str:
+    """A row of the table."""
+    srcc, rmse, order = ((before[key], after[key]) for key in ("srcc", "rmse", "in order"))
+    return (
+        f"{name:<7}{srcc[0]:>7.3f}{srcc[1]:>8.3f}{rmse[0]:>8.2f}{rmse[1]:>8.2f}"
+        f"{order[0]:>10.3f}{order[1]:>8.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
