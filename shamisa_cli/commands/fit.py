@@ -49,6 +49,7 @@ class LadderRequest:
 
     ladders: Path | None
     ladder_photos: int
+    good_photos: int
     ladder_per_photo: int
     ladder_weight: float
     ladder_gap: float
@@ -65,8 +66,9 @@ class LadderRequest:
                 raise UsageError(f"{option} has no effect without --ladders FOLDER")
 
     def draw(self, seed: int) -> list[Path]:
-        """The photos to make ladders of; too few are refused."""
-        return draw_ladder_photos(self.ladders, "--ladders", self.ladder_photos, seed)
+        """The photos to make ladders of, then the others; too few are refused."""
+        others = self.good_photos if self.proxy_weight else 0
+        return draw_ladder_photos(self.ladders, "--ladders", self.ladder_photos + others, seed)
 
     def fit(
         self,
@@ -78,8 +80,9 @@ class LadderRequest:
         seed: int,
         skip: Skip,
     ) -> tuple[Head, DatasetResult, dict[str, LadderResult] | None]:
-        """A head on the images' features (n, K, F) and, if there are any, ladders of ``photos``."""
+        """A head on the images' features (n, K, F) and on ``photos``, see :meth:`draw`, if any."""
         from shamisa_cli.evaluation.datasets import fit_head
+        from shamisa_cli.evaluation.ridge import image_features
         from shamisa_cli.ladders.extract import extract_edits, extract_ladders
         from shamisa_cli.ladders.heads import fit_head_with_ladders
         from shamisa_cli.ladders.ladder import check_photos
@@ -87,12 +90,16 @@ class LadderRequest:
 
         if not photos:
             return fit_head(name, result, features), result, None
+        photos, others = photos[: self.ladder_photos], photos[self.ladder_photos :]
         ladders = extract_ladders(frozen, photos, skip, self.ladder_per_photo, seed)
         readable = list(dict.fromkeys(ladders.photos))
         check_photos(self.ladders or Path(), len(readable))
         weights = self.ladder_weight, self.ladder_gap, self.ladder_drop
         options = LessonOptions(*weights, self.proxy_weight, self.edit_weight)
         edits = extract_edits(frozen, readable, seed) if self.edits else None
+        if edits and others:
+            good = image_features(frozen.features(others, skip, what="good photos")[1])
+            edits = dataclasses.replace(edits, others=good)
         return fit_head_with_ladders(
             name, result, features, ladders, edits, options, calibrate=self.calibrate
         )
@@ -109,6 +116,12 @@ ladder_options = option_group(
     LadderRequest,
     click.option("--ladders", type=FOLDER, help="Also put ladders of these photos in order."),
     sample_option("--ladder-photos"),
+    click.option(
+        "--good-photos",
+        type=click.IntRange(0),
+        default=2000,
+        help="So many of its other photos, as they are, should score high.",
+    ),
     per_photo_option("--ladder-per-photo"),
     click.option(
         "--ladder-weight",

@@ -97,18 +97,27 @@ class EditedPhotos:
     ----------
     features : by name, also :data:`AS_IT_IS`; (n, F) each, the mean over the crops.
     photos : n paths.
+    others : (m, F) features of other good photos, as they are; every selection has them.
     """
 
     features: Mapping[str, Tensor]
     photos: tuple[Path, ...]
+    others: Tensor | None = None
+
+    @property
+    def as_they_are(self) -> Tensor:
+        """(n + m, F), of all photos, others last."""
+        own = self.features[AS_IT_IS]
+        return own if self.others is None else torch.cat([own, self.others.to(own.dtype)])
 
     def select(self, photos: Collection[Path]) -> EditedPhotos:
         """Those of ``photos``."""
         at = [i for i, path in enumerate(self.photos) if path in photos]
         rows = {name: each[at] for name, each in self.features.items()}
-        return EditedPhotos(rows, tuple(self.photos[i] for i in at))
+        return EditedPhotos(rows, tuple(self.photos[i] for i in at), self.others)
 
     def project(self, basis: Tensor) -> EditedPhotos:
         """With features (n, r) along the directions ``basis`` (F, r)."""
         rows = {name: each.double() @ basis for name, each in self.features.items()}
-        return EditedPhotos(rows, self.photos)
+        others = None if self.others is None else self.others.double() @ basis
+        return EditedPhotos(rows, self.photos, others)

@@ -90,7 +90,9 @@ def teach(
 ) -> TaughtDataset:
     """Features (n, K, F) of a dataset, ladders and edits; scores play no part in the directions."""
     rows = [features.flatten(0, 1), ladders.features.flatten(0, 1)]
-    basis = principal_directions([*rows, *(edits.features.values() if edits else ())], DIRECTIONS)
+    if edits:
+        rows += [*edits.features.values(), edits.as_they_are[len(edits.photos) :]]
+    basis = principal_directions(rows, DIRECTIONS)
     projected = edits and edits.project(basis)
     return TaughtDataset(
         dataset, features.double() @ basis, ladders.project(basis), projected, options, basis
@@ -176,9 +178,11 @@ def _note(ladders: Ladders, edits: EditedPhotos | None, options: LessonOptions) 
     note = f"also fitted on {count} ({weights})"
     if edits is None:
         return note
+    others = len(edits.as_they_are) - len(edits.photos)
+    more = f" and {others} other photos as they are" if others else ""
     return note + (
-        f", on scores by MDSI (weight {options.proxy_weight:g}), and on edits of these photos "
-        f"(weight {options.edit_weight:g})"
+        f", on scores by MDSI{more} (weight {options.proxy_weight:g}), and on edits of these "
+        f"photos (weight {options.edit_weight:g})"
     )
 
 

@@ -141,7 +141,7 @@ def proxy_scores(ladders: Ladders, edits: EditedPhotos, scale: tuple[float, floa
     order = damage.sort().values
     rank = torch.searchsorted(order, damage) / max(1, len(order))
     wanted = BEST - (BEST - WORST) * torch.where(damage > 0, rank, 0.0)
-    photos = edits.features[AS_IT_IS].double()
+    photos = edits.as_they_are.double()
     each = AS_THEY_ARE / (1 - AS_THEY_ARE) * len(damage) / max(1, len(photos))
     rows = torch.cat([ladders.features[:, 1:].flatten(0, 1).double(), photos])
     scores = torch.cat([wanted, torch.full((len(photos),), BEST, dtype=torch.float64)])

@@ -119,6 +119,26 @@ def test_a_head_of_dmos_keeps_its_own_direction(fit: Run, model: Path, scores: P
     assert tables[1].scores == pytest.approx(tables[0].scores, abs=0.02)
 
 
+def test_other_good_photos_take_part(
+    fit: Run, model: Path, scores: Path, ladder_photos: Path
+) -> None:
+    (ladder_photos / "broken.png").unlink()
+    for i in range(3):
+        shutil.copy(scores.parent / f"{i}-1.png", ladder_photos / f"other-{i}.png")
+    arguments = [scores, "--splits", 2, "--ladders", ladder_photos, "--ladder-photos", 5]
+    arguments += ["--ladder-per-photo", 1]
+    heads = {}
+    for name, more in (("all", []), ("two", ["--good-photos", 2]), ("none", ["--good-photos", 0])):
+        result = fit(*arguments, *more, "--name", name)
+        assert "Traceback" not in result.output
+        heads[name] = load_head(model, name)
+    assert "severity ladders of 5 photos" in heads["none"].info.note
+    assert "photos as they are" not in heads["none"].info.note
+    assert "and 2 other photos as they are" in heads["two"].info.note
+    assert "and 3 other photos as they are" in heads["all"].info.note
+    assert not torch.equal(heads["two"].weight, heads["none"].weight)
+
+
 def test_a_head_with_ladders(fit: Run, model: Path, scores: Path, ladder_photos: Path) -> None:
     out = model / "out.json"
     arguments = [scores, "--splits", 2, "--name", "mine", "--json", out]

@@ -158,6 +158,26 @@ def test_proxies_fall_with_damage_from_the_best_to_the_worst() -> None:
     assert of_levels.min() > WORST
     assert of_levels.max() == pytest.approx(BEST)
     assert scores[6 * 4 :].tolist() == pytest.approx([BEST] * 3)
+
+
+def test_other_good_photos_are_proxies_beside_those_of_the_ladders() -> None:
+    """All photos as they are count alike, and as much together as without the others."""
+    ladders, others = _ladders(3), torch.randn(4, SIZE)
+    edits = replace(_edits(ladders), others=others)
+    few = make_lessons(ladders, _edits(ladders), LessonOptions(), RANGE).proxies
+    many = make_lessons(ladders, edits, LessonOptions(), RANGE).proxies
+    levels = 6 * 4
+    torch.testing.assert_close(many.rows[:-4], few.rows)
+    torch.testing.assert_close(many.rows[-4:], others.double())
+    assert many.wanted[levels:].tolist() == pytest.approx([BEST] * 7)
+    for proxies in (few, many):
+        share = proxies.shares[levels:].sum() / proxies.shares.sum()
+        assert float(share) == pytest.approx(AS_THEY_ARE)
+    assert len(set(many.shares[levels:].tolist())) == 1
+    basis = torch.linalg.qr(torch.randn(SIZE, 2, dtype=torch.float64))[0]
+    part = edits.select({edits.photos[1]}).project(basis)
+    torch.testing.assert_close(part.as_they_are[1:], others.double() @ basis)
+    assert len(part.as_they_are) == 5
     share = proxies.shares[6 * 4 :].sum() / proxies.shares.sum()
     assert float(share) == pytest.approx(AS_THEY_ARE)
 
