@@ -23,6 +23,7 @@ from shamisa_cli.pretraining.run import save_model
 from shamisa_cli.pretraining.start import start_of
 from shamisa_cli.pretraining.task import Pretraining, check_photos, photo_facts
 from shamisa_cli.settings import to_mapping
+from shamisa_cli.training.log import alone_in
 from shamisa_cli.training.loop import Trainer
 
 START, RANDOM = "frozen start", "random weights"
@@ -110,9 +111,10 @@ class Pretrained:
         trainer = Trainer(
             task, start.config, run.folder, save_every=self.save_every, checkpoint=start.checkpoint
         )
-        run.folder.mkdir(parents=True, exist_ok=True)
-        write_text(run.folder / "config.json", json.dumps(to_mapping(run.config), indent=2) + "\n")
-        done = trainer.run(self.on_step)
+        with alone_in(run.folder):
+            text = json.dumps(to_mapping(run.config), indent=2) + "\n"
+            write_text(run.folder / "config.json", text)
+            done = trainer.run(self.on_step)
         if done.signal:
             raise StoppedError(done.signal)
         crops = done.step * run.config.accumulate * run.config.batch.n

@@ -11,7 +11,7 @@ import numpy as np
 
 from shamisa_cli.evaluation.plot import save_figure
 from shamisa_cli.training.curves import draw_losses
-from shamisa_cli.training.log import read_log
+from shamisa_cli.training.log import LOG, read_log
 
 if TYPE_CHECKING:
     from shamisa_cli.finetuning.run import Check
@@ -26,7 +26,7 @@ def plot_training(out: Path, checks: Sequence[Check]) -> None:
 
     Nothing without matplotlib, or where there is no step.
     """
-    records = read_log(out / "log.jsonl")
+    records = read_log(out / LOG)
     if not records or importlib.util.find_spec("matplotlib") is None:
         return
     from matplotlib.figure import Figure

@@ -43,6 +43,7 @@ from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkpoint, writing
+from shamisa_cli.training.log import alone_in
 from shamisa_cli.training.loop import Trainer
 
 BEST, CHECKS = "best.safetensors", "checks.json"
@@ -157,7 +158,8 @@ def finetune_split(
     if config.epochs != 0:
         kept = kept or keep_early(frozen, found, config)
         task = make_task(frozen, found, split, config, probe.strength, ladders, kept)
-        _train(task, watch, frozen, found, split, probe.strength, on_step)
+        with alone_in(out):
+            _train(task, watch, frozen, found, split, probe.strength, on_step)
         plot_training(out, watch.checks)
     if watch.best.step == 0:
         fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
-from shamisa_cli.errors import UsageError, system_reason
 from shamisa_cli.imaging.pool import PhotoPool
 from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.models.config import ModelConfig
@@ -21,7 +21,7 @@ from shamisa_cli.pretraining.start import Start
 from shamisa_cli.pretraining.task import Pretraining, check_photos
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.checkpoint import writing
-from shamisa_cli.training.log import read_log, tensorboard_writer
+from shamisa_cli.training.log import LOG, alone_in, read_log, tensorboard_writer
 from shamisa_cli.training.loop import Finished, Trainer
 from shamisa_cli.training.parallel import join_ranks, leave_ranks
 
@@ -53,40 +53,50 @@ def pretrain_to(
         check_photos(pool, checkpoint.facts["photos"])
     ranks = join_ranks(device.type)
     try:
-        if start.overwrite and ranks.is_first:
-            remove_run(out)
-        task = Pretraining(config, start.model, pool, device, ranks)
-        trainer = Trainer(task, config, out, ranks, save_every, checkpoint)
-        if not ranks.is_first:
-            return None, trainer.run()
-        _begin(task, trainer, say)
-        with (
-            tensorboard_writer(out, trainer.step + 1) as to_tensorboard,
-            probing(probe, out, trainer.step, lambda: save_model(task, trainer), say) as probe_it,
-        ):
-
-            def after_step(record: dict[str, Any]) -> None:
-                on_step(record)
-                if to_tensorboard is not None:
-                    to_tensorboard(record)
-                probe_it(record["step"])
-
-            finished = trainer.run(after_step)
-        _end(task, trainer, finished, say)
-        return out / "model", finished
+        with alone_in(out) if ranks.is_first else nullcontext():
+            if start.overwrite and ranks.is_first:
+                remove_run(out)
+            task = Pretraining(config, start.model, pool, device, ranks)
+            trainer = Trainer(task, config, out, ranks, save_every, checkpoint)
+            if not ranks.is_first:
+                return None, trainer.run()
+            return out / "model", _run(task, trainer, say, on_step, probe)
     finally:
         leave_ranks()
+
+
+def _run(
+    task: Pretraining,
+    trainer: Trainer,
+    say: Callable[[str], None],
+    on_step: Callable[[dict[str, Any]], None],
+    probe: Probe | None,
+) -> Finished:
+    """The first rank's run, with all that is written beside the checkpoints."""
+    out = trainer.out
+    _begin(task, trainer, say)
+    with (
+        tensorboard_writer(out, trainer.step + 1) as to_tensorboard,
+        probing(probe, out, trainer.step, lambda: save_model(task, trainer), say) as probe_it,
+    ):
+
+        def after_step(record: dict[str, Any]) -> None:
+            on_step(record)
+            if to_tensorboard is not None:
+                to_tensorboard(record)
+            probe_it(record["step"])
+
+        finished = trainer.run(after_step)
+    _end(task, trainer, finished, say)
+    return finished
 
 
 def _begin(task: Pretraining, trainer: Trainer, say: Callable[[str], None]) -> None:
     """Say what is about to happen, and keep the config and a sheet of the first mini-batch."""
     config, out = task.config, trainer.out
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(to_mapping(config), indent=2) + "\n"
+    text = json.dumps(to_mapping(config), indent=2) + "\n"
+    with writing(out / "config.json"):
         (out / "config.json").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be written: {system_reason(error)}") from error
     n = sum(p.numel() for p in task.model.encoder.parameters())
     start = {"random": "random weights, not ImageNet's", "imagenet": "ImageNet weights"}
     say(
@@ -112,7 +122,7 @@ def _end(
     save_model(task, trainer)
     with writing(out / "losses.png"):
         pictures = plot_run(
-            read_log(out / "log.jsonl"),
+            read_log(out / LOG),
             out,
             ("total", *task.model.objective.terms),
             read_log(out / PROBES),

@@ -9,8 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from shamisa_cli.files import replacing, write_whole
+from shamisa_cli.errors import UsageError, system_reason
+from shamisa_cli.files import locked, replacing, write_whole
 from shamisa_cli.training.checkpoint import writing
+
+LOG = "log.jsonl"
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keep other runs out of the folder ``out``, which is made; they get a UsageError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written: {system_reason(error)}") from error
+    with locked(out / LOG):
+        yield
 
 
 class RunLog:
@@ -28,6 +42,7 @@ class RunLog:
         self.path = path
         kept = [record for record in read_log(path) if record["step"] <= last_step]
         with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as part:
                 text = "".join(json.dumps(record) + "\n" for record in kept)
                 part.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,11 +19,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from shamisa_cli.errors import ShamisaError
-from shamisa_cli.files import locked
 from shamisa_cli.settings import to_mapping
-from shamisa_cli.training.checkpoint import Checkpoint, save_checkpoint, writing
+from shamisa_cli.training.checkpoint import Checkpoint, save_checkpoint
 from shamisa_cli.training.config import TrainingConfig, parse_duration
-from shamisa_cli.training.log import RunLog
+from shamisa_cli.training.log import LOG, RunLog
 from shamisa_cli.training.optimizer import Position, learning_rate, make_optimizer
 from shamisa_cli.training.parallel import Ranks, agree, distributed
 from shamisa_cli.training.task import Task
@@ -76,8 +75,7 @@ class Trainer:
     def run(self, on_step: Callable[[dict[str, Any]], None] | None = None) -> Finished:
         """Train to the end of the run, or until a signal asks to stop.
 
-        ``on_step`` gets each step's log record, ``progress`` and ``total_steps`` added. A
-        UsageError if another run is at work in the same folder.
+        ``on_step`` gets each step's log record, ``progress`` and ``total_steps`` added.
         """
         self.task.model.train()
         with (
@@ -105,17 +103,11 @@ class Trainer:
         self.save()
         return Finished("complete", self.step, self.elapsed)
 
-    @contextmanager
-    def _log(self) -> Iterator[RunLog | None]:
-        """The first rank's log, which no other run writes meanwhile."""
+    def _log(self) -> AbstractContextManager[RunLog | None]:
+        """The first rank's log."""
         if not self.ranks.is_first:
-            yield None
-            return
-        path = self.out / "log.jsonl"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path), closing(RunLog(path, self.step)) as log:
-            yield log
+            return nullcontext()
+        return closing(RunLog(self.out / LOG, self.step))
 
     def train_step(self, feed: Iterator[Any]) -> dict[str, Any]:
         """One optimizer step over ``accumulate`` mini-batches; the record for the log."""

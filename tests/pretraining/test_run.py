@@ -246,6 +246,21 @@ def test_without_imagenet_weights_the_run_says_so_before_it_starts(
         train(config(init="imagenet", steps=1), tmp_path / "insists", photos)
 
 
+def test_a_second_run_in_the_same_folder_is_refused_and_takes_nothing_away(
+    tmp_path: Path, photos: Path
+) -> None:
+    def begin_another(record: dict[str, Any]) -> None:
+        other = plan_start(to_mapping(config(steps=1)), tmp_path, print, overwrite=True)
+        with pytest.raises(UsageError, match=r"log\.jsonl: another run is writing"):
+            pretrain_to(tmp_path, other, PhotoPool(photos), print, lambda record: None)
+
+    train(config(steps=2), tmp_path, photos, on_step=begin_another, save_every=1)
+    assert [step for step, _ in losses(tmp_path)] == [1, 2]
+    assert {path.name for path in tmp_path.iterdir()} >= {"batch.png", "checkpoints", "model"}
+    other = plan_start(to_mapping(config(steps=1)), tmp_path, print, overwrite=True)
+    assert pretrain_to(tmp_path, other, PhotoPool(photos), print, print)[1].reason == "complete"
+
+
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/run: cannot be written: "):

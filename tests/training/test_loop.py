@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from shamisa_cli.errors import ShamisaError, UsageError
+from shamisa_cli.errors import ShamisaError
 from shamisa_cli.seeds import generator
 from shamisa_cli.training.config import OptimizerConfig, TrainingConfig
 from shamisa_cli.training.feed import made_ahead
@@ -110,16 +110,6 @@ def test_a_signal_stops_after_the_step_and_is_then_let_through(tmp_path: Path) -
     assert finished.reason == "stopped"
     assert (finished.step, finished.signal) == (2, signal.SIGTERM)
     assert (tmp_path / "checkpoints" / "step-00000002" / "state.json").is_file()
-
-
-def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    def begin_another(record: dict[str, Any]) -> None:
-        with pytest.raises(UsageError, match=r"log\.jsonl: another run is writing"):
-            Trainer(Line(), config(steps=1), tmp_path).run()
-
-    Trainer(Line(), config(steps=2), tmp_path).run(begin_another)
-    assert [record["step"] for record in read_log(tmp_path / "log.jsonl")] == [1, 2]
-    assert Trainer(Line(), config(steps=1), tmp_path).run().reason == "complete"
 
 
 def test_a_loss_that_is_not_finite_is_told_with_what_to_do(tmp_path: Path) -> None:
