@@ -15,8 +15,6 @@ import argparse
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
 from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.evaluation.datasets import evaluate_dataset
@@ -24,9 +22,9 @@ from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning.run import Watch
 from shamisa_cli.finetuning.study import RESULT, read_outcome
-from shamisa_cli.imaging.paths import list_photos
 from shamisa_cli.ladders.extract import extract_edits, extract_ladders
 from shamisa_cli.ladders.heads import measure_taught, teach
+from shamisa_cli.ladders.ladder import draw_photos
 from shamisa_cli.ladders.lessons import LessonOptions
 from shamisa_cli.models.names import locate_model
 from shamisa_cli.models.store import load_encoder
@@ -76,15 +74,12 @@ def main() -> None:
         asked.model, encoder.eval(), config.protocol, cache=asked.features_cache, workers=1
     )
     dataset = open_dataset(asked.dataset, asked.root)
-    every = list(list_photos(asked.ladders))
-    drawn = np.random.default_rng(asked.seed).permutation(len(every))[: asked.ladder_photos]
-    photos = [every[at] for at in sorted(drawn)]
+    photos = draw_photos(asked.ladders, asked.ladder_photos, asked.seed)
     found = start.dataset(dataset, say_skipped)
     rows: list[tuple[dict[str, float], dict[str, float]]] = []
     print(f"{'split':<7}{'SRCC':>7}{'tuned':>8}{'RMSE':>8}{'tuned':>8}{'in order':>10}{'tuned':>8}")
-    for number, split in enumerate(random_splits(found.dataset.references, 10, asked.seed)):
-        if number == asked.splits:
-            break
+    splits = random_splits(found.dataset.references, asked.splits, asked.seed)
+    for number, split in enumerate(splits):
         tuned = start.with_encoder(kept_encoder(asked.run, number, start.encoder))
         before = measure(start, found, split, photos, asked.ladder_per_photo)
         after = measure(

@@ -91,7 +91,8 @@ def teach(
     """Features (n, K, F) of a dataset, ladders and edits; scores play no part in the directions."""
     rows = [features.flatten(0, 1), ladders.features.flatten(0, 1)]
     if edits:
-        rows += [*edits.features.values(), edits.as_they_are[len(edits.photos) :]]
+        rows += edits.features.values()
+        rows += [] if edits.others is None else [edits.others]
     basis = principal_directions(rows, DIRECTIONS)
     projected = edits and edits.project(basis)
     return TaughtDataset(
@@ -178,7 +179,7 @@ def _note(ladders: Ladders, edits: EditedPhotos | None, options: LessonOptions) 
     note = f"also fitted on {count} ({weights})"
     if edits is None:
         return note
-    others = len(edits.as_they_are) - len(edits.photos)
+    others = 0 if edits.others is None else len(edits.others)
     more = f" and {others} other photos as they are" if others else ""
     return note + (
         f", on scores by MDSI{more} (weight {options.proxy_weight:g}), and on edits of these "

@@ -158,6 +158,8 @@ def test_proxies_fall_with_damage_from_the_best_to_the_worst() -> None:
     assert of_levels.min() > WORST
     assert of_levels.max() == pytest.approx(BEST)
     assert scores[6 * 4 :].tolist() == pytest.approx([BEST] * 3)
+    share = proxies.shares[6 * 4 :].sum() / proxies.shares.sum()
+    assert float(share) == pytest.approx(AS_THEY_ARE)
 
 
 def test_other_good_photos_are_proxies_beside_those_of_the_ladders() -> None:
@@ -178,8 +180,6 @@ def test_other_good_photos_are_proxies_beside_those_of_the_ladders() -> None:
     part = edits.select({edits.photos[1]}).project(basis)
     torch.testing.assert_close(part.as_they_are[1:], others.double() @ basis)
     assert len(part.as_they_are) == 5
-    share = proxies.shares[6 * 4 :].sum() / proxies.shares.sum()
-    assert float(share) == pytest.approx(AS_THEY_ARE)
 
 
 raws = st.lists(st.floats(-1e3, 1e3).map(lambda v: round(v, 2)), min_size=1, max_size=9)
