@@ -3,27 +3,28 @@
     python benchmarks/tuned.py runs/finetune --root DATA --ladders PHOTOS [--splits 3] [--seed 0]
 
 The folder is of a finished ``shamisa finetune``, by the same model, splits and seed. On each split
-two heads are fitted in the way of ``shamisa fit --ladders``: on features of the start, and of the
-state that fine-tuning kept, which saw the training part alone. Printed are test SRCC, and the share
-of adjacent ladder levels in order on a fifth of the photos, which are in neither fit. The photos
-must not be those of the run's own ladders.
+two heads are fitted in the way of ``shamisa fit --ladders --splits-of``: on features of the start,
+and of the state that fine-tuning kept, which saw the training part alone. Printed are test SRCC and
+RMSE, and the share of adjacent ladder levels in order on a fifth of the photos, which are in
+neither fit. Photos whose ladders took part in the run are not drawn.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
 from shamisa_cli.datasets.registry import open_dataset
-from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.evaluation.datasets import evaluate_dataset
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.ridge import image_features
+from shamisa_cli.evaluation.seen import is_one_of
 from shamisa_cli.evaluation.splits import Split, random_splits
-from shamisa_cli.finetuning.run import Watch
-from shamisa_cli.finetuning.study import RESULT, read_outcome
+from shamisa_cli.finetuning.apart import split_encoders
 from shamisa_cli.ladders.extract import extract_edits, extract_ladders
-from shamisa_cli.ladders.heads import measure_taught, teach
+from shamisa_cli.ladders.heads import judge, teach
 from shamisa_cli.ladders.ladder import draw_photos
 from shamisa_cli.ladders.lessons import LessonOptions
 from shamisa_cli.models.names import locate_model
@@ -31,26 +32,24 @@ from shamisa_cli.models.store import load_encoder
 from shamisa_cli.progress import say_skipped
 
 
-def kept_encoder(run: Path, number: int, start: Encoder) -> Encoder:
-    """What fine-tuning kept on a split."""
-    folder = run / "share-100" / f"split-{number:02d}"
-    outcome = read_outcome(folder / RESULT)
-    if outcome is None:
-        raise SystemExit(f"{folder}: not finished; go on with shamisa finetune --resume")
-    return Watch(folder, 0.0).kept(start)[0] if outcome.best else start
-
-
 def measure(
-    frozen: FrozenEncoder, found: DatasetFeatures, split: Split, photos: list[Path], per_photo: int
+    frozen: FrozenEncoder,
+    found: DatasetFeatures,
+    split: Split,
+    photos: list[Path],
+    others: list[Path],
+    per_photo: int,
 ) -> dict[str, float]:
     """Test figures of one encoder on one split, by a head with ladders."""
-    result = evaluate_dataset(frozen.name, found, [split])
     ladders = extract_ladders(frozen, photos, say_skipped, per_photo)
     edits = extract_edits(frozen, list(dict.fromkeys(ladders.photos)))
+    if others:
+        good = image_features(frozen.features(others, say_skipped)[1])
+        edits = type(edits)(edits.features, edits.photos, good)
     taught = teach(found.dataset, found.features, ladders, edits, LessonOptions())
-    with_ladders, on_ladders = measure_taught(taught, result)
-    figures = with_ladders.results[0].measures
-    order = on_ladders["all"].in_order
+    judged = judge(taught, evaluate_dataset(frozen.name, found, [split]))
+    figures = judged.result.results[0].measures
+    order = judged.ladders["all"].in_order
     return {"srcc": figures["srcc"], "rmse": figures["rmse"], "in order": order}
 
 
@@ -61,30 +60,35 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of shamisa finetune")
     parser.add_argument("--dataset", default="clive")
     parser.add_argument("--root", type=Path)
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--model", default="lite0", help="where the run started")
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ladders", type=Path, required=True, help="folder of good photos")
     parser.add_argument("--ladder-photos", type=int, default=48)
+    parser.add_argument("--good-photos", type=int, default=0, help="others, as they are")
     parser.add_argument("--ladder-per-photo", type=int, default=12)
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--features-cache", type=Path)
     asked = parser.parse_args()
     encoder, config = load_encoder(locate_model(asked.model))
-    start = FrozenEncoder(
-        asked.model, encoder.eval(), config.protocol, cache=asked.features_cache, workers=1
-    )
+    how = {"cache": asked.features_cache, "precision": asked.precision, "workers": 1}
+    start = FrozenEncoder(asked.model, encoder.eval(), config.protocol, **how)
     dataset = open_dataset(asked.dataset, asked.root)
-    photos = draw_photos(asked.ladders, asked.ladder_photos, asked.seed)
     found = start.dataset(dataset, say_skipped)
+    splits = random_splits(dataset.references, asked.splits, asked.seed)
+    encoders = split_encoders(asked.run, splits)
+    seen = frozenset().union(*(each.ladders for each in encoders))
+    count = asked.ladder_photos + asked.good_photos
+    drawn = draw_photos(asked.ladders, count, asked.seed, without=partial(is_one_of, seen))
+    with_photos = drawn[: asked.ladder_photos], drawn[asked.ladder_photos :], asked.ladder_per_photo
     rows: list[tuple[dict[str, float], dict[str, float]]] = []
     print(f"{'split':<7}{'SRCC':>7}{'tuned':>8}{'RMSE':>8}{'tuned':>8}{'in order':>10}{'tuned':>8}")
-    splits = random_splits(found.dataset.references, asked.splits, asked.seed)
-    for number, split in enumerate(splits):
-        tuned = start.with_encoder(kept_encoder(asked.run, number, start.encoder))
-        before = measure(start, found, split, photos, asked.ladder_per_photo)
-        after = measure(
-            tuned, tuned.dataset(dataset, say_skipped), split, photos, asked.ladder_per_photo
-        )
+    for number, each in enumerate(encoders):
+        each.check(found)
+        tuned = start.with_encoder(each.load(start.encoder), keep=True)
+        own = tuned.dataset(dataset, say_skipped)
+        before = measure(start, found, each.split, *with_photos)
+        after = measure(tuned, own, each.split, *with_photos)
         rows.append((before, after))
         print(line(f"{number + 1}", before, after), flush=True)
     before, after = (

@@ -153,14 +153,23 @@ def names_given(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
-def draw_ladder_photos(folder: Path | None, flag: str, count: int, seed: int) -> list[Path]:
-    """``count`` photos of ``folder`` to make ladders of; none without one, too few are refused."""
+def draw_ladder_photos(
+    folder: Path | None,
+    flag: str,
+    count: int,
+    seed: int,
+    without: Callable[[Path], bool] = lambda path: False,
+) -> list[Path]:
+    """``count`` photos of ``folder`` to make ladders of; none without one, too few are refused.
+
+    None of ``without`` is drawn.
+    """
     from shamisa_cli.ladders.ladder import draw_photos
 
     if folder is None:
         return []
     passed_by = PassedBy()
-    drawn = draw_photos(folder, count, seed, pass_by=passed_by)
+    drawn = draw_photos(folder, count, seed, pass_by=passed_by, without=without)
     passed_by.tell(f"give {flag} the folder itself")
     return drawn
 
@@ -262,7 +271,7 @@ allow_seen_option = click.option(
 
 def mention_seen(config: ModelConfig, dataset: Dataset) -> None:
     """Warn where a model was fine-tuned on images of the dataset: its figures there flatter it."""
-    from shamisa_cli.evaluation.datasets import count_seen
+    from shamisa_cli.evaluation.seen import count_seen
 
     seen = count_seen(config, dataset)
     if seen:

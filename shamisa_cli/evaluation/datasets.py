@@ -1,4 +1,4 @@
-"""A frozen encoder on datasets: over splits, fitted on one and tested on others, as a head."""
+"""A frozen encoder on datasets: over splits, and fitted on one and tested on others."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ from torch import Tensor
 from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.evaluate import (
+    STRENGTHS,
     SplitResult,
     Summary,
     evaluate,
     overall_strength,
     summarize,
 )
-from shamisa_cli.evaluation.everyday import unseen_predictions, with_everyday
-from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
 from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.report import ReportRow
 from shamisa_cli.evaluation.ridge import fit_ridge, image_features
 from shamisa_cli.evaluation.splits import Split
-from shamisa_cli.evaluation.uncertainty import estimate_uncertainty, with_uncertainty
-from shamisa_cli.models.config import SEEN_DIGITS, ModelConfig
-from shamisa_cli.models.head import Head, HeadInfo
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +65,13 @@ class DatasetResult:
         return [{**name, "strength": result.strength, **result.measures} for result in self.results]
 
 
-def evaluate_dataset(model: str, found: DatasetFeatures, splits: Sequence[Split]) -> DatasetResult:
+def evaluate_dataset(
+    model: str, found: DatasetFeatures, splits: Sequence[Split], strengths: Tensor = STRENGTHS
+) -> DatasetResult:
     """Fit and measure on each of ``splits`` of a whole dataset, without what cannot be read."""
     dataset, readable = found.dataset, readable_splits(found, splits)
-    results = evaluate(found.features, dataset.scores, readable)
-    strength = overall_strength(results)
+    results = evaluate(found.features, dataset.scores, readable, strengths)
+    strength = overall_strength(results, strengths)
     return DatasetResult(model, dataset, readable, results, strength, found.left_out)
 
 
@@ -175,14 +173,6 @@ def scores_to_100(dataset: Dataset) -> Tensor:
     return (dataset.scores - low) * (100 / (high - low))
 
 
-def count_seen(config: ModelConfig, dataset: Dataset) -> int:
-    """How many of a dataset's images the model was trained on, by the digests that it keeps."""
-    seen = set(config.seen)
-    if not seen:
-        return 0
-    return sum(file_digest(path)[:SEEN_DIGITS] in seen for path in dataset.images)
-
-
 def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
     """Datasets by name; one that is there twice counts once, two of one name are refused."""
     found: dict[str, Dataset] = {}
@@ -192,56 +182,3 @@ def by_name(datasets: Iterable[Dataset]) -> dict[str, Dataset]:
         if first != title:
             raise UsageError(f"{first} and {title} are both called {name}; rename one")
     return found
-
-
-def fit_head(name: str, result: DatasetResult, features: Tensor) -> Head:
-    """Fit on all images (n, K, F) of the dataset of ``result``, with the strength found there.
-
-    For its uncertainty an image counts as the mean of its crops, and the strength as of one crop.
-    """
-    scores = result.dataset.scores
-    head = make_head(name, result, fit_ridge(features, scores, result.strength))
-    means, crops = image_features(features), features.shape[1]
-
-    def fit(images: Tensor, strength: float, start: Tensor | None) -> tuple[Tensor, float]:
-        return fit_ridge(means[images][:, None], scores[images], strength / crops)
-
-    of_splits = result.splits, result.results
-    head = with_uncertainty(
-        head, estimate_uncertainty(means, scores, *of_splits, result.strength, fit)
-    )
-    unseen = unseen_predictions(means, result.dataset.references, result.strength, fit)
-    return with_everyday(head, unseen, result.dataset)
-
-
-def make_head(
-    name: str,
-    result: DatasetResult,
-    fit: tuple[Tensor, float],
-    more_metrics: Mapping[str, float] | None = None,
-    note: str = "",
-) -> Head:
-    """The head of a fit (w, b) to scores of which higher is better.
-
-    It predicts in the dataset's own direction, so that its raw values are what people know.
-    """
-    w, b = fit
-    info = result.dataset.info
-    low, high = info.score_range
-    if not info.higher_is_better:
-        w, b = -w, low + high - b
-    found = summarize(result.results) if result.results else {}
-    medians = {key: summary.median for key, summary in found.items()}
-    metrics = {key: value for key, value in medians.items() if np.isfinite(value)}
-    head_info = HeadInfo(
-        name=name,
-        dataset=info.name,
-        score_range=info.score_range,
-        higher_is_better=info.higher_is_better,
-        n_images=len(result.dataset.images),
-        features=len(w),
-        strength=result.strength,
-        metrics={**metrics, **(more_metrics or {})},
-        note=note,
-    )
-    return Head(w.float(), b, head_info)

@@ -84,14 +84,15 @@ class FrozenEncoder:
         self._precision = precision
         self._cache = cache
 
-    def with_encoder(self, encoder: Encoder) -> FrozenEncoder:
-        """Another encoder that looks at photos in the same way; its features are not kept."""
+    def with_encoder(self, encoder: Encoder, *, keep: bool = False) -> FrozenEncoder:
+        """Another encoder that looks at photos in the same way; ``keep`` its features likewise."""
         return FrozenEncoder(
             self.name,
             encoder,
             self.protocol,
             device=self._device,
             precision=self._precision,
+            cache=self._cache if keep else None,
             workers=self.workers,
         )
 

@@ -50,6 +50,20 @@ class Uncertainty:
     agreement: float
 
 
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """What heads got wrong on images that they did not see.
+
+    Attributes
+    ----------
+    error : (m,), prediction minus score.
+    spread : (m,), the standard deviation of the predictions of their bootstraps.
+    """
+
+    error: Array
+    spread: Array
+
+
 def estimate_uncertainty(
     features: Tensor,
     scores: Tensor,
@@ -57,6 +71,7 @@ def estimate_uncertainty(
     results: Sequence[SplitResult],
     strength: float,
     fit: Fit,
+    errors: Errors | None = None,
 ) -> Uncertainty:
     """The uncertainty of a head that ``fit`` makes of all images at ridge strength ``strength``.
 
@@ -65,21 +80,40 @@ def estimate_uncertainty(
     features : (n, F), one row an image.
     scores : (n,).
     splits, results : of heads that are fitted in the same way.
+    errors : of these heads, where their features are others; else they are found here.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
+    if errors is None:
+        errors = unseen_errors(features, scores, splits, results, fit, generator)
+    floor, factor = most_likely(errors.error, errors.spread)
+    expected = np.hypot(floor, factor * errors.spread)
+    coverage = float((np.abs(errors.error) <= expected).mean())
+    everything = torch.arange(len(scores))
+    drawn = bootstrap(fit, everything, strength, BOOTSTRAPS, generator)
+    agreement = srcc(expected, np.abs(errors.error))
+    return Uncertainty(drawn.float(), floor, factor, coverage, agreement)
+
+
+def seeded() -> torch.Generator:
+    """The generator of all draws for one uncertainty."""
+    return torch.Generator().manual_seed(0)
+
+
+def unseen_errors(
+    features: Tensor,
+    scores: Tensor,
+    splits: Sequence[Split],
+    results: Sequence[SplitResult],
+    fit: Fit,
+    generator: torch.Generator,
+) -> Errors:
+    """The errors of ``results`` on the test parts; parameters as :func:`estimate_uncertainty`."""
     errors, spreads = [], []
     for split, result in zip(splits, results, strict=True):
         drawn = bootstrap(fit, split.train, result.strength, BOOTSTRAPS // 2, generator)
         spreads.append(spread_of(features[split.test], drawn).numpy())
         errors.append(result.predictions - scores[split.test].double().numpy())
-    error, spread = np.concatenate(errors), np.concatenate(spreads)
-    floor, factor = most_likely(error, spread)
-    expected = np.hypot(floor, factor * spread)
-    coverage = float((np.abs(error) <= expected).mean())
-    everything = torch.arange(len(scores))
-    drawn = bootstrap(fit, everything, strength, BOOTSTRAPS, generator)
-    agreement = srcc(expected, np.abs(error))
-    return Uncertainty(drawn.float(), floor, factor, coverage, agreement)
+    return Errors(np.concatenate(errors), np.concatenate(spreads))
 
 
 def bootstrap(

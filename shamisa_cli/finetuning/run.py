@@ -110,14 +110,20 @@ class Watch:
         self.checks.append(Check(step, value))
         with writing(self.out):
             if self.best.step == step:
-                w, b = fit
-                state = {f"backbone/{key}": v for key, v in encoder.backbone.state_dict().items()}
-                state |= {"w": w, "b": torch.tensor(b, dtype=torch.float64)}
-                with replacing(self.out / BEST) as part:
-                    save_file({key: v.contiguous() for key, v in state.items()}, part)
+                self.keep(encoder, fit)
             with replacing(self.out / CHECKS) as part:
                 text = json.dumps([asdict(check) for check in self.checks])
                 part.write_text(text, encoding="utf-8")
+
+    def keep(self, encoder: Encoder, fit: tuple[Tensor, float]) -> None:
+        """Keep this state."""
+        w, b = fit
+        state = {f"backbone/{key}": v for key, v in encoder.backbone.state_dict().items()}
+        state |= {"w": w, "b": torch.tensor(b, dtype=torch.float64)}
+        with writing(self.out):
+            self.out.mkdir(parents=True, exist_ok=True)
+            with replacing(self.out / BEST) as part:
+                save_file({key: v.contiguous() for key, v in state.items()}, part)
 
     def kept(self, start: Encoder) -> tuple[Encoder, tuple[Tensor, float]]:
         """The best state: an encoder like ``start`` with its weights, and its head."""
@@ -163,6 +169,7 @@ def finetune_split(
         plot_training(out, watch.checks)
     if watch.best.step == 0:
         fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
+        watch.keep(frozen.encoder, fit)
         return Finetuned(
             probe, watch.checks, 0, probe.measures, probe.predictions, frozen.encoder, fit
         )

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shamisa_cli.evaluation.datasets import DatasetResult, make_head
-from shamisa_cli.evaluation.feature_cache import file_digest
+from shamisa_cli.evaluation.datasets import DatasetResult
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.heads import make_head
+from shamisa_cli.evaluation.seen import seen_digest
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.judges import Both, Judges, in_order_line
 from shamisa_cli.finetuning.ladders import LadderPart
 from shamisa_cli.finetuning.run import Finetuned, finetune_split
-from shamisa_cli.models.config import SEEN_DIGITS, ModelConfig
+from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.heads import save_head
 from shamisa_cli.models.store import encoder_digest, save_encoder
 from shamisa_cli.settings import to_mapping
@@ -50,6 +51,9 @@ def finetune_whole(
     on_ladders = judges.on_ladders(made, frozen, found, split)
     if ladders is not None and on_ladders is not None:
         say(in_order_line([on_ladders], ladders))
+    photos = *found.dataset.images, *judges.ladder_photos
+    seen = dict.fromkeys((*start.seen, *map(seen_digest, photos)))
+    start = dataclasses.replace(start, seen=tuple(seen))
     return save_model(made, start, found, split, config, out, on_ladders)
 
 
@@ -81,10 +85,7 @@ def save_model(
         "kept_step": made.best,
         "config": to_mapping(config),
     }
-    seen = tuple(file_digest(path)[:SEEN_DIGITS] for path in dataset.images)
-    model = dataclasses.replace(
-        start, name=out.resolve().name, default_head=name, training=facts, seen=seen
-    )
+    model = dataclasses.replace(start, name=out.resolve().name, default_head=name, training=facts)
     result = DatasetResult(start.name, dataset, [split], [], made.probe.strength, found.left_out)
     note = "fine-tuned together with the encoder; no figures, as no image was left out"
     metrics = {}

@@ -16,18 +16,14 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
-from shamisa_cli.evaluation.datasets import DatasetResult, make_head
+from shamisa_cli.evaluation.apart import Apart, join
+from shamisa_cli.evaluation.datasets import DatasetResult
 from shamisa_cli.evaluation.evaluate import SplitResult, best_strength, overall_strength
-from shamisa_cli.evaluation.everyday import unseen_predictions, with_everyday
+from shamisa_cli.evaluation.heads import make_head, with_errors, with_unseen
 from shamisa_cli.evaluation.measures import Array, measure_all, srcc
 from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.evaluation.splits import Split
-from shamisa_cli.evaluation.uncertainty import (
-    Fit,
-    Uncertainty,
-    estimate_uncertainty,
-    with_uncertainty,
-)
+from shamisa_cli.evaluation.uncertainty import Fit
 from shamisa_cli.ladders.calibration import with_calibration
 from shamisa_cli.ladders.edits import AS_IT_IS, EditedPhotos
 from shamisa_cli.ladders.fit import (
@@ -37,7 +33,7 @@ from shamisa_cli.ladders.fit import (
     fit_with_lessons,
     principal_directions,
 )
-from shamisa_cli.ladders.ladder import LadderResult, Ladders, score_ladders
+from shamisa_cli.ladders.ladder import LadderResult, Ladders, mean_result, score_ladders
 from shamisa_cli.ladders.lessons import LessonOptions, make_lessons
 from shamisa_cli.models.head import Head
 
@@ -80,6 +76,17 @@ class TaughtDataset:
         """Weights (r,) and bias, by all images and some of the ladders."""
         return fit_with_lessons(self.features, self.dataset.scores, strength, self.lessons(some))
 
+    def fit_of_means(self) -> Fit:
+        """Fits that all lessons take part in; an image counts as the mean of its crops."""
+        scores, crops = self.dataset.scores, self.features.shape[1]
+        means, sums = image_features(self.features), LessonSums(self.lessons(self.ladders))
+
+        def fit(images: Tensor, strength: float, start: Tensor | None) -> tuple[Tensor, float]:
+            one = HeadFit(means[images][:, None], scores[images], sums)
+            return one.solve(strength / crops, start)
+
+        return fit
+
 
 def teach(
     dataset: Dataset,
@@ -100,9 +107,7 @@ def teach(
     )
 
 
-def measure_taught(
-    taught: TaughtDataset, result: DatasetResult
-) -> tuple[DatasetResult, dict[str, LadderResult]]:
+def judge(taught: TaughtDataset, result: DatasetResult) -> Judged:
     """``result`` by heads with lessons, and how one orders ladders of a fifth of the photos.
 
     That head is of all images and of the ladders of the others.
@@ -115,62 +120,59 @@ def measure_taught(
     strength = overall_strength(results, STRENGTHS)
     others = ladders.select([photo not in to_test.photos for photo in ladders.photos])
     on_ladders = score_ladders(to_test, taught.fit(others, strength)[0])
-    return replace(result, results=results, strength=strength), on_ladders
+    return Judged(replace(result, results=results, strength=strength), on_ladders)
 
 
-def fit_head_with_ladders(
-    name: str,
-    result: DatasetResult,
-    features: Tensor,
-    ladders: Ladders,
-    edits: EditedPhotos | None,
-    options: LessonOptions,
-    *,
-    calibrate: bool = False,
-) -> tuple[Head, DatasetResult, dict[str, LadderResult]]:
-    """Fit on all images (n, K, F) of a dataset, on all ladders, and on edits of their photos.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What heads with lessons are worth, on what was left out of their fits.
+
+    Attributes
+    ----------
+    result : over the splits of the dataset.
+    ladders : by distortion, and of all; of a fifth of the ladders' photos.
+    apart : where encoders of their own take part: their heads.
+    """
+
+    result: DatasetResult
+    ladders: dict[str, LadderResult]
+    apart: Apart | None = None
+
+
+def judge_taught_apart(taught: TaughtDataset, result: DatasetResult) -> Judged:
+    """The heads over an encoder that saw nothing of the test parts of ``result``."""
+    judged = judge(taught, result)
+    means = image_features(taught.features)
+    return replace(judged, apart=with_errors(judged.result, means, taught.fit_of_means()))
+
+
+def join_judged(parts: Sequence[Judged]) -> Judged:
+    """Heads over several encoders together; of the figures of ladders the mean."""
+    aparts = [part.apart for part in parts if part.apart]
+    results = [each for part in aparts for each in part.result.results]
+    apart = join(aparts, overall_strength(results, STRENGTHS))
+    ladders = {
+        name: mean_result([part.ladders[name] for part in parts]) for name in parts[0].ladders
+    }
+    return Judged(apart.result, ladders, apart)
+
+
+def fit_taught(name: str, taught: TaughtDataset, judged: Judged, *, calibrate: bool) -> Head:
+    """Fit on all images of a dataset, on all ladders, and on edits of their photos.
 
     ``calibrate`` needs edits: scores then follow from photos as they are and from the ladders'
-    strongest levels.
-
-    Beside the head are figures of heads that are fitted in the same way: over the splits, and, of
-    one without a fifth of the ladders' photos, on the ladders of these.
+    strongest levels. Figures and strength are those of ``judged``.
     """
-    taught = teach(result.dataset, features, ladders, edits, options)
     ladders, edits, basis = taught.ladders, taught.edits, taught.basis
-    with_ladders, on_ladders = measure_taught(taught, result)
-    w, b = taught.fit(ladders, with_ladders.strength)
-    figures = {f"ladder_{key}": getattr(on_ladders["all"], key) for key in ("in_order", "tau")}
-    head = make_head(name, with_ladders, (basis @ w, b), figures, _note(ladders, edits, options))
-    means = image_features(taught.features)
-    fit_means = _fit_of_means(taught.features, taught.dataset, taught.lessons(ladders))
-    head = with_uncertainty(head, _uncertainty(means, with_ladders, fit_means, basis))
+    w, b = taught.fit(ladders, judged.result.strength)
+    figures = {f"ladder_{key}": getattr(judged.ladders["all"], key) for key in ("in_order", "tau")}
+    note = _note(ladders, edits, taught.options)
+    head = make_head(name, judged.result, (basis @ w, b), figures, note)
     if calibrate and edits:
         raws = (rows @ w + b for rows in (ladders.features[:, -1], edits.features[AS_IT_IS]))
         head = with_calibration(head, *(each.numpy() for each in raws))
-    references = taught.dataset.references
-    unseen = unseen_predictions(means, references, with_ladders.strength, fit_means)
-    return with_everyday(head, unseen, taught.dataset), with_ladders, on_ladders
-
-
-def _fit_of_means(features: Tensor, dataset: Dataset, lessons: Lessons) -> Fit:
-    """Fits that the same lessons take part in; an image counts as the mean of its crops."""
-    scores, crops, sums = dataset.scores, features.shape[1], LessonSums(lessons)
-    means = image_features(features)
-
-    def fit(images: Tensor, strength: float, start: Tensor | None) -> tuple[Tensor, float]:
-        one = HeadFit(means[images][:, None], scores[images], sums)
-        return one.solve(strength / crops, start)
-
-    return fit
-
-
-def _uncertainty(means: Tensor, result: DatasetResult, fit: Fit, basis: Tensor) -> Uncertainty:
-    """Of heads that ``fit`` makes of the mean features (n, r) of images, on all features again."""
-    splits = result.splits, result.results
-    found = estimate_uncertainty(means, result.dataset.scores, *splits, result.strength, fit)
-    spread = torch.cat([found.spread[:, :-1] @ basis.T.float(), found.spread[:, -1:]], dim=1)
-    return replace(found, spread=spread)
+    means = image_features(taught.features)
+    return with_unseen(head, judged.result, means, taught.fit_of_means(), judged.apart, basis)
 
 
 def _note(ladders: Ladders, edits: EditedPhotos | None, options: LessonOptions) -> str:

@@ -6,7 +6,8 @@ inside the function (noise, places, angles) start from the same seed at every le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
@@ -75,10 +76,15 @@ def draw_photos(
     *,
     follow_links: bool = False,
     pass_by: PassBy = lambda path: None,
+    without: Callable[[Path], bool] = lambda path: False,
 ) -> list[Path]:
-    """Photos of ``folder`` to make ladders of, see ``list_photos``; too few are refused."""
+    """Photos of ``folder`` to make ladders of, see ``list_photos``; too few are refused.
+
+    None of ``without`` is drawn.
+    """
     found = list_photos(folder, follow_links=follow_links, pass_by=pass_by)
-    photos = draw(found, count, seed)
+    order = draw(found, len(found), seed)
+    photos = list(itertools.islice((path for path in order if not without(path)), count))
     check_photos(folder, len(photos))
     return photos
 
@@ -129,6 +135,12 @@ def evaluate_ladders(
     groups = {"all": np.full(len(names), True)}
     groups |= {name: names == name for name in dict.fromkeys(distortions)}
     return {name: _result(scores[members], damage[members]) for name, members in groups.items()}
+
+
+def mean_result(results: Sequence[LadderResult]) -> LadderResult:
+    """The mean of each figure, as of several models on one set of ladders; so many ladders each."""
+    means = np.mean([astuple(each) for each in results], axis=0).tolist()
+    return LadderResult(round(means[0]), *means[1:])
 
 
 def ladder_cells(results: dict[str, LadderResult]) -> Cells:

@@ -19,7 +19,7 @@ FORMAT = 1
 """Version of the folder format; raised when an older shamisa would misread it."""
 
 SEEN_DIGITS = 12
-"""Hexadecimal digits by which a labeled image is known."""
+"""Hexadecimal digits by which an image is known."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ModelConfig:
     regions : how much each part of the features counts, for ``pooling = "regions"``.
     default_head : the head that is used when none is asked for.
     training : facts about the training, for people; nothing reads them.
-    seen : labeled images that it was trained on, each the first :data:`SEEN_DIGITS` of the SHA-256
-        of its file. Figures on these images flatter it.
+    seen : images that it was fine-tuned on, with scores or as ladders, each the first
+        :data:`SEEN_DIGITS` of the SHA-256 of its file. Figures on these images flatter it.
     """
 
     name: str

@@ -21,9 +21,9 @@ from shamisa_cli.hub.names import (
 
 DEFAULT_MODEL = "lite0"
 CONFIG_FILE = "config.json"
+"""The file that tells that a folder holds a model."""
 EXPLAIN_FILES = ("explain.json", "explain.safetensors")
 """Beside the weights of a model that can explain its scores."""
-"""The file that tells that a folder holds a model."""
 
 
 def bundled_folder() -> Path:
