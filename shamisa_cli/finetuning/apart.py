@@ -21,8 +21,8 @@ from shamisa_cli.evaluation.datasets import evaluate_dataset, readable_splits
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
 from shamisa_cli.evaluation.heads import judge_apart
 from shamisa_cli.evaluation.splits import Split
-from shamisa_cli.finetuning.run import BEST, Watch
 from shamisa_cli.finetuning.study import RESULT, read_outcome
+from shamisa_cli.finetuning.watch import BEST, Watch
 from shamisa_cli.ladders.heads import Judged, TaughtDataset, join_judged, judge_taught_apart
 from shamisa_cli.models.config import SEEN_DIGITS
 from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint

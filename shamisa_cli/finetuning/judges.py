@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 import torch
@@ -37,7 +36,7 @@ class Judges:
     Attributes
     ----------
     datasets : others than that of the run, see :func:`other_dataset`.
-    ladders : whose held part judges; the other part takes part in training.
+    ladders : whose held part judges; the others take part in training.
     """
 
     datasets: Sequence[DatasetFeatures] = ()
@@ -47,11 +46,6 @@ class Judges:
     def names(self) -> list[str]:
         """Of the datasets."""
         return [other.dataset.info.name for other in self.datasets]
-
-    @property
-    def ladder_photos(self) -> Sequence[Path]:
-        """Photos whose ladders take part in training."""
-        return self.ladders.train if self.ladders else ()
 
     def on_datasets(
         self, made: Finetuned, frozen: FrozenEncoder, found: DatasetFeatures, split: Split

@@ -27,12 +27,12 @@ from shamisa_cli.finetuning.views import crops_of, stacked, training_plan
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize, viewing_size
 from shamisa_cli.ladders.extract import extract_ladders
-from shamisa_cli.ladders.ladder import Ladders
+from shamisa_cli.ladders.ladder import Ladders, score_ladders
 from shamisa_cli.seeds import derived_seed, generator
 from shamisa_cli.training.feed import shuffled_order
 
 HELD_OUT = 0.1
-"""Share of the photos whose ladders are not learnt from."""
+"""Share of the photos whose ladders are not learnt from; half of them choose, half measure."""
 
 ORDER, KINDS, PLACES, DAMAGE, HELD = range(10, 15)
 """Names of random streams."""
@@ -45,33 +45,56 @@ class LadderPart:
     Attributes
     ----------
     train : photos to learn from.
-    held : ladders of the others, by the encoder that training starts from.
-    seed : of the damage in ``held``.
+    choose : ladders of others, by the encoder that training starts from; they help to choose the
+        state that is kept.
+    held : likewise, of yet others, which measure.
+    seed : of the damage in both.
     """
 
     train: tuple[Path, ...]
+    choose: Ladders
     held: Ladders
     seed: int
 
     @property
     def held_photos(self) -> list[Path]:
-        """The photos that are not learnt from."""
+        """The photos that measure."""
         return list(dict.fromkeys(self.held.photos))
 
+    def in_order(self, tuned: FrozenEncoder | None, w: Tensor) -> float:
+        """Share of adjacent levels in order by ``w`` (F,), on the ladders that choose.
 
-def divide_photos(photos: Sequence[Path], seed: int) -> tuple[list[Path], list[Path]]:
-    """Photos to learn from, and a tenth, at least one, to judge by."""
+        Their features are of ``tuned``, or of the encoder that training starts from.
+        """
+        ladders = self.choose
+        if tuned:
+            photos = list(dict.fromkeys(ladders.photos))
+            ladders = extract_ladders(tuned, photos, _stop, seed=self.seed)
+        return score_ladders(ladders, w)["all"].in_order
+
+
+def divide_photos(photos: Sequence[Path], seed: int) -> tuple[list[Path], list[Path], list[Path]]:
+    """Photos to learn from, and a tenth, at least two, half of them to choose, half to measure."""
     order = torch.randperm(len(photos), generator=generator(seed, HELD)).tolist()
-    count = max(1, round(HELD_OUT * len(photos)))
-    return [photos[i] for i in order[count:]], [photos[i] for i in order[:count]]
+    count = max(2, round(HELD_OUT * len(photos)))
+    shuffled = [photos[i] for i in order]
+    return shuffled[count:], shuffled[: count // 2], shuffled[count // 2 : count]
 
 
 def make_ladder_part(
     frozen: FrozenEncoder, photos: Sequence[Path], seed: int, skip: Skip
 ) -> LadderPart:
     """Divide the photos, and make the ladders that judge; ``skip`` hears of unreadable photos."""
-    train, held = divide_photos(_readable(photos, skip), seed)
-    return LadderPart(tuple(train), extract_ladders(frozen, held, skip, seed=seed), seed)
+    train, choose, held = divide_photos(_readable(photos, skip), seed)
+    to_choose, to_measure = (
+        extract_ladders(frozen, some, skip, seed=seed) for some in (choose, held)
+    )
+    return LadderPart(tuple(train), to_choose, to_measure, seed)
+
+
+def _stop(error: PhotoError) -> None:
+    """A photo that could be read when the run began can be read no more."""
+    raise error
 
 
 def _readable(photos: Sequence[Path], skip: Skip) -> list[Path]:

@@ -14,8 +14,8 @@ from shamisa_cli.training.curves import draw_losses
 from shamisa_cli.training.log import LOG, read_log
 
 if TYPE_CHECKING:
-    from shamisa_cli.finetuning.run import Check
     from shamisa_cli.finetuning.study import Outcome
+    from shamisa_cli.finetuning.watch import Check
 
 TERMS = ("total", "regression", "ladder", "contrast")
 """What a log may hold; the total is shown where there is more than one term."""
@@ -39,7 +39,7 @@ def plot_training(out: Path, checks: Sequence[Check]) -> None:
     losses, looks = halves
     draw_losses(losses, records, terms)
     axes = looks.subplots()
-    best = max(checks, key=lambda check: check.srcc)
+    best = max(checks, key=lambda check: check.worth)
     axes.plot([each.step for each in checks], [each.srcc for each in checks], "o-")
     axes.plot(best.step, best.srcc, "o", ms=10, mfc="none", color="C1", label="kept")
     axes.set(title="SRCC", xlabel="step")

@@ -3,7 +3,8 @@
 The head is always the ridge solution on the training part's features: at the start that *is* the
 linear probe, and its strength stays. (Chosen anew at each look, it followed the few validation
 photos: on one split it rose from 11 to 81, and the test SRCC fell from 0.831 to 0.818.) The state
-with the best validation SRCC is kept, the start among them. The test part is looked at once.
+with the best validation SRCC is kept, the start among them. Where ladders take part, their share in
+order counts beside it, on photos that are not learnt from. The test part is looked at once.
 
 That SRCC is the mean over strengths around the probe's. At the probe's own strength the start has
 an advantage that is luck: it is the best of a hundred on these very photos.
@@ -12,16 +13,14 @@ an advantage that is luck: it is the best of a hundred on these very photos.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
@@ -32,32 +31,22 @@ from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.ridge import crop_rows, fit_ridge, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
-from shamisa_cli.files import replacing
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.contrast import make_contrast
 from shamisa_cli.finetuning.kept import Kept, keep_early, views_of
-from shamisa_cli.finetuning.ladders import LadderViews
+from shamisa_cli.finetuning.ladders import LadderPart, LadderViews
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
 from shamisa_cli.finetuning.plots import plot_training
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
+from shamisa_cli.finetuning.watch import Check, Watch
 from shamisa_cli.settings import to_mapping
-from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkpoint, writing
+from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkpoint
 from shamisa_cli.training.log import alone_in
 from shamisa_cli.training.loop import Trainer
 
-BEST, CHECKS = "best.safetensors", "checks.json"
-
 RUNNING = ("workers", "device", "precision", "compile", "keep_mb")
 """Keys that a resumed run may change."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A look at the validation part: after how many steps, and :func:`agreement` there."""
-
-    step: int
-    srcc: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,58 +72,6 @@ class Finetuned:
     fit: tuple[Tensor, float]
 
 
-class Watch:
-    """The best state so far, by validation SRCC; in files, so that a resumed run has it.
-
-    State: the checks, and the best encoder and head in ``out``.
-    """
-
-    def __init__(self, out: Path, start: float) -> None:
-        self.out = out
-        self.checks = [Check(0, start)]
-
-    @property
-    def best(self) -> Check:
-        """The best check; of equal ones the first."""
-        return max(self.checks, key=lambda check: check.srcc)
-
-    def resume(self, step: int) -> None:
-        """Take up the checks of a run that is resumed after ``step`` steps."""
-        path = self.out / CHECKS
-        if step and path.is_file():
-            found = [Check(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
-            self.checks = [check for check in found if check.step <= step]
-
-    def look(self, step: int, value: float, encoder: Encoder, fit: tuple[Tensor, float]) -> None:
-        """Note a check; keep the state if it is the best."""
-        self.checks.append(Check(step, value))
-        with writing(self.out):
-            if self.best.step == step:
-                self.keep(encoder, fit)
-            with replacing(self.out / CHECKS) as part:
-                text = json.dumps([asdict(check) for check in self.checks])
-                part.write_text(text, encoding="utf-8")
-
-    def keep(self, encoder: Encoder, fit: tuple[Tensor, float]) -> None:
-        """Keep this state."""
-        w, b = fit
-        state = {f"backbone/{key}": v for key, v in encoder.backbone.state_dict().items()}
-        state |= {"w": w, "b": torch.tensor(b, dtype=torch.float64)}
-        with writing(self.out):
-            self.out.mkdir(parents=True, exist_ok=True)
-            with replacing(self.out / BEST) as part:
-                save_file({key: v.contiguous() for key, v in state.items()}, part)
-
-    def kept(self, start: Encoder) -> tuple[Encoder, tuple[Tensor, float]]:
-        """The best state: an encoder like ``start`` with its weights, and its head."""
-        state = load_file(self.out / BEST)
-        fit = state.pop("w"), float(state.pop("b"))
-        encoder = copy.deepcopy(start)
-        weights = {key.removeprefix("backbone/"): value for key, value in state.items()}
-        encoder.backbone.load_state_dict(weights)
-        return encoder, fit
-
-
 def finetune_split(
     frozen: FrozenEncoder,
     found: DatasetFeatures,
@@ -142,7 +79,7 @@ def finetune_split(
     config: FinetuneConfig,
     out: Path,
     on_step: Callable[[dict[str, Any]], None] = lambda record: None,
-    ladders: Sequence[Path] = (),
+    ladders: LadderPart | None = None,
     kept: Kept | None = None,
 ) -> Finetuned:
     """Fine-tune on one split; a StoppedError if a signal stopped it: it can be resumed.
@@ -155,20 +92,24 @@ def finetune_split(
     config : of the run.
     out : folder for checkpoints, log and the best state; a run in it is resumed.
     on_step : gets the log record of each step.
-    ladders : photos whose ladders take part in training.
+    ladders : that take part, unless they weigh nothing.
     kept : by :func:`~shamisa_cli.finetuning.kept.keep_early`, if several runs share it.
     """
     scores = found.dataset.scores
     probe = evaluate(found.features, scores, [split])[0]
-    watch = Watch(out, agreement(probe.validation, probe.strength))
+    fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
+    if not config.ladder_weight:
+        ladders = None
+    order = ladders.in_order(None, fit[0]) if ladders else None
+    watch = Watch(out, agreement(probe.validation, probe.strength), order)
     if config.epochs != 0:
         kept = kept or keep_early(frozen, found, config)
-        task = make_task(frozen, found, split, config, probe.strength, ladders, kept)
+        photos = ladders.train if ladders else ()
+        task = make_task(frozen, found, split, config, probe.strength, photos, kept)
         with alone_in(out):
-            _train(task, watch, frozen, found, split, probe.strength, on_step)
+            _train(task, watch, frozen, found, split, probe.strength, on_step, ladders)
         plot_training(out, watch.checks)
     if watch.best.step == 0:
-        fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
         watch.keep(frozen.encoder, fit)
         return Finetuned(
             probe, watch.checks, 0, probe.measures, probe.predictions, frozen.encoder, fit
@@ -199,7 +140,7 @@ def make_task(
     look = partial(LabeledViews, found.dataset.images, split.train, protocol, config, known)
     views, turned = look(), look(turned=True) if contrast else None
     device = choose_device(config.device)
-    if not ladders or not config.ladder_weight:
+    if not ladders:
         return Finetuning(config, model, heads, views, scores, device, kept=kept, turned=turned)
     rungs = LadderViews(ladders, frozen.protocol, config)
     low, high = info.score_range
@@ -215,8 +156,9 @@ def _train(
     split: Split,
     strength: float,
     on_step: Callable[[dict[str, Any]], None],
+    ladders: LadderPart | None,
 ) -> None:
-    """Train to the end, with looks at the validation part."""
+    """Train to the end, with looks at the validation part, and at ladders that choose."""
     saved = checkpoints(watch.out / "checkpoints")
     checkpoint = load_checkpoint(saved[-1]) if saved else None
     if checkpoint is not None:
@@ -238,7 +180,9 @@ def _train(
         train, validation = seen.split([len(part) for part in parts])
         path = ridge_path(*crop_rows(train, scores[split.train]))
         value = agreement(validation_srcc(path, validation, scores[split.val]), strength)
-        watch.look(trainer.step, value, encoder, path.solution(strength))
+        fit = path.solution(strength)
+        order = ladders.in_order(tuned, fit[0]) if ladders else None
+        watch.look(Check(trainer.step, value, order), encoder, fit)
         trainer.save()
 
     finished = trainer.run(after_step)

@@ -23,7 +23,8 @@ from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.judges import Both, Judges, in_order_line
 from shamisa_cli.finetuning.kept import keep_early
 from shamisa_cli.finetuning.ladders import LadderPart
-from shamisa_cli.finetuning.run import Check, finetune_split
+from shamisa_cli.finetuning.run import finetune_split
+from shamisa_cli.finetuning.watch import Check
 from shamisa_cli.seeds import generator
 from shamisa_cli.training.checkpoint import writing
 
@@ -125,8 +126,8 @@ def finetune_splits(
             outcome = read_outcome(folder / RESULT)
             if outcome is None or not outcome.judged_by(judges):
                 some = smaller(split, share, config.seed, number)
-                photos = judges.ladder_photos
-                made = finetune_split(frozen, found, some, config, folder, on_step, photos, kept)
+                ladders = judges.ladders
+                made = finetune_split(frozen, found, some, config, folder, on_step, ladders, kept)
                 outcome = Outcome(
                     number,
                     share,

@@ -47,11 +47,11 @@ def finetune_whole(
     say : hears these figures.
     """
     split, judges = whole_split(found, config.seed), Judges((), ladders)
-    made = finetune_split(frozen, found, split, config, out, on_step, judges.ladder_photos)
+    made = finetune_split(frozen, found, split, config, out, on_step, ladders)
     on_ladders = judges.on_ladders(made, frozen, found, split)
     if ladders is not None and on_ladders is not None:
         say(in_order_line([on_ladders], ladders))
-    photos = *found.dataset.images, *judges.ladder_photos
+    photos = *found.dataset.images, *(ladders.train if ladders else ())
     seen = dict.fromkeys((*start.seen, *map(seen_digest, photos)))
     start = dataclasses.replace(start, seen=tuple(seen))
     return save_model(made, start, found, split, config, out, on_ladders)

@@ -30,9 +30,10 @@ from shamisa_cli.finetuning.model import (
     train_last,
 )
 from shamisa_cli.finetuning.run import Finetuned, agreement, finetune_split
-from shamisa_cli.finetuning.study import Check, Outcome, finetune_splits, paired, smaller
+from shamisa_cli.finetuning.study import Outcome, finetune_splits, paired, smaller
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
+from shamisa_cli.finetuning.watch import Check
 from shamisa_cli.finetuning.whole import finetune_whole
 from shamisa_cli.models.heads import load_head
 from shamisa_cli.models.store import load_encoder, random_encoder

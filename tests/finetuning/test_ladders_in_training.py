@@ -29,6 +29,7 @@ from shamisa_cli.finetuning.ladders import (
     order_loss,
 )
 from shamisa_cli.finetuning.run import Finetuned, check_same_run, finetune_split, make_task
+from shamisa_cli.finetuning.watch import Check, Watch
 from shamisa_cli.ladders.extract import extract_ladders
 from shamisa_cli.models.store import random_encoder
 from shamisa_cli.settings import to_mapping
@@ -65,16 +66,17 @@ def test_loss_against_a_loop() -> None:
 def test_a_tenth_of_the_photos_is_held_out(
     frozen: FrozenEncoder, photos: list[Path], tmp_path: Path
 ) -> None:
-    train, held = divide_photos([Path(f"{i}.jpg") for i in range(40)], seed=3)
-    assert (len(train), len(held)) == (36, 4)
-    assert set(train) | set(held) == {Path(f"{i}.jpg") for i in range(40)}
+    parts = divide_photos([Path(f"{i}.jpg") for i in range(40)], seed=3)
+    assert [len(some) for some in parts] == [36, 2, 2]
+    assert set().union(*parts) == {Path(f"{i}.jpg") for i in range(40)}
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     skipped: list[PhotoError] = []
     part = make_ladder_part(frozen, [broken, *photos[:4]], 0, skipped.append)
     assert str(broken) in str(skipped[0])
-    assert {*part.train, *part.held_photos} == set(photos[:4])
-    assert (len(part.train), len(part.held.photos)) == (3, len(DISTORTIONS))
+    assert {*part.train, *part.choose.photos, *part.held_photos} == set(photos[:4])
+    sizes = [len(part.train), len(part.choose.photos), len(part.held.photos)]
+    assert sizes == [2, len(DISTORTIONS), len(DISTORTIONS)]
 
 
 def test_rungs_are_the_engines_levels_of_one_place(photos: list[Path]) -> None:
@@ -117,7 +119,7 @@ def test_without_weight_it_is_plain_regression(
     tmp_path: Path,
 ) -> None:
     plain = config(ladder_weight=0.0)
-    made = finetune_split(frozen, found, split, plain, tmp_path, ladders=part.train)
+    made = finetune_split(frozen, found, split, plain, tmp_path, ladders=part)
     assert made.checks == tuned.checks
     assert np.array_equal(made.predictions, tuned.predictions)
 
@@ -143,15 +145,17 @@ def test_photos_held_out_are_not_read_in_training(
     original = ladders_module.decode
     monkeypatch.setattr(ladders_module, "decode", lambda path: read.add(path) or original(path))
     settings = config(ladders=2, epochs=1.5, checks=1)
-    made = finetune_split(frozen, found, split, settings, tmp_path, ladders=part.train)
+    made = finetune_split(frozen, found, split, settings, tmp_path, ladders=part)
     assert read >= set(part.train)
     assert not read & set(part.held_photos)
-    assert made.checks[0] == tuned.checks[0]
+    assert made.checks[0].srcc == tuned.checks[0].srcc
+    assert [check.in_order is not None for check in made.checks] == [True, True]
     log = (tmp_path / "log.jsonl").read_text()
     assert '"regression"' in log
     assert '"ladder"' in log
+    other = dataclasses.replace(part, train=part.train[1:])
     with pytest.raises(UsageError, match="another photos for ladders"):
-        finetune_split(frozen, found, split, settings, tmp_path, ladders=part.train[1:])
+        finetune_split(frozen, found, split, settings, tmp_path, ladders=other)
 
 
 def test_training_puts_ladders_in_order(
@@ -166,12 +170,13 @@ def test_training_puts_ladders_in_order(
     def in_order() -> float:
         encoder = task.model.encoder.eval()
         tuned = frozen.with_encoder(encoder)
-        ladders = extract_ladders(tuned, part.held_photos, unreadable, per_photo=12)
+        photos = [*dict.fromkeys(part.choose.photos), *part.held_photos]
+        ladders = extract_ladders(tuned, photos, unreadable)
         return float((np.diff((ladders.features @ head).numpy(), axis=1) < 0).mean())
 
     before = in_order()
     optimizer = make_optimizer(task.model, settings.optimizer)
-    for number in range(8):
+    for number in range(12):
         task.model.train()
         batch: list = [*task.views[number], *task.ladders[number]]
         loss = task.loss(task.model, batch)
@@ -182,6 +187,37 @@ def test_training_puts_ladders_in_order(
         loss.total.backward()
         optimizer.step()
     assert in_order() > before + 0.1
+
+
+def test_the_kept_state_is_the_best_by_scores_and_order_together(
+    frozen: FrozenEncoder, found: DatasetFeatures, tmp_path: Path
+) -> None:
+    """A little is lost in the order of scores, much is won in the order of ladders."""
+    watch = Watch(tmp_path, 0.80, 0.70)
+    fit = torch.ones(found.features.shape[-1], dtype=torch.float64), 1.0
+    encoder = random_encoder(BASE, seed=2)
+    for check in (Check(5, 0.78, 0.80), Check(9, 0.85, 0.71)):
+        watch.look(check, encoder if check.step == 5 else frozen.encoder, fit)
+    assert watch.best.step == 5
+    kept = watch.kept(frozen.encoder)[0].backbone.state_dict()
+    assert all(torch.equal(kept[key], each) for key, each in encoder.backbone.state_dict().items())
+    again = Watch(tmp_path, 0.80, 0.70)
+    again.resume(9)
+    assert again.checks == watch.checks
+
+
+def test_order_of_the_ladders_that_choose(
+    frozen: FrozenEncoder, found: DatasetFeatures, split: Split, part: LadderPart
+) -> None:
+    train = found.features[split.train], found.dataset.scores[split.train]
+    w, _ = fit_ridge(*train, 10.0)
+    again = frozen.with_encoder(random_encoder(BASE, seed=2))
+    photos = list(dict.fromkeys(part.choose.photos))
+    by_other = extract_ladders(again, photos, unreadable)
+    for tuned, ladders in ((None, part.choose), (again, by_other)):
+        scores = (ladders.features.double() @ w).numpy()
+        in_order = np.mean([row[k] > row[k + 1] for row in scores for k in range(4)])
+        assert part.in_order(tuned, w) == pytest.approx(in_order)
 
 
 def test_ladders_are_judged_by_the_mean_of_all_heads(

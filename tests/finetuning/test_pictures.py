@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from shamisa_cli.finetuning.plots import plot_paired, plot_training
-from shamisa_cli.finetuning.run import Check
 from shamisa_cli.finetuning.study import Outcome, by_share
+from shamisa_cli.finetuning.watch import Check
 from shamisa_cli.training.log import RunLog
 
 figure_module = pytest.importorskip("matplotlib.figure")
