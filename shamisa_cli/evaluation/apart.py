@@ -31,6 +31,11 @@ class Apart:
     errors: Errors
 
     @property
+    def note(self) -> str:
+        """For people who read the figures."""
+        return f"figures by encoders of {len(self.result.splits)} splits"
+
+    @property
     def predictions(self) -> Array:
         """(k,) of the k images that are in a test part, in their order; means over the parts."""
         results = self.result.results

@@ -33,7 +33,8 @@ def fit_head(
     """
     result = apart.result if apart else result
     scores = result.dataset.scores
-    head = make_head(name, result, fit_ridge(features, scores, result.strength))
+    note = apart.note if apart else ""
+    head = make_head(name, result, fit_ridge(features, scores, result.strength), note=note)
     return with_unseen(head, result, image_features(features), plain_fit(features, scores), apart)
 
 

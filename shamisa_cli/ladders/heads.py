@@ -167,6 +167,7 @@ def fit_taught(name: str, taught: TaughtDataset, judged: Judged, *, calibrate: b
     w, b = taught.fit(ladders, judged.result.strength)
     figures = {f"ladder_{key}": getattr(judged.ladders["all"], key) for key in ("in_order", "tau")}
     note = _note(ladders, edits, taught.options)
+    note += f"; {judged.apart.note}" if judged.apart else ""
     head = make_head(name, judged.result, (basis @ w, b), figures, note)
     if calibrate and edits:
         raws = (rows @ w + b for rows in (ladders.features[:, -1], edits.features[AS_IT_IS]))

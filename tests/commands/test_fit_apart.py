@@ -106,6 +106,7 @@ def test_figures_are_of_each_splits_own_encoder(
     assert info.everyday is not None
     assert info.everyday.photos == f"{len(tested)} images of mine"
     assert info.uncertainty is not None
+    assert info.note == "figures by encoders of 2 splits"
     flattering = fit("--json", out, "--allow-seen")
     assert flattering.exit_code == 0, flattering.output
     assert [each["rmse"] for each in json.loads(out.read_text())["splits"]] != told
@@ -119,6 +120,7 @@ def test_ladders_are_of_photos_that_no_encoder_was_trained_on(
     assert made.exit_code == 0, made.output
     assert "with ladders" in made.output
     info = load_head(tmp_path / "model", "apart").info
+    assert info.note.endswith("; figures by encoders of 2 splits")
     assert "8 severity ladders of 8 photos" in info.note  # four of twelve were trained on
     assert 0 <= info.metrics["ladder_in_order"] <= 1
     assert "8 severity ladders" in fit(*arguments, "--allow-seen").output
