@@ -84,10 +84,10 @@ def with_unseen(
     dataset, of_splits = result.dataset, (result.splits, result.results)
     errors = apart.errors if apart else None
     found = estimate_uncertainty(means, dataset.scores, *of_splits, result.strength, fit, errors)
+    if basis is not None:
+        along, bias = found.spread[:, :-1], found.spread[:, -1:]
+        found = replace(found, spread=torch.cat([along @ basis.T.float(), bias], dim=1))
     head = with_uncertainty(head, found)
-    if basis is not None and head.spread is not None:
-        along, bias = head.spread[:, :-1], head.spread[:, -1:]
-        head = replace(head, spread=torch.cat([along @ basis.T.float(), bias], dim=1))
     if apart:
         return with_everyday(head, apart.predictions, dataset)
     unseen = unseen_predictions(means, dataset.references, result.strength, fit)

@@ -163,6 +163,26 @@ def test_a_head_with_ladders(fit: Run, model: Path, scores: Path, ladder_photos:
     assert info.everyday.photos == "30 images of mine"
 
 
+def test_fewer_directions_than_features(
+    fit: Run,
+    model: Path,
+    scores: Path,
+    ladder_photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with the bundled models, the head and its bootstraps are of the features again."""
+    (ladder_photos / "broken.png").unlink()
+    monkeypatch.setattr("shamisa_cli.ladders.heads.DIRECTIONS", 20)
+    arguments = [scores, "--splits", 2, "--ladders", ladder_photos, "--ladder-per-photo", 2]
+    assert fit(*arguments, "--name", "mine", "--calibrate").exit_code == 0
+    head = load_head(model, "mine")
+    assert head.spread is not None
+    assert head.spread.shape[1] == len(head.weight) + 1 == head.info.features + 1
+    heads = torch.cat([head.weight[None], head.spread[:, :-1]]).double()
+    assert torch.linalg.matrix_rank(heads, rtol=1e-2) <= 20
+    assert head.score(features_of(model, scores.parent / "3-1.png")).uncertainty > 0
+
+
 def test_unreadable_photos_are_named_and_the_rest_is_fitted(
     fit: Run, model: Path, scores: Path, tmp_path: Path
 ) -> None:
