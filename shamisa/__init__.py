@@ -6,7 +6,7 @@ Examples
 >>> from sklearn.datasets import load_sample_image
 >>> scorer = shamisa.load("fast", device="cpu", precision="fp32")
 >>> print(f"{scorer.score(load_sample_image('china.jpg')).score:.0f}")
-95
+94
 """
 
 from __future__ import annotations

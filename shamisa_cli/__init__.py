@@ -16,7 +16,7 @@ Examples
 >>> scorer = shamisa.load("fast", device="cpu", precision="fp32")
 >>> score = scorer.score(load_sample_image("china.jpg"))
 >>> print(f"{score.score:.0f}, {score.width}×{score.height} px, {score.status}")
-95, 640×427 px, ok
+94, 640×427 px, ok
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Scorer:
         >>> sharp = scorer.score(photo)
         >>> blurred = scorer.score(photo.filter(ImageFilter.GaussianBlur(4)))
         >>> print(f"{sharp.score:.0f} and {blurred.score:.0f}")
-        95 and 6
+        94 and 5
         """
         if is_batch(photo):
             return [self.score(one) for one in photo]
@@ -144,9 +144,9 @@ class Scorer:
         >>> scorer = shamisa.load("fast", device="cpu", precision="fp32")
         >>> for score in scorer.score_many([china, "absent.jpg", flower]):
         ...     print(score.error or f"{score.score:.0f} {score.status}")
-        95 ok
+        94 ok
         no such file
-        89 ok
+        87 ok
         """
         return (score for score, _ in self.score_with_features(photos))
 
