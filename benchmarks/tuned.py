@@ -19,7 +19,6 @@ from statistics import fmean
 from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.evaluation.datasets import evaluate_dataset
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
-from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.evaluation.seen import is_one_of
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning.apart import split_encoders
@@ -42,10 +41,8 @@ def measure(
 ) -> dict[str, float]:
     """Test figures of one encoder on one split, by a head with ladders."""
     ladders = extract_ladders(frozen, photos, say_skipped, per_photo)
-    edits = extract_edits(frozen, list(dict.fromkeys(ladders.photos)))
-    if others:
-        good = image_features(frozen.features(others, say_skipped)[1])
-        edits = type(edits)(edits.features, edits.photos, good)
+    readable = list(dict.fromkeys(ladders.photos))
+    edits = extract_edits(frozen, readable, others=others, skip=say_skipped)
     taught = teach(found.dataset, found.features, ladders, edits, LessonOptions())
     judged = judge(taught, evaluate_dataset(frozen.name, found, [split]))
     figures = judged.result.results[0].measures

@@ -68,7 +68,6 @@ class LadderRequest:
 
         Ladders are of ``count`` of them, or of as many as are asked for.
         """
-        from shamisa_cli.evaluation.ridge import image_features
         from shamisa_cli.ladders.extract import extract_edits, extract_ladders
         from shamisa_cli.ladders.heads import teach
         from shamisa_cli.ladders.ladder import check_photos
@@ -80,10 +79,7 @@ class LadderRequest:
         check_photos(self.ladders or Path(), len(readable))
         weights = self.ladder_weight, self.ladder_gap, self.ladder_drop
         options = LessonOptions(*weights, self.proxy_weight, self.edit_weight)
-        edits = extract_edits(frozen, readable, seed) if self.edits else None
-        if edits and others:
-            good = image_features(frozen.features(others, skip, what="good photos")[1])
-            edits = dataclasses.replace(edits, others=good)
+        edits = extract_edits(frozen, readable, seed, others, skip) if self.edits else None
         return teach(found.dataset, found.features, ladders, edits, options)
 
     @property

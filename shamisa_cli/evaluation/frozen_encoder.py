@@ -27,6 +27,11 @@ Skip = Callable[[PhotoError], object]
 """Is called with the error of each photo that is left out; the message names it."""
 
 
+def stop_at(error: PhotoError) -> None:
+    """Leaves none out: of photos that could be read before, one that can be read no more."""
+    raise error
+
+
 @dataclass(frozen=True, eq=False)
 class DatasetFeatures:
     """The pictures of a dataset that can be read.

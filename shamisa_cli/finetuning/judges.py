@@ -12,7 +12,7 @@ from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.evaluation.datasets import fit_to_100, measure_across
-from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip, stop_at
 from shamisa_cli.evaluation.ridge import fit_ridge, image_features
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning.ladders import LadderPart
@@ -100,7 +100,7 @@ def judge_on_ladders(
     if made.best == 0:
         return Both(probe, probe)
     tuned = frozen.with_encoder(made.encoder)
-    ladders = extract_ladders(tuned, part.held_photos, _unreadable, seed=part.seed)
+    ladders = extract_ladders(tuned, part.held_photos, stop_at, seed=part.seed)
     return Both(probe, _ladder_figures(ladders, made.fit[0]))
 
 
@@ -128,8 +128,3 @@ def _probe_fit(made: Finetuned, found: DatasetFeatures, split: Split) -> tuple[T
     return fit_ridge(
         found.features[split.train], found.dataset.scores[split.train], made.probe.strength
     )
-
-
-def _unreadable(error: Exception) -> None:
-    """A photo that could be read when the run began can be read no more."""
-    raise error

@@ -21,7 +21,7 @@ from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.feature_cache import file_digest
-from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip
+from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, stop_at
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.views import crops_of, stacked, training_plan
 from shamisa_cli.imaging.decode import decode
@@ -69,7 +69,7 @@ class LadderPart:
         ladders = self.choose
         if tuned:
             photos = list(dict.fromkeys(ladders.photos))
-            ladders = extract_ladders(tuned, photos, _stop, seed=self.seed)
+            ladders = extract_ladders(tuned, photos, stop_at, seed=self.seed)
         return score_ladders(ladders, w)["all"].in_order
 
 
@@ -90,11 +90,6 @@ def make_ladder_part(
         extract_ladders(frozen, some, skip, seed=seed) for some in (choose, held)
     )
     return LadderPart(tuple(train), to_choose, to_measure, seed)
-
-
-def _stop(error: PhotoError) -> None:
-    """A photo that could be read when the run began can be read no more."""
-    raise error
 
 
 def _readable(photos: Sequence[Path], skip: Skip) -> list[Path]:

@@ -27,7 +27,7 @@ from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
 from shamisa_cli.errors import StoppedError, UsageError
 from shamisa_cli.evaluation.evaluate import STRENGTHS, SplitResult, evaluate, validation_srcc
-from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
+from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, stop_at
 from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.ridge import crop_rows, fit_ridge, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
@@ -229,7 +229,7 @@ def rounded(encoder: Encoder) -> Encoder:
 def features_of(tuned: FrozenEncoder, found: DatasetFeatures, images: Tensor) -> Tensor:
     """(n, K, F) features of ``images`` (n,) by another encoder."""
     paths = [found.dataset.images[i] for i in images.tolist()]
-    return tuned.features(paths, _unreadable, found.dataset.info.short_side)[1]
+    return tuned.features(paths, stop_at, found.dataset.info.short_side)[1]
 
 
 def predict(
@@ -238,8 +238,3 @@ def predict(
     """(n,) float64 predictions of ``images`` (n,) by another encoder and its head (w, b)."""
     w, b = fit
     return (image_features(features_of(tuned, found, images)) @ w + b).numpy()
-
-
-def _unreadable(error: Exception) -> None:
-    """A photo that could be read when the run began can be read no more."""
-    raise error

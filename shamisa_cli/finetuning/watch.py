@@ -40,7 +40,7 @@ class Check:
 
 
 class Watch:
-    """The best state so far, by validation SRCC; in files, so that a resumed run has it.
+    """The best state so far, by what its check is worth; in files, so that a resumed run has it.
 
     State: the checks, and the best encoder and head in ``out``.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,8 +17,9 @@ from shamisa_cli.distortions.registry import DISTORTIONS
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.evaluation.feature_cache import FeatureCache, file_digest
-from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, named_error
+from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, Skip, named_error, stop_at
 from shamisa_cli.evaluation.mdsi import mdsi
+from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import to_tensor
 from shamisa_cli.imaging.decode import decode
@@ -75,8 +77,17 @@ def extract_ladders(
     return Ladders(features[:n], damage[:n], tuple(distortions), tuple(owners))
 
 
-def extract_edits(frozen: FrozenEncoder, photos: Sequence[Path], seed: int = 0) -> EditedPhotos:
-    """Photos that can be read, as they are and under every edit."""
+def extract_edits(
+    frozen: FrozenEncoder,
+    photos: Sequence[Path],
+    seed: int = 0,
+    others: Sequence[Path] = (),
+    skip: Skip = stop_at,
+) -> EditedPhotos:
+    """Photos that can be read, as they are and under every edit; and ``others``, as they are.
+
+    ``skip`` is called with the error of each of the others that cannot be read.
+    """
     names = (AS_IT_IS, *EDITS)
     extractor, cache = frozen.tools()
     rows = torch.empty(len(photos), len(names), extractor.size)
@@ -86,7 +97,11 @@ def extract_edits(frozen: FrozenEncoder, photos: Sequence[Path], seed: int = 0) 
             for k, found in enumerate(made):
                 rows[i, k] = found[0]
             bar.update()
-    return EditedPhotos({name: rows[:, k] for k, name in enumerate(names)}, tuple(photos))
+    edited = EditedPhotos({name: rows[:, k] for k, name in enumerate(names)}, tuple(photos))
+    if not others:
+        return edited
+    good = image_features(frozen.features(others, skip, what="good photos")[1])
+    return replace(edited, others=good)
 
 
 def damage_of(photo: Image.Image, pictures: Sequence[Image.Image]) -> Tensor:
