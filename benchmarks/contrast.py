@@ -30,6 +30,7 @@ from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
 
 NONE = {"coeff": 0.0}
 START = "frozen start"
+ALL_POSITIVE = {"salient_pair": NONE, "same_image_apart": NONE, "reiqa": {}}
 ROWS: dict[str, dict[str, Any]] = {
     START: {},
     "regress": {"weight": 0.0},
@@ -38,15 +39,18 @@ ROWS: dict[str, dict[str, Any]] = {
     "other places count 1": {"sources": {"same_image_apart": {"coeff": 1.0}}},
     "other places count 4": {"sources": {"same_image_apart": {"coeff": 4.0}}},
     "no other photo": {"sources": {"other_image_apart": NONE}},
-    "all crops positive": {
-        "sources": {"salient_pair": NONE, "same_image_apart": NONE, "reiqa": {}}
-    },
+    "all crops positive": {"sources": ALL_POSITIVE},
     "no teacher": {"momentum": 0.0},
     "saliency center": {"saliency": "center"},
     "saliency random": {"saliency": "random"},
     "student is the anchor": {"anchor": "student"},
     "soft": {"sources": {"same_image_apart": {"soft": True}}},
+    "3 random places": {"places": 3},
+    "7 random places": {"places": 7},
     "weight 1": {"weight": 1.0},
+    "weight 1, all crops positive": {"weight": 1.0, "sources": ALL_POSITIVE},
+    "weight 10": {"weight": 10.0},
+    "weight 10, all crops positive": {"weight": 10.0, "sources": ALL_POSITIVE},
 }
 
 

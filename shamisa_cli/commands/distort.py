@@ -21,6 +21,8 @@ from shamisa_cli.commands.shared import (
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from shamisa_cli.distortions.copies import CopyWriter, Plan
     from shamisa_cli.distortions.sheets import SheetRows
 
@@ -40,6 +42,15 @@ if TYPE_CHECKING:
     "--levels", type=click.IntRange(2), default=5, show_default=True, help="Severities from 0 to 1."
 )
 @click.option("--compose", type=click.IntRange(1), help="So many random compositions, instead.")
+@click.option(
+    "--random",
+    "singles",
+    type=click.IntRange(1),
+    help="So many copies by one random distortion each, instead.",
+)
+@click.option(
+    "--labels", is_flag=True, help="Also labels.csv: a score for each copy, from MDSI; a dataset."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--sheet",
@@ -55,6 +66,8 @@ def distort(
     severity: float | None,
     levels: int,
     compose: int | None,
+    singles: int | None,
+    labels: bool,
     seed: int,
     sheet: Path | None,
     overwrite: bool,
@@ -63,21 +76,30 @@ def distort(
     """Make distorted copies of each PHOTO (files or folders).
 
     Every distortion at five severities, like KADID-10k (130 copies, as two of the 24 have both
-    signs), or with --compose N random compositions of up to seven, as in pre-training. A line of
-    metadata.jsonl for each copy has its functions in order, their severities and native values.
+    signs), with --compose N random compositions of up to seven, as in pre-training, or with
+    --random N one random distortion a copy. A line of metadata.jsonl for each copy has its
+    functions in order, their severities and native values.
     """
-    from shamisa_cli.distortions.copies import CopyWriter
+    from shamisa_cli.distortions.copies import LABELS, CopyWriter
     from shamisa_cli.distortions.sheets import SheetRows
 
     if out is None and sheet is None:
         raise UsageError("nothing to make: give --out DIR, --sheet FILE, or both")
-    plan = _plan(names, severity, levels, compose, seed)
+    if labels and out is None:
+        raise UsageError("--labels is a file beside the copies: give --out DIR too")
+    if labels and out is not None:
+        check_replaceable(out / LABELS, overwrite)
+    plan = _plan(names, severity, levels, compose, singles, seed)
     if sheet is not None:
         _check_sheet(sheet, out)
         check_replaceable(sheet, overwrite)
     found = _found(photos, follow_links)
     with flags_for("overwrite"):
-        writer = CopyWriter(out, seed, [name for _, name in found], overwrite) if out else None
+        if labels:
+            _check_names(found)
+        measure = _damage if labels else None
+        named = [name for _, name in found]
+        writer = CopyWriter(out, seed, named, overwrite, measure) if out else None
     rows = SheetRows(plan, seed) if sheet is not None else None
     made, unread = _distort(found, plan, writer, rows)
     if sheet is not None and rows is not None and rows.rows:
@@ -85,21 +107,57 @@ def distort(
     if out is not None:
         copies = f"{made} copies of {len(found) - unread} photos, metadata.jsonl"
         click.echo(f"{click.format_filename(out)}: {copies}")
+        if labels and made:
+            _label(out / LABELS, {name.as_posix(): path for path, name in found})
     if unread:
         raise ShamisaError(f"{unread} of {len(found)} photos could not be read")
 
 
 def _plan(
-    names: tuple[str, ...], severity: float | None, levels: int, compose: int | None, seed: int
+    names: tuple[str, ...],
+    severity: float | None,
+    levels: int,
+    compose: int | None,
+    singles: int | None,
+    seed: int,
 ) -> Plan:
-    from shamisa_cli.distortions.copies import ladder_plan, random_plan
+    from shamisa_cli.distortions.copies import ladder_plan, random_plan, single_plan
 
-    if compose is None:
-        steps = [k / (levels - 1) for k in range(levels)] if severity is None else [severity]
-        return ladder_plan(names, steps)
-    if names or severity is not None:
-        raise UsageError("--compose draws distortions and severities; it takes neither as options")
-    return random_plan(compose, seed)
+    if compose and singles:
+        raise UsageError("--compose and --random are two kinds of copies; choose one")
+    option = "--compose" if compose else "--random"
+    if (compose or singles) and (names or severity is not None):
+        raise UsageError(f"{option} draws distortions and severities; it takes neither as options")
+    if compose:
+        return random_plan(compose, seed)
+    if singles:
+        return single_plan(singles, seed)
+    steps = [k / (levels - 1) for k in range(levels)] if severity is None else [severity]
+    return ladder_plan(names, steps)
+
+
+def _check_names(photos: list[tuple[Path, PurePath]]) -> None:
+    for path, _ in photos:
+        try:
+            str(path.resolve()).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"{path}: its name is not UTF-8, which a table of scores cannot hold; rename it, "
+                "or leave out --labels"
+            ) from error
+
+
+def _damage(photo: Image, copy: Image) -> float:
+    from shamisa_cli.ladders.extract import damage_of
+
+    return damage_of(photo, [copy]).item()
+
+
+def _label(labels: Path, photos: dict[str, Path]) -> None:
+    from shamisa_cli.ladders.labels import write_labels
+
+    rows = write_labels(labels, labels.with_name("metadata.jsonl"), photos)
+    click.echo(f"{click.format_filename(labels)}: {rows} scores, of photos as they are too")
 
 
 def _found(arguments: tuple[Path, ...], follow_links: bool) -> list[tuple[Path, PurePath]]:

@@ -16,13 +16,19 @@ from PIL import Image
 
 from shamisa_cli.distortions.composition import Composition, sample_composition
 from shamisa_cli.distortions.pictures import distort_image
-from shamisa_cli.distortions.registry import ENTRIES, get_entries
+from shamisa_cli.distortions.registry import DISTORTIONS, ENTRIES, get_entries
 from shamisa_cli.distortions.severity import native_value, quantize_severity
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.files import is_ours, write_whole, writing
 from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.seeds import generator
 from shamisa_cli.spelling import escape_name, unescape_name
+
+LABELS = "labels.csv"
+"""The table of scores beside metadata.jsonl, if there is one."""
+
+Measure = Callable[[Image.Image, Image.Image], float]
+"""How far a copy is from its photo."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,29 @@ def random_plan(count: int, seed: int) -> Plan:
     return Plan(rows, photos_per_sheet=24)
 
 
+def single_plan(count: int, seed: int) -> Plan:
+    """``count`` copies by one distortion each, all others before any comes again; λ is uniform.
+
+    Drawn from the seed and the photo's name alone.
+    """
+
+    def rows(photo: PurePath) -> list[list[Variant]]:
+        draws = generator(seed, stream_of(photo.as_posix()))
+        names = list(DISTORTIONS)
+        made: list[tuple[int, Composition]] = []
+        while len(made) < count:
+            for kind in torch.randperm(len(names), generator=draws).tolist():
+                entries = get_entries(names[kind])
+                sign, severity = torch.rand(2, dtype=torch.float64, generator=draws)
+                entry = entries[int(sign * len(entries))]
+                applied = quantize_severity(ENTRIES[entry].distortion, severity).item()
+                made.append((entry, Composition((entry,), (applied,))))
+        numbered = enumerate(made[:count], 1)
+        return [[Variant(ENTRIES[entry].name, n, step) for n, (entry, step) in numbered]]
+
+    return Plan(rows, photos_per_sheet=24)
+
+
 def stream_of(name: str) -> int:
     """The number of the random stream of ``name``, which need not be UTF-8 on disk."""
     return zlib.crc32(name.encode("utf-8", "surrogateescape"))
@@ -108,6 +137,7 @@ class CopyWriter:
     seed : of the draws inside the distortions.
     photos : the names, relative to the folder that they came from, of all photos to come.
     overwrite : remove an earlier set of copies: those that its metadata.jsonl lists.
+    measure : of a photo and its copy, recorded as ``mdsi``; None records nothing.
 
     Raises
     ------
@@ -117,11 +147,17 @@ class CopyWriter:
     """
 
     def __init__(
-        self, folder: Path, seed: int, photos: Sequence[PurePath], overwrite: bool = False
+        self,
+        folder: Path,
+        seed: int,
+        photos: Sequence[PurePath],
+        overwrite: bool = False,
+        measure: Measure | None = None,
     ) -> None:
         _check_distinct(photos)
         self.folder = folder
         self.seed = seed
+        self.measure = measure
         self.metadata = folder / "metadata.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -148,22 +184,29 @@ class CopyWriter:
             path = self.folder / name
             if path.exists():
                 raise ShamisaError(f"{path}: is in the way, and no copy of ours; move it away")
+            made = distorted_copy(image, photo, variant, self.seed)
             with writing(path):
-                save_picture(distorted_copy(image, photo, variant, self.seed), path)
-            line = json.dumps(record(name, photo, variant), ensure_ascii=False) + "\n"
+                save_picture(made, path)
+            facts = record(name, photo, variant)
+            if self.measure is not None:
+                facts["mdsi"] = round(self.measure(image, made), 6)
+            line = json.dumps(facts, ensure_ascii=False) + "\n"
             with writing(self.metadata), self.metadata.open("ab", buffering=0) as file:
                 write_whole(file, file.seek(0, os.SEEK_END), line.encode())
         return len(variants)
 
 
 def _remove_copies(folder: Path, metadata: Path) -> None:
-    """Remove the copies that ``metadata`` lists, where they are ours still, and it itself."""
+    """Remove the copies that ``metadata`` lists, where they are ours still, it and its labels."""
     with writing(metadata):
         for line in metadata.read_bytes().splitlines():
             with suppress(ValueError, KeyError, TypeError, FileNotFoundError):
                 name = unescape_name(json.loads(line)["file"])
                 if ".." not in PurePath(name).parts and is_ours(folder / name):
                     (folder / name).unlink()
+        labels = folder / LABELS
+        if labels.is_file() and is_ours(labels):
+            labels.unlink()
         metadata.unlink()
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from shamisa_cli.ladders.edits import AS_IT_IS, HARMLESS, ORDERS, EditedPhotos
 from shamisa_cli.ladders.fit import Lessons, Term, join_terms, no_term
+from shamisa_cli.ladders.labels import damaged_less
 from shamisa_cli.ladders.ladder import Ladders
 
 BEST, WORST = 72.0, 20.0
@@ -138,9 +139,7 @@ def proxy_scores(ladders: Ladders, edits: EditedPhotos, scale: tuple[float, floa
     """
     lowest, unit = scale
     damage = ladders.damage[:, 1:].flatten().double()
-    order = damage.sort().values
-    rank = torch.searchsorted(order, damage) / max(1, len(order))
-    wanted = BEST - (BEST - WORST) * torch.where(damage > 0, rank, 0.0)
+    wanted = BEST - (BEST - WORST) * torch.where(damage > 0, damaged_less(damage), 0.0)
     photos = edits.as_they_are.double()
     each = AS_THEY_ARE / (1 - AS_THEY_ARE) * len(damage) / max(1, len(photos))
     rows = torch.cat([ladders.features[:, 1:].flatten(0, 1).double(), photos])

@@ -15,9 +15,12 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from shamisa_cli.cli import app
+from shamisa_cli.datasets.own_csv import open_csv
 from shamisa_cli.distortions.copies import stream_of
 from shamisa_cli.distortions.registry import ENTRIES, get_distortion
 from shamisa_cli.distortions.sheets import CROP
+from shamisa_cli.evaluation.mdsi import mdsi
+from shamisa_cli.imaging.arrays import to_tensor
 from shamisa_cli.imaging.closeup import telling_box
 from shamisa_cli.spelling import unescape_name
 
@@ -94,6 +97,79 @@ def test_compositions_are_recorded_in_order_and_reproducible(photo: Path, tmp_pa
                 assert function["native"] == int(function["native"])
 
 
+def test_random_copies_show_every_distortion_before_one_comes_again(
+    photo: Path, tmp_path: Path
+) -> None:
+    few, many = tmp_path / "few", tmp_path / "many"
+    assert run(photo, "--out", few, "--random", 5).exit_code == 0
+    assert run(photo, "--out", many, "--random", 50).exit_code == 0
+    names = [line["functions"][0]["name"] for line in records(many)]
+    assert len(set(names[:24])) == len(set(names[24:48])) == 24
+    assert records(few) == records(many)[:5]
+    assert all(len(line["functions"]) == 1 for line in records(many))
+    severities = [line["functions"][0]["severity"] for line in records(many)]
+    assert min(severities) < 0.25
+    assert max(severities) > 0.75
+    assert len({line["file"] for line in records(many)}) == 50
+
+
+@pytest.mark.parametrize("kind", [("--random", 8), ("--compose", 8), ("--levels", 2)])
+def test_labels_make_a_dataset_of_the_copies(
+    photo: Path, tmp_path: Path, kind: tuple[object, ...]
+) -> None:
+    Image.open(photo).rotate(180).save(photo.with_name("two, with a comma.png"))
+    out = tmp_path / "out"
+    result = run(photo.parent, "--out", out, *kind, "--labels")
+    assert result.exit_code == 0, result.output
+    dataset = open_csv(out / "labels.csv")
+    lines = records(out)
+    assert f"{len(lines) + 2} scores" in result.output
+    scores = dict(zip(dataset.images, dataset.scores.tolist(), strict=True))
+    damage = []
+    for line in lines:
+        original, copy = (
+            to_tensor(Image.open(path).convert("RGB"))[None]
+            for path in (photo.with_name(line["reference"]), out / line["file"])
+        )
+        assert line["mdsi"] == pytest.approx(mdsi(original, copy).item(), abs=1e-6)
+        damage.append(line["mdsi"])
+    for line in lines:
+        less = sum(each < line["mdsi"] for each in damage) / len(damage)
+        assert scores[out / line["file"]] == pytest.approx(100 - 100 * less, abs=1e-4)
+    photos = list(photo.parent.iterdir())
+    assert {path.resolve() for path in dataset.reference_photos} == {*photos}
+    as_they_are = [path for path in scores if path.resolve() in photos]
+    assert [scores[path] for path in as_they_are] == [100, 100]
+    assert len(set(dataset.references)) == 2
+
+
+def test_labels_are_replaced_with_their_copies_and_a_table_of_ones_own_is_not(
+    photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = (photo, "--out", out, "--random", 3)
+    assert run(*arguments, "--labels").exit_code == 0
+    before = (out / "labels.csv").read_bytes()
+    assert run(*arguments, "--labels", "--seed", 1, "--overwrite").exit_code == 0
+    assert (out / "labels.csv").read_bytes() != before
+    assert run(*arguments, "--overwrite").exit_code == 0
+    assert not (out / "labels.csv").exists()
+    (out / "labels.csv").write_text("image,mos\na.png,1\n")
+    result = run(*arguments, "--labels", "--overwrite")
+    assert result.exit_code == 2
+    assert "nothing in it says that shamisa made it" in result.output
+    assert (out / "labels.csv").read_text() == "image,mos\na.png,1\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such a name cannot be made there")
+def test_labels_refuse_a_name_that_no_table_can_hold(photo: Path, tmp_path: Path) -> None:
+    photo.rename(photo.with_name(os.fsdecode(b"caf\xe9.png")))
+    result = run(photo.parent, "--out", tmp_path / "out", "--random", 2, "--labels")
+    assert result.exit_code == 2
+    assert "its name is not UTF-8" in result.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_tree_is_mirrored_and_a_copy_does_not_depend_on_what_is_beside_it(
     photo: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +223,9 @@ def test_an_earlier_set_is_replaced_when_asked_and_nothing_else(
         (["--out", "o", "--distortion", "gausian_blur"], "Did you mean gaussian_blur"),
         (["--out", "o", "--severity", "1.5"], "severity"),
         (["--out", "o", "--compose", "2", "--severity", "0.5"], "takes neither"),
+        (["--out", "o", "--random", "2", "--distortion", "jpeg"], "--random draws distortions"),
+        (["--out", "o", "--random", "2", "--compose", "2"], "choose one"),
+        (["--sheet", "s.png", "--labels"], "give --out DIR too"),
         (["--out", "o", "absent.jpg"], "'absent.jpg' does not exist"),
     ],
 )
