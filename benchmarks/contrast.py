@@ -36,7 +36,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "regress": {"weight": 0.0},
     "lml": {},
     "no other place of the photo": {"sources": {"same_image_apart": NONE}},
-    "other places count 1": {"sources": {"same_image_apart": {"coeff": 1.0}}},
+    "other places count 0.25": {"sources": {"same_image_apart": {"coeff": 0.25}}},
     "other places count 4": {"sources": {"same_image_apart": {"coeff": 4.0}}},
     "no other photo": {"sources": {"other_image_apart": NONE}},
     "all crops positive": {"sources": ALL_POSITIVE},

@@ -22,7 +22,7 @@ from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.paths import list_photos
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.ladders.edits import AS_IT_IS, EDITS, HARMLESS
-from shamisa_cli.scoring import Scorer
+from shamisa_cli.scoring import Score, Scorer
 
 NOISE = "noise ¼"
 
@@ -55,7 +55,9 @@ def scores(scorer: Scorer, photos: Sequence[Image.Image]) -> dict[str, np.ndarra
     return dict(zip(variants[0], rows.T, strict=True))
 
 
-def report(found: dict[str, dict[str, np.ndarray]], everyday: np.ndarray) -> list[tuple[str, ...]]:
+def report(
+    found: dict[str, dict[str, np.ndarray]], everyday: Sequence[Score]
+) -> list[tuple[str, ...]]:
     """(what, smooth, textured, aim) of each line."""
     lines: list[tuple[str, ...]] = []
 
@@ -82,8 +84,10 @@ def report(found: dict[str, dict[str, np.ndarray]], everyday: np.ndarray) -> lis
     )
     noise = [np.median(side[AS_IT_IS] - side[NOISE]) for side in sides]
     line("white noise at severity ¼: median loss", "25", noise)
-    ends = ((everyday < 1) | (everyday > 99)).mean()
-    lines.append(("(e) share of all photos under 1 or above 99", f"{ends:.3f}", "", "0.01"))
+    clipped = np.mean([row.clipped for row in everyday])
+    ends = np.mean([row.score < 1 or row.score > 99 for row in everyday])
+    lines.append(("(e) share of all photos clipped at 0 or 100", f"{clipped:.3f}", "", "0.01"))
+    lines.append(("    under 1 or above 99", f"{ends:.3f}", "", ""))
     return lines
 
 
@@ -104,7 +108,7 @@ def main() -> None:
         for side, photos in by_gradient(paths, scorer, asked.photos).items()
     }
     others = [*paths, *(list_photos(asked.everyday) if asked.everyday else [])]
-    everyday = np.array([row.score for row in scorer.score_many(others) if not row.failed])
+    everyday = [row for row in scorer.score_many(others) if not row.failed]
     print(f"{scorer.model}, head {scorer.head.info.name}, {len(paths)} photos of {asked.folder}\n")
     print(f"{'':<58}{'smooth':>9}{'textured':>10}{'aim':>11}")
     for what, smooth, textured, aim in report(found, everyday):

@@ -21,9 +21,7 @@ from shamisa_cli.commands.shared import (
 from shamisa_cli.errors import PhotoError, ShamisaError, UsageError, first_line
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from shamisa_cli.distortions.copies import CopyWriter, Plan
+    from shamisa_cli.distortions.copies import CopyWriter, Measure, Plan
     from shamisa_cli.distortions.sheets import SheetRows
 
 
@@ -95,9 +93,7 @@ def distort(
         check_replaceable(sheet, overwrite)
     found = _found(photos, follow_links)
     with flags_for("overwrite"):
-        if labels:
-            _check_names(found)
-        measure = _damage if labels else None
+        measure = _measure(found) if labels else None
         named = [name for _, name in found]
         writer = CopyWriter(out, seed, named, overwrite, measure) if out else None
     rows = SheetRows(plan, seed) if sheet is not None else None
@@ -136,7 +132,10 @@ def _plan(
     return ladder_plan(names, steps)
 
 
-def _check_names(photos: list[tuple[Path, PurePath]]) -> None:
+def _measure(photos: list[tuple[Path, PurePath]]) -> Measure:
+    """MDSI, for a table of scores; refuses names that no such table can hold."""
+    from shamisa_cli.ladders.extract import damage_of
+
     for path, _ in photos:
         try:
             str(path.resolve()).encode()
@@ -145,12 +144,7 @@ def _check_names(photos: list[tuple[Path, PurePath]]) -> None:
                 f"{path}: its name is not UTF-8, which a table of scores cannot hold; rename it, "
                 "or leave out --labels"
             ) from error
-
-
-def _damage(photo: Image, copy: Image) -> float:
-    from shamisa_cli.ladders.extract import damage_of
-
-    return damage_of(photo, [copy]).item()
+    return lambda photo, copy: damage_of(photo, [copy]).item()
 
 
 def _label(labels: Path, photos: dict[str, Path]) -> None:
