@@ -29,6 +29,7 @@ COMMANDS = (
     "fit",
     "fit-explain",
     "finetune",
+    "join",
     "ladder",
     "gmad",
     "embed",

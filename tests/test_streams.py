@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, Sequence[str]] = {
     "gmad": ["default", "fast", "--photos", ".", "--out", "gmad"],
     "embed": [".", "--csv", "map.csv"],
     "export": ["fast", "--torch-export", "fast.pt2"],
+    "join": ["lite0", "fast", "--out", "both"],
     "finetune": ["--dataset", "koniq", "--root", "."],
     "pull": ["hf://owner/name"],
     "push": ["fast", "hf://owner/name"],

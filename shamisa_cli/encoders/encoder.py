@@ -15,12 +15,14 @@ from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics
 from shamisa_cli.encoders.pooling import log_scale, moments
 from shamisa_cli.encoders.regions import (
     Regions,
+    head_maps,
     map_channels,
     network_maps,
     region_features,
     region_size,
 )
 from shamisa_cli.encoders.scene_statistics import SCENE_STATISTICS, scene_statistics
+from shamisa_cli.encoders.second import add_second
 from shamisa_cli.errors import UsageError
 
 
@@ -66,7 +68,8 @@ class Encoder(nn.Module):
             if len(self.regions.maps) not in (0, len(channels)):
                 given = len(self.regions.maps)
                 raise UsageError(f"regions: {given} weights for {len(channels)} maps")
-            self.feature_size = region_size(channels)
+            self._heads = head_maps(backbone, len(channels))
+            self.feature_size = region_size(channels, self._heads)
         elif pooling == "log_stages":
             self.feature_size += 2 * sum(earlier_channels(backbone))
         if statistics == "scene":
@@ -84,9 +87,17 @@ class Encoder(nn.Module):
         pooling: Pooling = "last",
         statistics: Statistics = "none",
         regions: Regions | None = None,
+        second: int = 0,
     ) -> Encoder:
-        """An encoder with random weights (drawn from torch's generator)."""
-        return cls(create_backbone(backbone), preprocessing, pooling, statistics, regions)
+        """An encoder with random weights (drawn from torch's generator).
+
+        ``second`` is the block at which its second end starts, see
+        :mod:`~shamisa_cli.encoders.second`; 0 is none.
+        """
+        net = create_backbone(backbone)
+        if second:
+            add_second(net, second)
+        return cls(net, preprocessing, pooling, statistics, regions)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, d) float32 from crops x (N, 3, H, W), RGB in [0, 1]: h, then statistics."""
@@ -99,7 +110,8 @@ class Encoder(nn.Module):
         For ``regions`` only: other poolings keep no maps.
         """
         maps = network_maps(self.backbone, (x - self.mean) / self.std)
-        features = self._with_statistics(region_features(maps, self.regions), x)
+        h = region_features(maps, self.regions, self._heads)
+        features = self._with_statistics(h, x)
         return features, cell_features(maps)
 
     def _with_statistics(self, h: Tensor, x: Tensor) -> Tensor:
@@ -115,7 +127,7 @@ class Encoder(nn.Module):
         if self.pooling == "last":
             return F.normalize(self.backbone(x).float(), dim=1)
         if self.pooling == "regions":
-            return region_features(network_maps(self.backbone, x), self.regions)
+            return region_features(network_maps(self.backbone, x), self.regions, self._heads)
         backbone = cast(Any, self.backbone)
         last, maps = backbone.forward_intermediates(x)
         parts = [backbone.forward_head(last).float()]

@@ -22,6 +22,7 @@ from shamisa_cli.encoders.regions import (
     region_features,
 )
 from shamisa_cli.encoders.scene_statistics import scene_statistics
+from shamisa_cli.encoders.second import second_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,9 @@ class Early:
 
 
 def can_be_cut(encoder: Encoder) -> bool:
-    """Whether :func:`cut_at` knows how: an EfficientNet with ``pooling`` regions."""
-    return encoder.pooling == "regions" and is_efficientnet(encoder.backbone)
+    """Whether :func:`cut_at` knows how: an EfficientNet of one end with ``pooling`` regions."""
+    one_end = is_efficientnet(encoder.backbone) and second_of(encoder.backbone) is None
+    return encoder.pooling == "regions" and one_end
 
 
 def cut_at(encoder: Encoder, block: int) -> Joint:
@@ -77,7 +79,7 @@ def early_half(encoder: Encoder, x: Tensor, joint: Joint) -> Early:
     features = torch.zeros(len(x), encoder.feature_size, device=x.device)
     known = torch.ones(encoder.feature_size, dtype=torch.bool, device=x.device)
     known[joint.late] = False
-    parts = [region_features(maps, regions, to_last=False)]
+    parts = [region_features(maps, regions, heads=())]
     if encoder.statistics == "scene":
         parts.append(encoder.regions.statistics**0.5 * scene_statistics(x))
     features[:, known] = torch.cat(parts, dim=1)

@@ -9,7 +9,7 @@ all three.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.pooling import deviation_of, log_scale
+from shamisa_cli.encoders.second import second_of
 from shamisa_cli.errors import UsageError
 
 GRID = 4
@@ -55,13 +56,24 @@ def is_efficientnet(backbone: nn.Module) -> bool:
 def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     """The maps (N, C, H, W) of a timm backbone from first to last, for normalized crops ``x``.
 
-    Of an EfficientNet: stem, every block and the head's convolution. Of others: the stages.
+    Of an EfficientNet: stem, every block and the head's convolution; then likewise of its second
+    end, if it has one. Of others: the stages.
     """
     net = cast(Any, backbone)
     if not is_efficientnet(backbone):
         return net.forward_intermediates(x, intermediates_only=True)
     maps = maps_before(net, x, len(net.blocks))
-    return [*maps, net.bn2(net.conv_head(maps[-1]))]
+    second = second_of(backbone)
+    more = [] if second is None else maps_from(second, maps[second.block], 0)
+    return [*maps, net.bn2(net.conv_head(maps[-1])), *more]
+
+
+def head_maps(backbone: nn.Module, count: int) -> tuple[int, ...]:
+    """Which of the ``count`` maps of :func:`network_maps` are a head's convolution, or the last."""
+    second = second_of(backbone)
+    if second is None:
+        return (count - 1,)
+    return count - 2 - len(second.blocks), count - 1
 
 
 def maps_before(net: Any, x: Tensor, block: int) -> list[Tensor]:
@@ -105,27 +117,33 @@ def map_channels(backbone: nn.Module) -> list[int]:
     return [each.shape[1] for each in maps]
 
 
-def region_size(channels: Sequence[int]) -> int:
-    """Length of :func:`region_features`: five numbers a channel, two of the last map."""
-    return 5 * sum(channels[:-1]) + 2 * channels[-1]
+def region_size(channels: Sequence[int], heads: Collection[int] | None = None) -> int:
+    """Length of :func:`region_features`: five numbers a channel, two of ``heads``."""
+    heads = (len(channels) - 1,) if heads is None else heads
+    return sum((2 if k in heads else 5) * count for k, count in enumerate(channels))
 
 
-def map_of_features(channels: Sequence[int]) -> Tensor:
+def map_of_features(channels: Sequence[int], heads: Collection[int] | None = None) -> Tensor:
     """(F,) int64: which map each number of :func:`region_features` tells of."""
-    number, last = torch.arange(len(channels)), len(channels) - 1
-    count = torch.tensor(channels)
-    averages = number.repeat_interleave(torch.where(number < last, 2 * count, count))
-    return torch.cat([averages, averages, number[:last].repeat_interleave(count[:last])])
+    number, count = torch.arange(len(channels)), torch.tensor(channels)
+    heads = (len(channels) - 1,) if heads is None else heads
+    has_deviation = torch.tensor([k not in heads for k in range(len(channels))])
+    averages = number.repeat_interleave(torch.where(has_deviation, 2 * count, count))
+    liveliest = number[has_deviation].repeat_interleave(count[has_deviation])
+    return torch.cat([averages, averages, liveliest])
 
 
-def region_features(maps: Sequence[Tensor], regions: Regions, *, to_last: bool = True) -> Tensor:
+def region_features(
+    maps: Sequence[Tensor], regions: Regions, heads: Collection[int] | None = None
+) -> Tensor:
     """(N, F) float32 of maps (N, C, H, W): each part on a logarithmic scale, times its weight.
 
-    In this order: over the whole photo, mean and deviation of each map (of the last map, whose
+    In this order: over the whole photo, mean and deviation of each map (of ``heads``, whose
     averages are the network's own features, the mean alone); the same, as the mean over the places
-    of a grid of 4×4; the largest deviation among the places. With ``to_last`` = False the last map
-    of the network is not among ``maps``.
+    of a grid of 4×4; the largest deviation among the places. ``heads`` are numbers of maps, see
+    :func:`head_maps`; None is the last.
     """
+    heads = (len(maps) - 1,) if heads is None else heads
     weights = regions.maps or (1.0,) * len(maps)
     whole: list[Tensor] = []
     by_place: list[Tensor] = []
@@ -137,7 +155,7 @@ def region_features(maps: Sequence[Tensor], regions: Regions, *, to_last: bool =
         root = weight**0.5
         whole.append(root * _scaled(mean).mean(2))
         by_place.append(root * _scaled(place_mean).mean(2))
-        if k < len(maps) - to_last:
+        if k not in heads:
             whole.append(root * _scaled(deviation).mean(2))
             by_place.append(root * _scaled(place_deviation).mean(2))
             liveliest.append(

@@ -35,6 +35,8 @@ class ModelConfig:
     statistics : hand-made features beside h: ``none``, or ``scene``, those of
         :mod:`~shamisa_cli.encoders.scene_statistics`.
     regions : how much each part of the features counts, for ``pooling = "regions"``.
+    second : the block at which a second end starts, see :mod:`~shamisa_cli.encoders.second`; 0 is
+        none.
     default_head : the head that is used when none is asked for.
     training : facts about the training, for people; nothing reads them.
     seen : images that it was fine-tuned on, with scores or as ladders, each the first
@@ -47,6 +49,7 @@ class ModelConfig:
     pooling: Pooling = "last"
     statistics: Statistics = "none"
     regions: Regions = field(default_factory=Regions)
+    second: int = 0
     default_head: str = ""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     protocol: ViewingProtocol = field(default_factory=ViewingProtocol)

@@ -68,6 +68,7 @@ def random_encoder(config: ModelConfig, seed: int = 0) -> Encoder:
             config.pooling,
             config.statistics,
             config.regions,
+            config.second,
         ).eval()
 
 

@@ -232,4 +232,6 @@ def initial_encoder(config: PretrainConfig) -> Encoder:
             f"init: {config.init} is a {facts.backbone}, not a {config.backbone}; "
             f"set backbone to {facts.backbone}"
         )
+    if facts.second:
+        raise UsageError(f"init: {config.init} has two ends; take a model that has one")
     return Encoder(encoder.backbone, encoder.preprocessing)

@@ -42,6 +42,7 @@ PARSED_ONLY = {
     r"ladder|gmad|(embed|probe) --dataset ladder": "makes hundreds of pictures",
     r"fit .*--ladders|finetune .*--with-ladder": "makes hundreds of pictures",
     r"finetune --dataset": "trains ten splits",
+    r"finetune damage|join|fit .*--model runs/both": "needs that dataset, or that model",
     r"backbones 'resnet": "makes a hundred backbones",
     r"explain|fit-explain|score .*--explain": "needs a model that sees photos whole",
     r"probe .*(spaq|kadid10k|live,|tid2013)": "needs that dataset",

@@ -1,0 +1,94 @@
+"""Two models of one start as one: what they share once, and the last stages of both."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.regions import is_efficientnet
+from shamisa_cli.encoders.second import add_second
+from shamisa_cli.errors import UsageError
+from shamisa_cli.models.config import ModelConfig
+from shamisa_cli.models.store import load_encoder, save_encoder
+
+SAME = ("backbone", "preprocessing", "pooling", "statistics", "regions", "protocol")
+"""Facts that must be those of both models."""
+
+
+def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
+    """Write the model ``out`` with the last stages of two model folders side by side; its config.
+
+    It has the features of ``start``, and beside them those of the last stages of ``other``, which
+    count as much. It has no head: features of both are new to any.
+
+    Raises
+    ------
+    UsageError
+        if the models do not look at photos in the same way, are no EfficientNets with ``pooling``
+        regions, or if their first stages differ, or nothing does.
+    """
+    (one, config), (two, facts) = load_encoder(start), load_encoder(other)
+    for name in (each.name for each in fields(ModelConfig) if each.name in SAME):
+        if getattr(config, name) != getattr(facts, name):
+            raise UsageError(f"{start} and {other}: {name} differs; join models of one start")
+    if config.pooling != "regions" or not is_efficientnet(one.backbone):
+        raise UsageError(f"{start}: only EfficientNets with pooling = regions can be joined")
+    if config.second or facts.second:
+        raise UsageError(f"{start if config.second else other}: has two ends already")
+    block = first_difference(one.backbone, two.backbone)
+    if block is None:
+        raise UsageError(f"{start} and {other}: their weights are the same; nothing to join")
+    if block < 1:
+        raise UsageError(
+            f"{start} and {other}: their first stages differ; join models of one start"
+        )
+    block = min(block, len(cast(Any, one.backbone).blocks) - 1)
+    add_second(one.backbone, block, two.backbone)
+    maps = config.regions.maps
+    regions = replace(config.regions, maps=(*maps, *maps[block + 1 :]))
+    made = Encoder(one.backbone, config.preprocessing, config.pooling, config.statistics, regions)
+    training: dict[str, Any] = {
+        "method": "the last stages of two models side by side",
+        "start": {"name": config.name, **config.training},
+        "second": {"name": facts.name, **facts.training},
+    }
+    joined = replace(
+        config,
+        name=out.resolve().name,
+        feature_size=made.feature_size,
+        regions=regions,
+        second=block,
+        default_head="",
+        training=training,
+        seen=tuple(dict.fromkeys((*config.seen, *facts.seen))),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    save_encoder(out, made, joined)
+    return joined
+
+
+def first_difference(one: nn.Module, two: nn.Module) -> int | None:
+    """The first block in which two EfficientNets of one kind differ.
+
+    −1 is the stem, the number of blocks what comes after them; None if nothing differs.
+    """
+    count = len(cast(Any, one).blocks)
+    others = two.state_dict()
+    different = [
+        _place(name, count)
+        for name, value in one.state_dict().items()
+        if not torch.equal(value, others[name])
+    ]
+    return min(different, default=None)
+
+
+def _place(name: str, count: int) -> int:
+    stage, _, rest = name.partition(".")
+    if stage == "blocks":
+        return int(rest.partition(".")[0])
+    return -1 if stage in ("conv_stem", "bn1") else count

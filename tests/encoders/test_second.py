@@ -1,0 +1,114 @@
+"""Two ends of one network against two whole networks."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.fold import fold_batch_norm
+from shamisa_cli.encoders.regions import (
+    Regions,
+    head_maps,
+    map_channels,
+    map_of_features,
+    network_maps,
+    region_size,
+)
+from shamisa_cli.encoders.same_padding import without_run_time_padding
+from shamisa_cli.encoders.second import add_second, second_of
+from shamisa_cli.errors import UsageError
+
+BLOCK = 5
+WEIGHTS = (0.3, 0.3, 0.3, 0.3, 0.3, 0.6, 1.0, 0.3, 0.5)
+
+
+@pytest.fixture(scope="module")
+def nets() -> tuple[nn.Module, nn.Module]:
+    """Two networks that share what comes before the block, with statistics that do something."""
+    torch.manual_seed(0)
+    one = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
+    for module in one.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    two = copy.deepcopy(one)
+    with torch.no_grad():
+        for name, value in two.named_parameters():
+            if name.startswith((f"blocks.{BLOCK}", f"blocks.{BLOCK + 1}", "conv_head", "bn2")):
+                value += 0.3 * value.std().nan_to_num() * torch.randn(value.shape)
+    return one, two
+
+
+@pytest.fixture
+def both(nets: tuple[nn.Module, nn.Module]) -> nn.Module:
+    """The first network, with the end of the second."""
+    net = copy.deepcopy(nets[0])
+    add_second(net, BLOCK, nets[1])
+    return net
+
+
+def test_maps_are_those_of_the_one_and_then_the_last_of_the_other(
+    nets: tuple[nn.Module, nn.Module], both: nn.Module
+) -> None:
+    assert map_channels(both) == [32, 16, 24, 40, 80, 112, 192, 320, 1280, 192, 320, 1280]
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        found, one, two = (network_maps(net, x) for net in (both, *nets))
+    for got, wanted in zip(found, [*one, *two[BLOCK + 1 :]], strict=True):
+        assert torch.equal(got, wanted)
+    assert head_maps(both, len(found)) == (8, 11)
+    assert head_maps(nets[0], len(one)) == (8,)
+
+
+@pytest.mark.parametrize("weights", [(), WEIGHTS])
+def test_features_are_those_of_the_one_and_the_late_ones_of_the_other(
+    nets: tuple[nn.Module, nn.Module], both: nn.Module, weights: tuple[float, ...]
+) -> None:
+    together = (*weights, *weights[BLOCK + 1 :])
+    encoder = Encoder(both, pooling="regions", regions=Regions(together)).eval()
+    one, two = (Encoder(net, pooling="regions", regions=Regions(weights)).eval() for net in nets)
+    x = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        found, first, other = encoder(x), one(x), two(x)
+    channels = map_channels(both)
+    of = map_of_features(channels, head_maps(both, len(channels)))
+    assert found.shape[1] == encoder.feature_size == region_size(channels, (8, 11)) == len(of)
+    late = map_of_features(channels[:9]) > BLOCK
+    torch.testing.assert_close(found[:, of < 9], first)
+    torch.testing.assert_close(found[:, of >= 9], other[:, late])
+    assert not torch.allclose(first[:, late], other[:, late], atol=1e-3)
+
+
+def test_what_makes_scoring_fast_changes_nothing(both: nn.Module) -> None:
+    encoder = Encoder(both, pooling="regions", statistics="scene").eval()
+    x = torch.rand(1, 3, 97, 64)
+    with torch.no_grad():
+        wanted, _ = encoder.forward_cells(x)
+        torch.testing.assert_close(encoder(x), wanted)
+        folded = without_run_time_padding(fold_batch_norm(encoder, x))
+        torch.testing.assert_close(folded(x), wanted, rtol=0, atol=1e-4)
+    left = [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert not left  # of the second end, too
+
+
+def test_weights_are_among_those_of_the_network(both: nn.Module) -> None:
+    again = Encoder.from_name("tf_efficientnet_lite0", pooling="regions", second=BLOCK)
+    again.backbone.load_state_dict(both.state_dict())
+    encoder = Encoder(both, pooling="regions")
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(again.eval()(x), encoder.eval()(x))
+
+
+def test_what_has_no_second_end_is_told(nets: tuple[nn.Module, nn.Module]) -> None:
+    assert second_of(nets[0]) is None
+    for block in (0, 7, -1):
+        with pytest.raises(UsageError, match="must be a block from 1 to 6"):
+            add_second(copy.deepcopy(nets[0]), block)
+    with pytest.raises(UsageError, match="ResNet cannot have a second end; EfficientNets can"):
+        Encoder.from_name("resnet18", pooling="regions", second=2)
