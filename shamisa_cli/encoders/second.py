@@ -49,4 +49,5 @@ def add_second(backbone: nn.Module, block: int, source: nn.Module | None = None)
 
 def second_of(backbone: nn.Module) -> LastStages | None:
     """The second end, if there is one."""
-    return cast("LastStages | None", getattr(backbone, "second", None))
+    found = getattr(backbone, "second", None)
+    return found if isinstance(found, LastStages) else None  # others may use the name, too
