@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +33,7 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
         regions, or if their first stages differ, or nothing does.
     """
     (one, config), (two, facts) = load_encoder(start), load_encoder(other)
-    for name in (each.name for each in fields(ModelConfig) if each.name in SAME):
+    for name in SAME:
         if getattr(config, name) != getattr(facts, name):
             raise UsageError(f"{start} and {other}: {name} differs; join models of one start")
     if config.pooling != "regions" or not is_efficientnet(one.backbone):
@@ -67,7 +67,6 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
         training=training,
         seen=tuple(dict.fromkeys((*config.seen, *facts.seen))),
     )
-    out.mkdir(parents=True, exist_ok=True)
     save_encoder(out, made, joined)
     return joined
 
