@@ -140,7 +140,9 @@ def test_other_datasets_ladders_and_a_picture(
 ) -> None:
     pytest.importorskip("matplotlib", reason="plots are drawn by matplotlib")
     files = ("--plot", tmp_path / "pairs.png", "--json", tmp_path / "all.json")
-    more = ("--test-on", elsewhere, "--with-ladder", ladder_photos, *files)
+    short = tmp_path / "short.toml"
+    short.write_text("checks = 1\n")
+    more = ("--test-on", elsewhere, "--with-ladder", ladder_photos, "--config", short, *files)
     result = finetune(scores, "--splits", 2, "--out", tmp_path / "run", *more)
     assert result.exit_code == 1, result.output  # a photo for ladders cannot be read
     assert "1 photos could not be read" in result.output

@@ -39,7 +39,8 @@ def tuned(
     (folder / "photos").mkdir()
     for i in range(12):
         sample_photos[i % 2].crop((30 * i, 0, 30 * i + 96, 90)).save(folder / f"photos/{i}.png")
-    start = *FAST, "--model", headless, "--lr", 0.01
+    (folder / "short.toml").write_text("checks = 1\n")
+    start = *FAST, "--config", folder / "short.toml", "--model", headless, "--lr", 0.01
     ladders = "--with-ladder", folder / "photos", "--ladder-photos", 6
     for out, how in (("study", ("--splits", 2)), ("all", ("--all",))):
         made = run("finetune", scores, *start, *ladders, *how, "--out", folder / out)
