@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.errors import WeightsError
+from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.names import CONFIG_FILE
 from shamisa_cli.models.pretrained import timm_architecture
@@ -29,7 +29,8 @@ def load_encoder(folder: Path) -> tuple[Encoder, ModelConfig]:
     Raises
     ------
     WeightsError
-        if a file is missing, is not safetensors, or does not fit the backbone.
+        if a file is missing, is not safetensors, or does not fit the backbone, or if no encoder is
+        like config.json says.
     """
     architecture = timm_architecture(folder / CONFIG_FILE)
     if architecture is not None:
@@ -39,7 +40,10 @@ def load_encoder(folder: Path) -> tuple[Encoder, ModelConfig]:
         )
     config = ModelConfig.load(folder / CONFIG_FILE)
     tensors = read_weights(folder)
-    encoder = random_encoder(config)
+    try:
+        encoder = random_encoder(config)
+    except UsageError as error:
+        raise WeightsError(f"{folder / CONFIG_FILE}: {error}") from error
     try:
         encoder.backbone.load_state_dict(tensors)
     except RuntimeError as error:

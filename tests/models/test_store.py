@@ -106,3 +106,22 @@ def test_a_tensor_of_the_wrong_shape_is_refused(folder: Path) -> None:
     save_file({**tensors, key: torch.zeros(1)}, path)
     with pytest.raises(WeightsError, match=f"does not fit.*{key}"):
         load_encoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("backbone", "test_resnt", "Did you mean"),
+        ("second", 2, "ResNet cannot have a second end"),
+        ("regions", {"maps": [1.0]}, "1 weights for"),
+    ],
+)
+def test_an_encoder_that_cannot_be_is_told_with_its_file(
+    folder: Path, key: str, value: object, message: str
+) -> None:
+    path = folder / "config.json"
+    facts = json.loads(path.read_text()) | {"pooling": "regions", key: value}
+    path.write_text(json.dumps(facts))
+    with pytest.raises(WeightsError, match=message) as refused:
+        load_encoder(folder)
+    assert str(path) in str(refused.value)
