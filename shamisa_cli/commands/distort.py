@@ -83,9 +83,9 @@ def distort(
 
     if out is None and sheet is None:
         raise UsageError("nothing to make: give --out DIR, --sheet FILE, or both")
-    if labels and out is None:
-        raise UsageError("--labels is a file beside the copies: give --out DIR too")
-    if labels and out is not None:
+    if labels:
+        if out is None:
+            raise UsageError("--labels is a file beside the copies: give --out DIR too")
         check_replaceable(out / LABELS, overwrite)
     plan = _plan(names, severity, levels, compose, singles, seed)
     if sheet is not None:
@@ -100,11 +100,11 @@ def distort(
     made, unread = _distort(found, plan, writer, rows)
     if sheet is not None and rows is not None and rows.rows:
         _save_sheet(rows, sheet)
-    if out is not None:
+    if writer is not None:
         copies = f"{made} copies of {len(found) - unread} photos, metadata.jsonl"
-        click.echo(f"{click.format_filename(out)}: {copies}")
+        click.echo(f"{click.format_filename(writer.folder)}: {copies}")
         if labels and made:
-            _label(out / LABELS, {name.as_posix(): path for path, name in found})
+            _label(writer, {name.as_posix(): path for path, name in found})
     if unread:
         raise ShamisaError(f"{unread} of {len(found)} photos could not be read")
 
@@ -147,10 +147,12 @@ def _measure(photos: list[tuple[Path, PurePath]]) -> Measure:
     return lambda photo, copy: damage_of(photo, [copy]).item()
 
 
-def _label(labels: Path, photos: dict[str, Path]) -> None:
+def _label(writer: CopyWriter, photos: dict[str, Path]) -> None:
+    from shamisa_cli.distortions.copies import LABELS
     from shamisa_cli.ladders.labels import write_labels
 
-    rows = write_labels(labels, labels.with_name("metadata.jsonl"), photos)
+    labels = writer.folder / LABELS
+    rows = write_labels(labels, writer.metadata, photos)
     click.echo(f"{click.format_filename(labels)}: {rows} scores, of photos as they are too")
 
 

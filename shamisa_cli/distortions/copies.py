@@ -24,6 +24,9 @@ from shamisa_cli.imaging.save import save_picture
 from shamisa_cli.seeds import generator
 from shamisa_cli.spelling import escape_name, unescape_name
 
+COMPOSITION = "composition"
+"""What the rows of compositions are called, where others have the name of a distortion."""
+
 LABELS = "labels.csv"
 """The table of scores beside metadata.jsonl, if there is one."""
 
@@ -37,7 +40,7 @@ class Variant:
 
     Attributes
     ----------
-    row : the name of the distortion, or "composition".
+    row : the name of the distortion, or :data:`COMPOSITION`.
     number : 1, 2, … within the row.
     composition : the functions and their severities.
     """
@@ -89,7 +92,7 @@ def random_plan(count: int, seed: int) -> Plan:
     def rows(photo: PurePath) -> list[list[Variant]]:
         draws = generator(seed, stream_of(photo.as_posix()))
         numbers = range(1, count + 1)
-        return [[Variant("composition", n, sample_composition(draws)) for n in numbers]]
+        return [[Variant(COMPOSITION, n, sample_composition(draws)) for n in numbers]]
 
     return Plan(rows, photos_per_sheet=24)
 

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from PIL import Image
 
-from shamisa_cli.distortions.copies import Plan, Variant, distorted_copy
+from shamisa_cli.distortions.copies import COMPOSITION, Plan, Variant, distorted_copy
 from shamisa_cli.distortions.registry import ENTRIES
 from shamisa_cli.distortions.severity import native_text
 from shamisa_cli.imaging.closeup import marked, telling_box
@@ -68,7 +68,7 @@ class SheetRows:
 def functions_text(variant: Variant) -> str:
     """What was done, a line a function; of a single one, its parameter and severity."""
     steps = [(ENTRIES[function], severity) for function, severity in variant.composition.steps]
-    if variant.row != "composition":
+    if variant.row != COMPOSITION:
         ((entry, severity),) = steps
         return f"{native_text(entry, severity)}, severity {round(severity, 2):g}"
     return "\n".join(f"{e.distortion.name}, {native_text(e, severity)}" for e, severity in steps)

@@ -59,6 +59,13 @@ def describe_backbone(name: str) -> BackboneInfo:
     return BackboneInfo(name, sum(p.numel() for p in model.parameters()), feature_size(model))
 
 
+def is_efficientnet(backbone: nn.Module) -> bool:
+    """Whether its maps can be had block by block."""
+    from timm.models.efficientnet import EfficientNet
+
+    return isinstance(backbone, EfficientNet)
+
+
 def feature_size(backbone: nn.Module) -> int:
     """d, the length of a timm backbone's pooled features (after its hidden head layer, if any)."""
     return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from shamisa_cli.encoders.backbones import is_efficientnet
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.regions import (
     Regions,
-    is_efficientnet,
     map_channels,
     map_of_features,
     maps_before,

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shamisa_cli.encoders.backbones import is_efficientnet
 from shamisa_cli.encoders.pooling import deviation_of, log_scale
 from shamisa_cli.encoders.second import second_of
 from shamisa_cli.errors import UsageError
@@ -44,13 +45,6 @@ class Regions:
         weights = (*self.maps, self.liveliest, self.statistics)
         if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
             raise ValueError("weights must be finite and at least 0")
-
-
-def is_efficientnet(backbone: nn.Module) -> bool:
-    """Whether its maps can be had block by block."""
-    from timm.models.efficientnet import EfficientNet
-
-    return isinstance(backbone, EfficientNet)
 
 
 def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
@@ -117,16 +111,20 @@ def map_channels(backbone: nn.Module) -> list[int]:
     return [each.shape[1] for each in maps]
 
 
+def _or_last(heads: Collection[int] | None, count: int) -> Collection[int]:
+    return (count - 1,) if heads is None else heads
+
+
 def region_size(channels: Sequence[int], heads: Collection[int] | None = None) -> int:
     """Length of :func:`region_features`: five numbers a channel, two of ``heads``."""
-    heads = (len(channels) - 1,) if heads is None else heads
+    heads = _or_last(heads, len(channels))
     return sum((2 if k in heads else 5) * count for k, count in enumerate(channels))
 
 
 def map_of_features(channels: Sequence[int], heads: Collection[int] | None = None) -> Tensor:
     """(F,) int64: which map each number of :func:`region_features` tells of."""
     number, count = torch.arange(len(channels)), torch.tensor(channels)
-    heads = (len(channels) - 1,) if heads is None else heads
+    heads = _or_last(heads, len(channels))
     has_deviation = torch.tensor([k not in heads for k in range(len(channels))])
     averages = number.repeat_interleave(torch.where(has_deviation, 2 * count, count))
     liveliest = number[has_deviation].repeat_interleave(count[has_deviation])
@@ -143,7 +141,7 @@ def region_features(
     of a grid of 4×4; the largest deviation among the places. ``heads`` are numbers of maps, see
     :func:`head_maps`; None is the last.
     """
-    heads = (len(maps) - 1,) if heads is None else heads
+    heads = _or_last(heads, len(maps))
     weights = regions.maps or (1.0,) * len(maps)
     whole: list[Tensor] = []
     by_place: list[Tensor] = []

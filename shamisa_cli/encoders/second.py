@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from shamisa_cli.encoders.backbones import is_efficientnet
 from shamisa_cli.errors import UsageError
 
 
@@ -38,7 +39,7 @@ def add_second(backbone: nn.Module, block: int, source: nn.Module | None = None)
     UsageError
         for another kind of backbone, and for a block that it has not, or that is its first.
     """
-    if not all(hasattr(backbone, name) for name in ("blocks", "conv_head", "bn2")):
+    if not is_efficientnet(backbone):
         kind = type(backbone).__name__
         raise UsageError(f"second: {kind} cannot have a second end; EfficientNets can")
     count = len(cast(Any, backbone).blocks)

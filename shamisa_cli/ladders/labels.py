@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from shamisa_cli.distortions.copies import COMPOSITION
 from shamisa_cli.evaluation.report import csv_text
 from shamisa_cli.files import write_text
+from shamisa_cli.ladders.edits import AS_IT_IS
 from shamisa_cli.spelling import unescape_name
 
 HEADER = ["image", "score", "reference", "distortion", "mdsi"]
-AS_IT_IS, COMPOSITION = "as it is", "composition"
-"""What stands under ``distortion`` for a photo as it is, and for several distortions at once."""
 
 
 def damaged_less(damage: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from shamisa_cli.encoders.backbones import is_efficientnet
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.regions import is_efficientnet
 from shamisa_cli.encoders.second import add_second
 from shamisa_cli.errors import UsageError
 from shamisa_cli.models.config import ModelConfig
