@@ -30,7 +30,7 @@ _STARTS = (
     rb"model,tested_on,fitted_on,images,splits,strength,note,measure,",  # probe
     rb"\| model \| tested on \| fitted on \| images \|",
     rb'\{\n  "rows": \[\n    \{\n      "model": ',
-    rb"image,score,reference,distortion,mdsi\n",  # labels of distort
+    rb"image,score,reference,distortion,(severity,)?mdsi\n",  # labels of distort
     rb"attacker,defender,level,low,high,",  # gmad
     rb"distortion,ladders,in_order,tau,",  # ladder
     rb"\| distortion \| ladders \|",

@@ -55,6 +55,7 @@ training_options = option_group(
     click.option("--epochs", type=click.FloatRange(0), help="Passes over the training part."),
     click.option("--budget", help="Stop a split after so much wall-clock time: 5m, 1h."),
     click.option("--crop", type=int, help="Side of random crops.  [default: as the model looks]"),
+    click.option("--kinds", is_flag=True, default=None, help="Learn kinds of damage too."),
     click.option("--lr", type=float, help="Peak learning rate."),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -77,9 +78,14 @@ def measure_groups(result: DatasetResult) -> list[Group]:
 
 
 def _names(by: str, labels: Sequence[str]) -> list[str]:
-    """The different labels: distortions as they come, levels by number; unlabeled ones are none."""
-    names = [name for name in dict.fromkeys(labels) if name]
-    return sorted(names, key=_level) if by == "severity" else names
+    """The different labels: distortions as they come, levels by number; unlabeled ones are none.
+
+    Levels of too few images are left out: severities drawn at random are all different.
+    """
+    counts = Counter(name for name in labels if name)
+    if by != "severity":
+        return list(counts)
+    return sorted((name for name in counts if counts[name] >= MIN_PART), key=_level)
 
 
 def _level(name: str) -> tuple[float, str]:

@@ -100,9 +100,29 @@ def fit_ridge(features: Tensor, scores: Tensor, strength: float) -> tuple[Tensor
     return ridge_path(*crop_rows(features, scores)).solution(strength)
 
 
+def solve_ridge(features: Tensor, targets: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+    """Several targets (n, T) of rows (n, F) at one strength > 0: (T, F) and (T,) float64.
+
+    Solves for them together, without the decomposition that a whole path needs.
+    """
+    mean, level = _column_mean(features), targets.double().mean(0)
+    rows, wanted = features.double() - mean, targets.double() - level
+    if len(rows) >= rows.shape[1]:
+        weights = _solve(rows.T @ rows, rows.T @ wanted, strength)
+    else:
+        weights = rows.T @ _solve(rows @ rows.T, wanted, strength)
+    return weights.T, level - mean @ weights
+
+
+def _solve(gram: Tensor, wanted: Tensor, strength: float) -> Tensor:
+    """(gram + strength · I)⁻¹ wanted."""
+    gram.diagonal().add_(strength)
+    return torch.cholesky_solve(wanted, torch.linalg.cholesky(gram))
+
+
 def crop_rows(features: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (n·K, F) and targets (n·K,): every crop is a row with its image's score."""
-    return features.flatten(0, 1), scores.repeat_interleave(features.shape[1])
+    """Rows (n·K, F) and targets (n·K, …): every crop is a row with its image's ``scores``."""
+    return features.flatten(0, 1), scores.repeat_interleave(features.shape[1], dim=0)
 
 
 def image_features(features: Tensor) -> Tensor:

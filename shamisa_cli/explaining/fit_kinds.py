@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from shamisa_cli.evaluation.ridge import solve_ridge
 from shamisa_cli.explaining.examples import Examples
 from shamisa_cli.explaining.kinds import KindHeads, extend
 from shamisa_cli.explaining.lessons import KINDS
@@ -104,17 +105,9 @@ def _fit_severities(x: Tensor, severities: Tensor) -> Tensor:
         if int(there.sum()) < 2:
             rows.append(torch.cat([torch.zeros(x.shape[1]), torch.tensor([0.5])]))
             continue
-        rows.append(ridge_by_rows(x[there], severities[there, kind], float(x.shape[1]) / 2))
+        weights, bias = solve_ridge(x[there], severities[there, kind : kind + 1], x.shape[1] / 2)
+        rows.append(torch.cat([weights[0], bias]).float())
     return torch.stack(rows)
-
-
-def ridge_by_rows(x: Tensor, y: Tensor, strength: float) -> Tensor:
-    """(F+1,): ridge weights and bias for fewer rows (n, F) than features; the bias is free."""
-    center, mean = x.double().mean(0), y.double().mean()
-    moved = x.double() - center
-    gram = moved @ moved.T + strength * torch.eye(len(x), dtype=torch.float64)
-    weight = moved.T @ torch.linalg.solve(gram, y.double() - mean)
-    return torch.cat([weight, (mean - center @ weight)[None]]).float()
 
 
 def center_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:

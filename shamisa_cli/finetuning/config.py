@@ -79,6 +79,8 @@ class FinetuneConfig(TrainingConfig):
         place instead of five where it looks at five.
     trained : share of the backbone's layers that is trained, counted from the last; the layers
         before are as they were.
+    kinds : beside the score, learn which kind of damage an image has, and how strong it is; the
+        dataset names both.
     folds : of the heads that judge the training part, see
         :class:`~shamisa_cli.finetuning.model.CrossFit`.
     keep_mb : megabytes for what comes out of the layers that are not trained, see
@@ -93,6 +95,7 @@ class FinetuneConfig(TrainingConfig):
     images: int = 8
     crop: int | None = None
     trained: float = 0.3
+    kinds: bool = False
     folds: int = 5
     keep_mb: float = 1500.0
     checks: int = 2

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from shamisa_cli.encoders.encoder import Encoder, freeze_batch_norm
 from shamisa_cli.encoders.halves import Early, late_half
-from shamisa_cli.evaluation.ridge import crop_rows, ridge_path
+from shamisa_cli.evaluation.ridge import crop_rows, solve_ridge
 from shamisa_cli.seeds import generator
 
 if TYPE_CHECKING:
@@ -34,45 +34,47 @@ class CrossFit:
 
     Attributes
     ----------
-    weights : (k, F) float32, of standard scores.
-    biases : (k,) float32.
+    weights : (k, T, F) float32, of T standard targets.
+    biases : (k, T) float32.
     fold : (n,) int64, for each image of the dataset which head to ask; -1 outside of the part.
-    mean, deviation : of the part's scores; raw = mean + deviation · standard.
+    means : (T,) float64, of the part's targets.
+    deviation : of the part's scores, the first target; raw = mean + deviation · standard.
     """
 
     weights: Tensor
     biases: Tensor
     fold: Tensor
-    mean: float
+    means: Tensor
     deviation: float
 
-    def standard(self, scores: Tensor) -> Tensor:
-        """``scores`` (n,) as standard scores, float32."""
-        return ((scores - self.mean) / self.deviation).float()
+    def standard(self, targets: Tensor) -> Tensor:
+        """``targets`` (n, T) in deviations of the scores from their means, float32."""
+        return ((targets - self.means) / self.deviation).float()
 
 
 def cross_fit(
-    features: Tensor, scores: Tensor, train: Tensor, strength: float, folds: int, seed: int
+    features: Tensor, targets: Tensor, train: Tensor, strength: float, folds: int, seed: int
 ) -> CrossFit:
-    """Heads for the images ``train`` (t,) of features (n, K, F) and scores (n,).
+    """Heads for the images ``train`` (t,) of features (n, K, F) and targets (n, T), scores first.
 
     ``strength`` is the ridge's on the whole part; each head's is smaller by its share of images.
     """
     folds = min(folds, len(train))
     order = torch.randperm(len(train), generator=generator(seed, FOLDS))
-    fold = torch.full((len(scores),), -1)
+    fold = torch.full((len(targets),), -1)
     fold[train[order]] = torch.arange(len(train)) % folds
-    mean = float(scores[train].double().mean())
-    deviation = float(scores[train].double().std(correction=0)) or 1.0
+    means = targets[train].double().mean(0)
+    deviation = float(targets[train, 0].double().std(correction=0)) or 1.0
     weights, biases = [], []
     for number in range(folds):
         others = train[fold[train] != number]
-        standard = (scores[others].double() - mean) / deviation
-        path = ridge_path(*crop_rows(features[others], standard))
-        w, b = path.solution(strength * len(others) / len(train))
+        standard = (targets[others].double() - means) / deviation
+        w, b = solve_ridge(
+            *crop_rows(features[others], standard), strength * len(others) / len(train)
+        )
         weights.append(w.float())
-        biases.append(b)
-    return CrossFit(torch.stack(weights), torch.tensor(biases).float(), fold, mean, deviation)
+        biases.append(b.float())
+    return CrossFit(torch.stack(weights), torch.stack(biases), fold, means, deviation)
 
 
 class FinetuneModel(nn.Module):
@@ -119,12 +121,12 @@ class FinetuneModel(nn.Module):
         return self
 
     def forward(self, crops: Sequence[Tensor | Early], fold: Tensor) -> Tensor:
-        """(n,) standard scores of crops at each scale by the heads (n,).
+        """(n, T) standard targets of crops at each scale by the heads (n,).
 
         Crops are (n, 3, h, w), uint8, or what comes out of the first layers.
         """
         features = torch.cat([self._features(each) for each in crops], dim=1)
-        return (features * self.weights[fold]).sum(1) + self.biases[fold]
+        return (features[:, None] * self.weights[fold]).sum(2) + self.biases[fold]
 
     def _features(self, crops: Tensor | Early) -> Tensor:
         if isinstance(crops, Early):
@@ -146,10 +148,12 @@ def train_last(backbone: nn.Module, share: float) -> None:
         parameter.requires_grad_(name not in frozen)
 
 
-def regression_loss(predictions: Tensor, scores: Tensor) -> Tensor:
-    """Mean smooth L1 distance of ``predictions`` from ``scores``, both (n,) and standard.
+def regression_loss(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Smooth L1 distance of ``predictions`` from ``targets``, both (n, T) and standard.
+
+    The mean over the images, summed over the targets.
 
     Quadratic within one standard deviation. Our sources' baseline is quadratic within one point of
     the raw score, so nearly L1; the two were not compared.
     """
-    return F.smooth_l1_loss(predictions, scores)
+    return F.smooth_l1_loss(predictions, targets, reduction="none").mean(0).sum()

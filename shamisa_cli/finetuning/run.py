@@ -37,6 +37,7 @@ from shamisa_cli.finetuning.kept import Kept, keep_early, views_of
 from shamisa_cli.finetuning.ladders import LadderPart, LadderViews
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
 from shamisa_cli.finetuning.plots import plot_training
+from shamisa_cli.finetuning.targets import targets_of
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.finetuning.watch import Check, Watch
@@ -131,8 +132,8 @@ def make_task(
     kept: Kept | None = None,
 ) -> Finetuning:
     """What is trained on a split, from its linear probe of a ridge ``strength``."""
-    scores, info = found.dataset.scores, found.dataset.info
-    heads = cross_fit(found.features, scores, split.train, strength, config.folds, config.seed)
+    info, targets = found.dataset.info, targets_of(found.dataset, kinds=config.kinds)
+    heads = cross_fit(found.features, targets, split.train, strength, config.folds, config.seed)
     contrast = make_contrast(frozen, found, split.train, config, kept.joint if kept else None)
     model = FinetuneModel(frozen.encoder, heads, config.trained, contrast)
     protocol = frozen.protocol_for(info.short_side)
@@ -141,11 +142,11 @@ def make_task(
     views, turned = look(), look(turned=True) if contrast else None
     device = choose_device(config.device)
     if not ladders:
-        return Finetuning(config, model, heads, views, scores, device, kept=kept, turned=turned)
+        return Finetuning(config, model, heads, views, targets, device, kept=kept, turned=turned)
     rungs = LadderViews(ladders, frozen.protocol, config)
     low, high = info.score_range
     gap = config.ladder_gap / 100 * (high - low) / heads.deviation
-    return Finetuning(config, model, heads, views, scores, device, rungs, gap, kept, turned)
+    return Finetuning(config, model, heads, views, targets, device, rungs, gap, kept, turned)
 
 
 def _train(

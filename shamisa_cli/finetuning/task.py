@@ -36,7 +36,7 @@ class Finetuning(Task):
     model : the encoder and its heads.
     heads : which head judges which image.
     views : of the training part.
-    scores : (n,) of the whole dataset; those of the training part are read, no others.
+    targets : (n, T) of the whole dataset; those of the training part are read, no others.
     device : where the model is trained.
     ladders : that take part, if any do.
     gap : by which a step of a ladder should lower a standard score.
@@ -52,7 +52,7 @@ class Finetuning(Task):
         model: FinetuneModel,
         heads: CrossFit,
         views: LabeledViews,
-        scores: Tensor,
+        targets: Tensor,
         device: torch.device,
         ladders: LadderViews | None = None,
         gap: float = 0.0,
@@ -68,8 +68,8 @@ class Finetuning(Task):
         self.gap = gap
         self.kept = kept
         self.turned = turned
-        self.targets = torch.full((len(scores),), torch.nan)
-        self.targets[views.train] = heads.standard(scores[views.train])
+        self.targets = torch.full(targets.shape, torch.nan, dtype=torch.float32)
+        self.targets[views.train] = heads.standard(targets[views.train])
         self.fold = heads.fold
         self.autocast = training_autocast(config.precision, self.model.encoder, device)
         self.examples = len(views.train)
@@ -87,14 +87,14 @@ class Finetuning(Task):
         labeled = looked(self.kept, [views for views in batch if isinstance(views, Views)])
         ladders = [rungs for rungs in batch if isinstance(rungs, Rungs)]
         turned = [each for each in batch if isinstance(each, Turned)]
-        found = [self._scores(model, crops, self.fold[images]) for crops, images in labeled]
+        found = [self._predict(model, crops, self.fold[images]) for crops, images in labeled]
         wanted = self.targets[torch.cat([images for _, images in labeled])].to(self.device)
         total = regression_loss(torch.cat(found), wanted)
         terms = {"regression": total.detach()}
         if ladders:
             head = torch.tensor(self.model.mean_head)
             levels = [
-                self._scores(model, rungs.pixels, head.expand(len(rungs.pixels[0])))
+                self._predict(model, rungs.pixels, head.expand(len(rungs.pixels[0])))[:, 0]
                 for rungs in ladders
             ]
             order = order_loss(torch.stack(levels), self.gap)
@@ -108,8 +108,8 @@ class Finetuning(Task):
             raise FloatingPointError("the loss is not finite")
         return Loss(total, terms)
 
-    def _scores(self, model: nn.Module, crops: Sequence[Tensor | Early], heads: Tensor) -> Tensor:
-        """(n,) standard scores, float32, of crops at each scale by the heads (n,)."""
+    def _predict(self, model: nn.Module, crops: Sequence[Tensor | Early], heads: Tensor) -> Tensor:
+        """(n, T) standard targets, float32, of crops at each scale by the heads (n,)."""
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
             there = [scale.to(self.device) for scale in crops]
             return model(there, heads.to(self.device)).float()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from shamisa_cli.files import write_text
 from shamisa_cli.ladders.edits import AS_IT_IS
 from shamisa_cli.spelling import unescape_name
 
-HEADER = ["image", "score", "reference", "distortion", "mdsi"]
+HEADER = ["image", "score", "reference", "distortion", "severity", "mdsi"]
 
 
 def damaged_less(damage: Tensor) -> Tensor:
@@ -46,14 +46,20 @@ def write_labels(path: Path, metadata: Path, photos: Mapping[str, Path]) -> int:
     scores = (100 * (1 - damaged_less(damage))).tolist()
     used = dict.fromkeys(unescape_name(line["reference"]) for line in lines)
     files = {name: _from(path.parent, photos[name]) for name in used}
-    rows: list[list[Any]] = [[files[name], 100, files[name], AS_IT_IS, 0] for name in used]
+    rows: list[list[Any]] = [[files[name], 100, files[name], AS_IT_IS, 0, 0] for name in used]
     for line, score in zip(lines, scores, strict=True):
-        functions = line["functions"]
-        kind = functions[0]["name"] if len(functions) == 1 else COMPOSITION
         reference = files[unescape_name(line["reference"])]
-        rows.append([unescape_name(line["file"]), round(score, 4), reference, kind, line["mdsi"]])
+        what = *_what(line["functions"]), line["mdsi"]
+        rows.append([unescape_name(line["file"]), round(score, 4), reference, *what])
     write_text(path, csv_text([HEADER, *rows]))
     return len(rows)
+
+
+def _what(functions: Sequence[Mapping[str, Any]]) -> tuple[str, float | str]:
+    """Distortion and severity of a copy; a composition has no severity of its own."""
+    if len(functions) > 1:
+        return COMPOSITION, ""
+    return functions[0]["name"], functions[0]["severity"]
 
 
 def _from(folder: Path, photo: Path) -> str:

@@ -136,6 +136,14 @@ def test_labels_make_a_dataset_of_the_copies(
     for line in lines:
         less = sum(each < line["mdsi"] for each in damage) / len(damage)
         assert scores[out / line["file"]] == pytest.approx(100 - 100 * less, abs=1e-4)
+    done = {out / line["file"]: line["functions"] for line in lines}
+    told = zip(dataset.images, dataset.distortions, dataset.severities, strict=True)
+    for path, distortion, severity in told:
+        what = done.get(path, [{"name": "as it is", "severity": 0}])
+        if len(what) > 1:
+            assert (distortion, severity) == ("composition", "")
+        else:
+            assert (distortion, float(severity)) == (what[0]["name"], what[0]["severity"])
     photos = list(photo.parent.iterdir())
     assert {path.resolve() for path in dataset.reference_photos} == {*photos}
     as_they_are = [path for path in scores if path.resolve() in photos]

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from shamisa_cli.evaluation import ridge
-from shamisa_cli.evaluation.ridge import fit_ridge, image_features, ridge_path
+from shamisa_cli.evaluation.ridge import fit_ridge, image_features, ridge_path, solve_ridge
 
 STRENGTHS = torch.tensor([1e-3, 0.1, 1.0, 1e3], dtype=torch.float64)
 
@@ -58,3 +58,14 @@ def test_repeated_columns_and_rows_stay_finite() -> None:
     assert torch.isfinite(w).all()
     assert np.isfinite(b)
     torch.testing.assert_close(w[:4], w[4:8])
+
+
+@pytest.mark.parametrize(("n", "size"), [(80, 12), (12, 80), (30, 30), (5, 1)])
+def test_several_targets_at_once_equal_scikit_learn(n: int, size: int) -> None:
+    rows, targets = _data(n, size)
+    both = torch.stack([targets, targets.square()], dim=1)
+    w, b = solve_ridge(rows, both, 0.1)
+    for column in range(2):
+        oracle = Ridge(alpha=0.1, solver="svd").fit(rows.double().numpy(), both[:, column].numpy())
+        np.testing.assert_allclose(w[column], oracle.coef_, rtol=1e-6, atol=1e-8)
+        assert float(b[column]) == pytest.approx(oracle.intercept_, rel=1e-6)

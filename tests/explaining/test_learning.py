@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 
 from shamisa_cli.explaining.examples import Examples, window_cover
 from shamisa_cli.explaining.fit_kinds import (
@@ -18,7 +18,6 @@ from shamisa_cli.explaining.fit_kinds import (
     logistic,
     photos_split,
     presence,
-    ridge_by_rows,
     threshold_of,
 )
 from shamisa_cli.explaining.fit_places import fit_places, one_cycle
@@ -86,15 +85,6 @@ def test_what_is_hardly_seen_does_not_count() -> None:
     counted[:10] = 0
     one, other = (logistic(x, each, counted, 0.1) for each in (labels, wrong))
     torch.testing.assert_close(one, other)
-
-
-def test_ridge_by_rows_is_that_of_scikit_learn() -> None:
-    draws = np.random.default_rng(1)
-    x, y = draws.normal(size=(6, 20)), draws.normal(size=6)
-    oracle = Ridge(alpha=2.5).fit(x, y)
-    found = ridge_by_rows(torch.tensor(x), torch.tensor(y), 2.5)
-    np.testing.assert_allclose(found[:-1], oracle.coef_, atol=1e-5)
-    np.testing.assert_allclose(found[-1], oracle.intercept_, atol=1e-5)
 
 
 def test_few_untouched_photos_are_accused() -> None:

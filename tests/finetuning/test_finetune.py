@@ -56,7 +56,7 @@ def test_each_image_is_judged_by_a_head_that_never_saw_it(
 ) -> None:
     """Against scikit-learn's ridge on standard scores, fold by fold."""
     scores = found.dataset.scores
-    heads = cross_fit(found.features, scores, split.train, 2.0, 4, seed=1)
+    heads = cross_fit(found.features, scores[:, None], split.train, 2.0, 4, seed=1)
     train = split.train.numpy()
     y = scores.double().numpy()
     mean, deviation = y[train].mean(), y[train].std()
@@ -68,19 +68,20 @@ def test_each_image_is_judged_by_a_head_that_never_saw_it(
         rows = x[others].reshape(-1, x.shape[-1])
         wanted = np.repeat((y[others] - mean) / deviation, x.shape[1])
         ridge = Ridge(alpha=2.0 * len(others) / len(train)).fit(rows, wanted)
-        np.testing.assert_allclose(heads.weights[number], ridge.coef_, atol=1e-5)
+        np.testing.assert_allclose(heads.weights[number, 0], ridge.coef_, atol=1e-5)
         assert float(heads.biases[number]) == pytest.approx(ridge.intercept_, abs=1e-5)
 
 
 def test_the_model_starts_as_its_heads_on_the_features(
     frozen: FrozenEncoder, found: DatasetFeatures, split: Split
 ) -> None:
-    heads = cross_fit(found.features, found.dataset.scores, split.train, 2.0, 5, seed=1)
+    scores = found.dataset.scores[:, None]
+    heads = cross_fit(found.features, scores, split.train, 2.0, 5, seed=1)
     model = FinetuneModel(frozen.encoder, heads, trained=0.5).eval()
     for some in LabeledViews(found.dataset.images, split.train, BASE.protocol, config())[0]:
         fold = heads.fold[some.images]
         h = torch.cat([frozen.encoder(pixels.float() / 255) for pixels in some.pixels], 1)
-        expected = [h[i] @ heads.weights[k] + heads.biases[k] for i, k in enumerate(fold)]
+        expected = [heads.weights[k] @ h[i] + heads.biases[k] for i, k in enumerate(fold)]
         torch.testing.assert_close(model(some.pixels, fold), torch.stack(expected))
 
 
@@ -101,7 +102,7 @@ def test_agreement_is_a_mean_around_the_strength() -> None:
 def test_training_lowers_the_loss(
     frozen: FrozenEncoder, found: DatasetFeatures, split: Split
 ) -> None:
-    settings, scores = config(lr=3e-3), found.dataset.scores
+    settings, scores = config(lr=3e-3), found.dataset.scores[:, None]
     heads = cross_fit(found.features, scores, split.train, 10.0, 5, seed=1)
     model = FinetuneModel(frozen.encoder, heads, trained=1.0)
     views = LabeledViews(found.dataset.images, split.train, BASE.protocol, settings)
@@ -221,8 +222,9 @@ def test_only_the_last_layers_are_trained() -> None:
 
 def test_loss_against_a_loop() -> None:
     g = torch.Generator().manual_seed(0)
-    found, wanted = 2 * torch.randn(30, generator=g), torch.randn(30, generator=g)
-    distances = [abs(a - b) for a, b in zip(found.tolist(), wanted.tolist(), strict=True)]
+    found, wanted = 2 * torch.randn(30, 2, generator=g), torch.randn(30, 2, generator=g)
+    both = zip(found.flatten().tolist(), wanted.flatten().tolist(), strict=True)
+    distances = [abs(a - b) for a, b in both]
     total = sum(0.5 * d * d if d < 1 else d - 0.5 for d in distances)
     assert float(regression_loss(found, wanted)) == pytest.approx(total / 30, rel=1e-5)
 

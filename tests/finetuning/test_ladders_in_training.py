@@ -165,7 +165,7 @@ def test_training_puts_ladders_in_order(
     settings = config(ladders=4, ladder_weight=3.0, lr=5e-3)
     task = make_task(frozen, found, split, settings, 10.0, part.train)
     assert task.ladders is not None
-    head = task.model.weights[task.model.mean_head]
+    head = task.model.weights[task.model.mean_head, 0]
 
     def in_order() -> float:
         encoder = task.model.encoder.eval()
