@@ -15,10 +15,11 @@ from shamisa_cli.encoders.backbones import is_efficientnet
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.regions import (
     Regions,
+    head_maps,
+    late_maps,
     map_channels,
     map_of_features,
     maps_before,
-    maps_from,
     region_features,
 )
 from shamisa_cli.encoders.scene_statistics import scene_statistics
@@ -61,14 +62,20 @@ class Early:
 
 
 def can_be_cut(encoder: Encoder) -> bool:
-    """Whether :func:`cut_at` knows how: an EfficientNet of one end with ``pooling`` regions."""
-    one_end = is_efficientnet(encoder.backbone) and second_of(encoder.backbone) is None
-    return encoder.pooling == "regions" and one_end
+    """Whether :func:`cut_at` knows how: an EfficientNet with ``pooling`` regions."""
+    return encoder.pooling == "regions" and is_efficientnet(encoder.backbone)
 
 
 def cut_at(encoder: Encoder, block: int) -> Joint:
-    """The joint before ``block`` of an encoder that :func:`can_be_cut`."""
-    of = map_of_features(map_channels(encoder.backbone))
+    """The joint before ``block`` of an encoder that :func:`can_be_cut`.
+
+    A second end is in the second half whole: the joint is where that starts, if ``block`` is later.
+    """
+    second = second_of(encoder.backbone)
+    if second is not None:
+        block = min(block, second.block)
+    channels = map_channels(encoder.backbone)
+    of = map_of_features(channels, head_maps(encoder.backbone, len(channels)))
     return Joint(block, (of > block).nonzero().flatten())
 
 
@@ -88,9 +95,11 @@ def early_half(encoder: Encoder, x: Tensor, joint: Joint) -> Early:
 
 def late_half(encoder: Encoder, early: Early) -> Tensor:
     """Features (N, d) float32, as of the whole encoder; gradients reach the second half."""
-    maps = maps_from(encoder.backbone, early.maps.float(), early.joint.block)
-    regions = _weights(encoder.regions, slice(early.joint.block + 1, None))
-    return early.features.index_copy(1, early.joint.late, region_features(maps, regions))
+    maps = late_maps(encoder.backbone, early.maps.float(), early.joint.block)
+    before = early.joint.block + 1
+    regions = _weights(encoder.regions, slice(before, None))
+    heads = [head - before for head in head_maps(encoder.backbone, before + len(maps))]
+    return early.features.index_copy(1, early.joint.late, region_features(maps, regions, heads))
 
 
 @torch.no_grad()

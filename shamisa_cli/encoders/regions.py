@@ -56,10 +56,8 @@ def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     net = cast(Any, backbone)
     if not is_efficientnet(backbone):
         return net.forward_intermediates(x, intermediates_only=True)
-    maps = maps_before(net, x, len(net.blocks))
-    second = second_of(backbone)
-    more = [] if second is None else maps_from(second, maps[second.block], 0)
-    return [*maps, net.bn2(net.conv_head(maps[-1])), *more]
+    (stem,) = maps_before(net, x, 0)
+    return [stem, *late_maps(net, stem, 0)]
 
 
 def head_maps(backbone: nn.Module, count: int) -> tuple[int, ...]:
@@ -82,11 +80,23 @@ def maps_before(net: Any, x: Tensor, block: int) -> list[Tensor]:
 
 
 def maps_from(net: Any, found: Tensor, block: int) -> list[Tensor]:
-    """The others, from what ``block`` gets (N, C, H, W)."""
+    """What follows what ``block`` gets (N, C, H, W), up to the convolution of the head."""
     maps = [found]
     for each in net.blocks[block:]:
         maps.append(each(maps[-1]))
     return [*maps[1:], net.bn2(net.conv_head(maps[-1]))]
+
+
+def late_maps(net: Any, found: Tensor, block: int) -> list[Tensor]:
+    """All of :func:`network_maps` after :func:`maps_before`, from what ``block`` gets.
+
+    A second end must not start before ``block``.
+    """
+    maps = maps_from(net, found, block)
+    second = second_of(net)
+    if second is None:
+        return maps
+    return [*maps, *maps_from(second, [found, *maps][second.block - block], 0)]
 
 
 def map_channels(backbone: nn.Module) -> list[int]:

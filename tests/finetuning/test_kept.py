@@ -13,12 +13,14 @@ import torch
 from finetuning_toy import WHOLE, halved
 
 from shamisa_cli.encoders.halves import early_half
+from shamisa_cli.encoders.second import add_second
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning import kept as kept_module
 from shamisa_cli.finetuning import run as run_module
 from shamisa_cli.finetuning import views as views_module
 from shamisa_cli.finetuning.kept import Kept, first_trained_block, keep_early, views_of
+from shamisa_cli.finetuning.model import train_last
 from shamisa_cli.finetuning.run import Finetuned, features_of, finetune_split, make_task, rounded
 from shamisa_cli.finetuning.study import finetune_splits
 from shamisa_cli.models.store import random_encoder
@@ -194,3 +196,14 @@ def test_the_first_trained_block() -> None:
     shares = (0.1, 0.3, 0.5, 0.7, 1.0)
     assert [first_trained_block(backbone, share) for share in shares] == [4, 3, 2, 1, None]
     assert all(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def test_the_second_end_is_the_last_layer_of_all() -> None:
+    """It is trained with the first one's last stages, and before these."""
+    backbone = random_encoder(WHOLE).backbone
+    add_second(backbone, 3)
+    shares = (0.1, 0.3, 0.5, 0.7, 1.0)
+    assert [first_trained_block(backbone, share) for share in shares] == [5, 4, 2, 1, None]
+    train_last(backbone, 0.1)
+    trained = {name for name, each in backbone.named_parameters() if each.requires_grad}
+    assert trained == {name for name, _ in backbone.named_parameters() if "second" in name}
