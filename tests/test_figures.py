@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 README, WEIGHTS = (
     (PROJECT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/weights.md")
 )
-MODELS = ("lite0", "fast")
+MODELS = ("duo", "lite0", "fast")
 CARDS = {
     model: (PROJECT / "weights" / model / "README.md").read_text(encoding="utf-8")
     for model in MODELS
@@ -81,7 +81,7 @@ def test_the_readme_says_what_good_and_everyday_photos_get() -> None:
         for begins in ("110 good photos", "20 of these", "650 photos")
         for model in MODELS
     ]
-    assert said == [110, card[0], card[1], 20, card[2], card[3], 650, card[4], card[5]]
+    assert said == [110, *card[:3], 20, *card[3:6], 650, *card[6:]]
 
 
 @pytest.mark.parametrize("model", MODELS)

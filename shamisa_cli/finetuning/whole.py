@@ -77,7 +77,7 @@ def save_model(
     dataset, folder = found.dataset, out / "model"
     name = dataset.info.name
     facts: dict[str, Any] = {
-        "method": f"fine-tuned on human scores ({config.method})",
+        "method": f"fine-tuned ({config.method})",
         "start": start.name,
         "dataset": name,
         "images": len(dataset.images),

@@ -19,7 +19,7 @@ from shamisa_cli.hub.names import (
     parse_hub_name,
 )
 
-DEFAULT_MODEL = "lite0"
+DEFAULT_MODEL = "duo"
 CONFIG_FILE = "config.json"
 """The file that tells that a folder holds a model."""
 EXPLAIN_FILES = ("explain.json", "explain.safetensors")

@@ -199,7 +199,7 @@ def make_datasets(scores: Path, top: Path) -> None:
 def bundled(tmp_path_factory: pytest.TempPathFactory, headed: Path) -> Path:
     """A folder like ``weights/``, with copies of a small model."""
     folder = tmp_path_factory.mktemp("bundled")
-    for name in ("lite0", "fast"):
+    for name in ("duo", "lite0", "fast"):
         shutil.copytree(headed, folder / name)
     return folder
 

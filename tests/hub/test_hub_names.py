@@ -56,7 +56,7 @@ def test_a_scheme_before_anything_else_is_refused(text: str) -> None:
 def test_a_bundled_model_or_a_folder_goes_before_a_repository(
     tmp_path: Path, hub: object, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert locate_model("default") == locate_model(DEFAULT_MODEL) == bundled_folder() / "lite0"
+    assert locate_model("default") == locate_model(DEFAULT_MODEL) == bundled_folder() / "duo"
     shutil.copytree(tiny_model, tmp_path / "me" / "tiny")
     monkeypatch.chdir(tmp_path)
     assert locate_model("me/tiny") == Path("me/tiny")
@@ -86,6 +86,6 @@ def test_an_unknown_name_lists_what_was_tried_and_what_is_near(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WeightsError) as error:
         locate_model("runs/tinny")
-    for words in ("default, fast", "no folder", "Hub's cache", "Did you mean runs/tiny?"):
+    for words in ("default, duo", "no folder", "Hub's cache", "Did you mean runs/tiny?"):
         assert words in str(error.value)
     assert str(error.value).endswith("run: shamisa pull hf://runs/tinny")

@@ -20,7 +20,7 @@ from shamisa_cli.models.names import bundled_models
 from shamisa_cli.scoring import Scorer
 
 ONE_POINT = 1.0
-STRONG = {"lite0": 48, "fast": 60}
+STRONG = {"duo": 48, "lite0": 48, "fast": 60}
 """Under which strong damage scores on average; at the 320 px of ``fast`` less of it is left."""
 
 
