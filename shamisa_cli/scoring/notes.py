@@ -13,8 +13,8 @@ that had not seen it)."""
 
 STRANGE = 1.35
 """Uncertainty over that of a photo like those of the fit. 13 in 100 of these photos reach it with
-``duo``, 8 with ``lite0``, 3 with ``fast``; of 110 good photos none. That errors are larger there is not shown: on unseen photos the two
-hardly go together.
+``duo``, 8 with ``lite0``, 3 with ``fast``; of 110 good photos none. That errors are larger there is
+not shown: on unseen photos the two hardly go together.
 """
 
 
