@@ -42,7 +42,7 @@ PARSED_ONLY = {
     r"ladder|gmad|(embed|probe) --dataset ladder": "makes hundreds of pictures",
     r"fit .*--ladders|finetune .*--with-ladder": "makes hundreds of pictures",
     r"finetune --dataset": "trains ten splits",
-    r"finetune damage|join|fit .*--model runs/both": "needs that dataset, or that model",
+    r"finetune (damage|DAMAGE)|join|fit .*--model runs/both": "needs what is made before",
     r"backbones 'resnet": "makes a hundred backbones",
     r"explain|fit-explain|score .*--explain": "needs a model that sees photos whole",
     r"probe .*(spaq|kadid10k|live,|tid2013)": "needs that dataset",
@@ -156,7 +156,7 @@ def stand_ins(
             sample_photos[n % 2].resize((96 + n, 64)).save(folder / f"{n}.jpg")
     for name in ("photo.jpg", "a.jpg", "b.jpg"):
         sample_photos[0].resize((96, 64)).save(tmp_path / name)
-    for name in ("TRAIN", "HELD_OUT"):
+    for name in ("TRAIN", "HELD_OUT", "END", "REST"):
         shutil.copytree(tmp_path / "photos", tmp_path / name)
     for name in ("FOLDER", "COPY", "runs/mine", "runs/pretrain/model"):
         shutil.copytree(bundled / "lite0", tmp_path / name)
