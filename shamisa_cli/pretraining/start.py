@@ -233,5 +233,5 @@ def initial_encoder(config: PretrainConfig) -> Encoder:
             f"set backbone to {facts.backbone}"
         )
     if facts.second:
-        raise UsageError(f"init: {config.init} has two ends; take a model that has one")
+        raise UsageError(f"init: {config.init} has two ends; take one such as lite0")
     return Encoder(encoder.backbone, encoder.preprocessing)

@@ -123,4 +123,4 @@ def test_training_on_starts_from_one_end(
     how = "--backbone", "test_efficientnet", "--init", out, "--out", tmp_path / "run"
     made = shamisa("pretrain", "--photos", scores.parent, *how)
     assert made.exit_code == 2, made.output
-    assert "has two ends; take a model that has one" in made.output
+    assert "has two ends; take one such as lite0" in made.output

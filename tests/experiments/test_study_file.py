@@ -12,6 +12,7 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.experiments.study_file import Variant, find_study, read_study, shipped_studies
 from shamisa_cli.experiments.study_folder import open_folder
 from shamisa_cli.pretraining.ablations import ABLATIONS
+from shamisa_cli.pretraining.start import initial_encoder
 
 PLAIN = 'steps = 3\n[config]\nbackbone = "test_resnet"\n[[variants]]\nname = "published"\n'
 
@@ -31,6 +32,13 @@ def test_shipped_studies_have_every_ablation(name: str) -> None:
     assert set(shipped_studies()) == set(STUDIES)
     for variant in study.variants:
         assert study.run_config(variant, 3).seed == 3 + variant.shift_seeds
+
+
+def test_the_quick_study_can_start() -> None:
+    """From a bundled model that pre-training takes: one with a single end."""
+    study = read_study(find_study("quick"))
+    assert study.preset == "shamisa"
+    initial_encoder(study.run_config(study.variants[0], 0))
 
 
 @pytest.mark.parametrize(
