@@ -32,6 +32,7 @@ from shamisa_cli.errors import StoppedError, UsageError
 from shamisa_cli.progress import RunsProgress, say_above_bar
 
 if TYPE_CHECKING:
+    from shamisa_cli.datasets.dataset import Dataset
     from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
     from shamisa_cli.evaluation.splits import Split
     from shamisa_cli.finetuning.config import FinetuneConfig
@@ -118,7 +119,7 @@ def finetune(
     others = study.open_others(scored, root)
     chosen = choose_splits(scored, **splits)
     photos = study.draw(seed)
-    start, frozen = _open(model, features, config)
+    start, frozen = _open(model, features, config, scored)
     mention_all(start, (scored, *others), allow_seen=allow_seen)
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
@@ -141,11 +142,13 @@ def _settings(config_file: Path | None, options: dict[str, Any]) -> FinetuneConf
 
 
 def _open(
-    model: str, features: dict[str, Any], config: FinetuneConfig
+    model: str, features: dict[str, Any], config: FinetuneConfig, scored: Dataset
 ) -> tuple[ModelConfig, FrozenEncoder]:
-    """The model to start from, if the method can do with it."""
+    """The model to start from, if the method can do with it, and with the dataset."""
     from shamisa_cli.finetuning.contrast import check_contrast
+    from shamisa_cli.finetuning.targets import targets_of
 
+    targets_of(scored, kinds=config.kinds)  # refused before minutes of features
     _, start, frozen = open_model(model, features)
     check_contrast(config, frozen.protocol)
     return start, frozen

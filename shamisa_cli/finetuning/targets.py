@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
+from shamisa_cli.datasets.tables import to_number
 from shamisa_cli.errors import UsageError
 
 
@@ -15,7 +14,7 @@ def targets_of(dataset: Dataset, *, kinds: bool) -> Tensor:
     """(n, 1+k) float64: the scores, and the severity of each of k kinds of damage.
 
     A column of a kind is 0 where an image has another kind. The dataset's highest severity is as
-    much as its scores differ, so in the same unit as these: one point counts one point.
+    much as its range of scores, so in the same unit as these: one point counts one point.
 
     Raises
     ------
@@ -28,7 +27,8 @@ def targets_of(dataset: Dataset, *, kinds: bool) -> Tensor:
     severities = _severities(dataset)
     names = sorted({d for d, s in zip(dataset.distortions, severities.tolist(), strict=True) if s})
     there = torch.tensor([[kind == name for name in names] for kind in dataset.distortions])
-    unit = (scores.max() - scores.min()) / severities.max()
+    low, high = dataset.info.score_range
+    unit = (high - low) / severities.max()
     return torch.cat([scores, there * severities[:, None] * unit], dim=1)
 
 
@@ -40,20 +40,8 @@ def _severities(dataset: Dataset) -> Tensor:
             f"{name} does not say what was done to its images: kinds needs the columns distortion "
             "and severity, as in labels.csv of shamisa distort --labels"
         )
-    made = [_number(severity) for severity in dataset.severities]
-    for image, severity, value in zip(dataset.images, dataset.severities, made, strict=True):
-        if not math.isfinite(value):
-            raise UsageError(
-                f"{name}: the severity of {image} is {severity!r}, not a number, which kinds needs"
-            )
+    pairs = zip(dataset.images, dataset.severities, strict=True)
+    made = [to_number(each, f"kinds of {name}: {image}", "severity") for image, each in pairs]
     if max(made) <= 0:
         raise UsageError(f"{name}: no image is damaged, by the column severity; leave kinds out")
     return torch.tensor(made, dtype=torch.float64)
-
-
-def _number(severity: str) -> float:
-    """NaN where it is none."""
-    try:
-        return float(severity)
-    except ValueError:
-        return math.nan

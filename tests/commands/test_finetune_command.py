@@ -112,6 +112,15 @@ def test_a_model_that_sees_crops_has_no_places(finetune: Run, scores: Path, tmp_
     assert not (tmp_path / "run").exists()
 
 
+def test_kinds_that_no_column_tells_are_refused_at_once(
+    finetune: Run, scores: Path, tmp_path: Path
+) -> None:
+    result = finetune(scores, "--kinds", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "kinds needs the columns distortion and severity" in result.output
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_image_that_cannot_be_read_is_left_out(
     finetune: Run, scores: Path, tmp_path: Path
 ) -> None:

@@ -69,8 +69,8 @@ def test_a_column_for_each_kind_of_damage(damaged: Dataset) -> None:
     [
         ({"distortions": ()}, "needs the columns distortion and severity"),
         ({"severities": ()}, "needs the columns distortion and severity"),
-        ({"severities": ("",) * 30}, "is '', not a number"),
-        ({"severities": ("nan",) * 30}, "is 'nan', not a number"),
+        ({"severities": ("",) * 30}, "severity is '', not a finite number"),
+        ({"severities": ("nan",) * 30}, "severity is 'nan', not a finite number"),
         ({"severities": ("0",) * 30}, "no image is damaged"),
     ],
 )
