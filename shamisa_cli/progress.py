@@ -15,6 +15,7 @@ EVERY = 60.0
 """Seconds between two lines in a log."""
 
 SHARE_BAR = "{percentage:3.0f}%|{bar}| {remaining} left{postfix}"
+RUNS_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.0f} [{elapsed}<{remaining}{postfix}]"
 _SHARE_BAR_WIDTH = len("100%|12345678| 12:34:56 left, ")
 
 
@@ -24,6 +25,7 @@ def progress_bar(
     *,
     unit: str = "photo",
     initial: float = 0,
+    runs: bool = False,
     quiet: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> tqdm | ProgressLines:
@@ -34,6 +36,7 @@ def progress_bar(
     total : of the units that ``update`` counts.
     what : a word in front.
     unit : of the count; "" for a share of ``total``, such as of a run that ends by the clock.
+    runs : whether a unit is a run, which may be partly done.
     initial : what is done before.
     quiet : show nothing.
     clock : of the lines, s.
@@ -43,6 +46,7 @@ def progress_bar(
     if not (quiet or sys.stderr.isatty()):
         return ProgressLines(total, what, unit, initial, clock, sys.stderr)
     share = {} if unit else {"bar_format": SHARE_BAR, "miniters": 0}
+    share |= {"bar_format": RUNS_BAR} if runs else {}
     return tqdm(
         total=total,
         desc=what,
@@ -115,7 +119,7 @@ class RunsProgress:
     def __init__(self, what: str, unit: str, runs: int, *, quiet: bool) -> None:
         self.quiet = quiet
         self.runs = runs
-        self.bar = progress_bar(runs, what, unit=unit, quiet=quiet)
+        self.bar = progress_bar(runs, what, unit=unit, runs=True, quiet=quiet)
         self.done = 0
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shamisa_cli.commands.pretrain import _Progress
-from shamisa_cli.progress import progress_bar, say_skipped
+from shamisa_cli.progress import RunsProgress, progress_bar, say_skipped
 
 Show = Callable[[str], list[str]]
 
@@ -112,6 +112,17 @@ def test_pretrain_fits_80_columns_and_shows_the_time_left(
     assert " 8:00:0" in bar  # eight more tenths
     assert " left, step 14000" in bar
     assert "loss 2000.000" in bar
+
+
+def test_a_run_that_is_partly_done(terminal: Callable[[], Show]) -> None:
+    screen = terminal()
+    with RunsProgress("fine-tuning", "split", 4, quiet=False) as shown:
+        shown.run_ended()
+        shown.bar.last_print_t -= 1
+        shown.within(1 / 3)
+        lines = screen("1.3/4")
+    assert "fine-tuning:  33%|" in lines[-1]
+    assert max(map(len, lines)) <= 80
 
 
 def test_pretrain_in_a_log(
