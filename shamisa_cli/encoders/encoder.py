@@ -160,3 +160,37 @@ def freeze_batch_norm(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, _BatchNorm):
             layer.eval()
+
+
+def freeze_untrained(backbone: nn.Module) -> None:
+    """Set the batch norms that no gradient reaches to evaluation, see :func:`train_last`."""
+    for layer in backbone.modules():
+        if isinstance(layer, _BatchNorm) and not any(p.requires_grad for p in layer.parameters()):
+            layer.eval()
+
+
+def train_last(backbone: nn.Module, share: float) -> None:
+    """Let gradients reach only the last ``share`` (0 … 1] of the layers of a timm backbone.
+
+    Layers are those that timm counts for rates by layer: stem, stages, what comes after. At least
+    one is trained.
+
+    Raises
+    ------
+    UsageError
+        if timm does not know the backbone's layers, unless all are trained.
+    """
+    if share >= 1:
+        backbone.requires_grad_(True)
+        return
+    if not hasattr(backbone, "group_matcher"):
+        name = type(backbone).__name__
+        raise UsageError(f"timm does not tell the layers of {name}: use trained = 1 with it")
+    from timm.models import group_parameters
+
+    groups = group_parameters(backbone, cast(Any, backbone).group_matcher(coarse=True))
+    count = len(groups)
+    kept = count - max(1, round(share * count))
+    frozen = {name for at in sorted(groups)[:kept] for name in groups[at]}
+    for name, parameter in backbone.named_parameters():
+        parameter.requires_grad_(name not in frozen)

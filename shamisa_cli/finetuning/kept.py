@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.encoder import Encoder, train_last
 from shamisa_cli.encoders.halves import Early, Joint, can_be_cut, cut_at, early_half, late_half
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, named_error
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.model import train_last
 from shamisa_cli.finetuning.views import Views
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
+from shamisa_cli.progress import progress_bar
 
 View = tuple[int, bool]
 """An image of the dataset, and whether it is mirrored."""
@@ -46,6 +46,7 @@ class Kept:
         self, frozen: FrozenEncoder, found: DatasetFeatures, joint: Joint, megabytes: float
     ) -> None:
         self.paths = found.dataset.images
+        self.quiet = frozen.quiet
         self.short_side = found.dataset.info.short_side
         self.workers = frozen.workers
         self.extractor = frozen.tools(self.short_side)[0]
@@ -54,15 +55,20 @@ class Kept:
         self._kept: dict[View, list[Early]] = {}
 
     def fill(self, views: Iterable[View]) -> frozenset[View]:
-        """Keep these views, the first of them first, until there is no room left; all kept ones."""
+        """Keep these views, the first of them first, until there is no room left; all kept ones.
+
+        A bar tells how far it is.
+        """
         missing: dict[int, list[bool]] = {}
         for image, mirrored in views:
             if (image, mirrored) not in self._kept:
                 missing.setdefault(image, []).append(mirrored)
-        for image, crops in self._cut(missing):
-            for mirrored in missing[image]:
-                if not self._keep((image, mirrored), self._first_half(crops, mirrored=mirrored)):
-                    return frozenset(self._kept)
+        with progress_bar(len(missing), "first layers", quiet=self.quiet or not missing) as bar:
+            for image, crops in self._cut(missing):
+                for side in missing[image]:
+                    if not self._keep((image, side), self._first_half(crops, mirrored=side)):
+                        return frozenset(self._kept)
+                bar.update(1)
         return frozenset(self._kept)
 
     def early(self, batch: Sequence[Views]) -> list[tuple[list[Early], Tensor]]:

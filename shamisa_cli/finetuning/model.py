@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import torch
-from timm.models import group_parameters
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shamisa_cli.encoders.encoder import Encoder, freeze_batch_norm
+from shamisa_cli.encoders.encoder import Encoder, freeze_batch_norm, train_last
 from shamisa_cli.encoders.halves import Early, late_half
 from shamisa_cli.evaluation.ridge import crop_rows, solve_ridge
 from shamisa_cli.seeds import generator
@@ -132,20 +131,6 @@ class FinetuneModel(nn.Module):
         if isinstance(crops, Early):
             return late_half(self.encoder, crops)
         return self.encoder(crops.float() / 255)
-
-
-def train_last(backbone: nn.Module, share: float) -> None:
-    """Let gradients reach only the last ``share`` (0 … 1] of the layers of a timm backbone.
-
-    Layers are those that timm counts for rates by layer: stem, stages, what comes after. At least
-    one is trained.
-    """
-    groups = group_parameters(backbone, cast(Any, backbone).group_matcher(coarse=True))
-    count = len(groups)
-    kept = count - max(1, round(share * count))
-    frozen = {name for at in sorted(groups)[:kept] for name in groups[at]}
-    for name, parameter in backbone.named_parameters():
-        parameter.requires_grad_(name not in frozen)
 
 
 def regression_loss(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -16,21 +16,21 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.store import load_encoder, save_encoder
 
-SAME = ("backbone", "preprocessing", "pooling", "statistics", "regions", "protocol")
+SAME = ("backbone", "preprocessing")
 """Facts that must be those of both models."""
 
 
 def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
     """Write the model ``out`` with the last stages of two model folders side by side; its config.
 
-    It has the features of ``start``, and beside them those of the last stages of ``other``, which
-    count as much. It has no head: features of both are new to any.
+    It looks at photos, and reads its maps, as ``start`` does; of ``other`` it takes the weights of
+    the last stages. Their features count as much. It has no head: features of both are new to any.
 
     Raises
     ------
     UsageError
-        if the models do not look at photos in the same way, are no EfficientNets with ``pooling``
-        regions, or if their first stages differ, or nothing does.
+        if the backbones or their preprocessing differ, if they are no EfficientNets, or ``start``
+        has another ``pooling`` than regions; if their first stages differ, or nothing does.
     """
     (one, config), (two, facts) = load_encoder(start), load_encoder(other)
     for name in SAME:

@@ -103,6 +103,9 @@ class PretrainConfig(TrainingConfig):
         published training does. ``frozen``, ours, for a start from trained weights: running
         statistics stay as they are and normalize every crop (docs/pretraining.md says what it
         saves); scales and shifts are trained.
+    trained : share of the backbone's layers that is trained, counted from the last, for a start
+        from trained weights, see :func:`~shamisa_cli.encoders.encoder.train_last`. The layers
+        before stay as they are, the statistics of their batch norms too. The paper trains all.
     compositions : how the engine's compositions are drawn.
     objective : the ``name`` of an objective, and its options.
     dynamics_every : steps between two measurements of the run's dynamics.
@@ -114,6 +117,7 @@ class PretrainConfig(TrainingConfig):
     statistics: Statistics = "none"
     crop: str = "224"
     batch_norm: Literal["batch", "apart", "frozen"] = "batch"
+    trained: float = 1.0
     batch: BatchLayout = field(default_factory=BatchLayout)
     compositions: Sampling = field(default_factory=Sampling)
     photos: PhotosConfig = field(default_factory=PhotosConfig)
@@ -124,9 +128,14 @@ class PretrainConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         check_range(self, 0, "epochs", above=True)
+        check_range(self, 0, "trained", above=True)
         check_range(self, 1, "dynamics_every")
         super().__post_init__()
         parse_crop(self.crop)
+        if self.trained > 1:
+            raise ValueError(f"trained must be at most 1, got {self.trained}")
+        if self.trained < 1 and self.init == "random":
+            raise ValueError("trained below 1 needs a start from trained weights, not init random")
         if not isinstance(self.objective.get("name"), str):
             raise ValueError("objective must have a name, such as graph_vicreg")
         if self.batch.views > VIEWS:

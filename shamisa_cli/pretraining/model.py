@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from shamisa_cli.distortions.layout import BatchLayout, BatchMetadata
-from shamisa_cli.encoders.encoder import Encoder, Projector, freeze_batch_norm
+from shamisa_cli.encoders.encoder import (
+    Encoder,
+    Projector,
+    freeze_batch_norm,
+    freeze_untrained,
+    train_last,
+)
 from shamisa_cli.graphs.combine import Combined, GraphCombination
 from shamisa_cli.graphs.registry import create_sources
 from shamisa_cli.graphs.source import engine_inputs
@@ -36,6 +42,7 @@ class PretrainModel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder
+        train_last(encoder.backbone, config.trained)
         self.projector = Projector(
             encoder.feature_size,
             config.projector.hidden,
@@ -50,6 +57,7 @@ class PretrainModel(nn.Module):
     def train(self, mode: bool = True) -> PretrainModel:
         """As torch's; batch norms of the backbone stay as they are where the config says so."""
         super().train(mode)
+        freeze_untrained(self.encoder.backbone)
         if self.config.batch_norm == "frozen":
             freeze_batch_norm(self.encoder)
         return self

@@ -103,9 +103,9 @@ def test_what_cannot_be_joined_is_told(
     encoder, config = load_encoder(other)
     save_encoder(other, random_encoder(config, seed=9), config)
     assert "their first stages differ" in refused(start, other, "--out", out)
-    smaller = dataclasses.replace(config.protocol, short_side=64)
-    save_encoder(other, encoder, dataclasses.replace(config, protocol=smaller))
-    assert "protocol differs" in refused(start, other, "--out", out)
+    gray = dataclasses.replace(config.preprocessing, mean=(0.5, 0.5, 0.5))
+    save_encoder(other, encoder, dataclasses.replace(config, preprocessing=gray))
+    assert "preprocessing differs" in refused(start, other, "--out", out)
     assert not out.exists()
     assert shamisa("join", start, tuned, "--out", out).exit_code == 0
     assert "out: has two ends already" in refused(out, out, "--out", tmp_path / "more")
@@ -113,6 +113,32 @@ def test_what_cannot_be_joined_is_told(
     assert "Missing option '--out'" in refused(start, tuned)
     no_such = shamisa("join", "lite", tuned, "--out", tmp_path / "more")
     assert "Did you mean lite0" in no_such.output
+
+
+def test_a_second_end_that_was_pretrained(start: Path, scores: Path, tmp_path: Path) -> None:
+    """It never looked at whole photos; the joined model does, as its start."""
+    settings = tmp_path / "run.toml"
+    settings.write_text(
+        'backbone = "test_efficientnet"\ntrained = 0.3\nsteps = 2\ncrop = "32"\n'
+        "[batch]\ntiny_batches = 2\nreferences = 1\ngroups = 1\nlevels = 2\n"
+        "[projector]\nhidden = 16\nout = 8\n[graphs]\n"
+        'remove = ["ref_dist", "ref_ref", "dist_dist", "knn", "transport"]\n'
+        '[optimizer]\nname = "adamw"\nlr = 0.01\n',
+        encoding="utf-8",
+    )
+    run = tmp_path / "run"
+    how = "--config", settings, "--init", start, "--out", run, "--workers", 0
+    made = shamisa("pretrain", "--photos", scores.parent, *how)
+    assert made.exit_code == 0, made.output
+    made = shamisa("join", start, run / "model", "--out", tmp_path / "both")
+    assert made.exit_code == 0, made.output
+    (one, config), (both, joined) = load_encoder(start), load_encoder(tmp_path / "both")
+    assert joined.protocol == config.protocol
+    assert joined.pooling == "regions"
+    assert joined.training["second"]["config"]["trained"] == 0.3
+    x = torch.rand(1, 3, 96, 128)
+    with torch.no_grad():
+        assert set(one(x)[0].tolist()) <= set(both(x)[0].tolist())
 
 
 def test_training_on_starts_from_one_end(

@@ -23,12 +23,7 @@ from shamisa_cli.evaluation.measures import MEASURES, plcc
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning import run as run_module
 from shamisa_cli.finetuning.config import EPOCHS, resolve
-from shamisa_cli.finetuning.model import (
-    FinetuneModel,
-    cross_fit,
-    regression_loss,
-    train_last,
-)
+from shamisa_cli.finetuning.model import FinetuneModel, cross_fit, regression_loss
 from shamisa_cli.finetuning.run import Finetuned, agreement, finetune_split
 from shamisa_cli.finetuning.study import Outcome, finetune_splits, paired, smaller
 from shamisa_cli.finetuning.task import Finetuning
@@ -36,7 +31,7 @@ from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.finetuning.watch import Check
 from shamisa_cli.finetuning.whole import finetune_whole
 from shamisa_cli.models.heads import load_head
-from shamisa_cli.models.store import load_encoder, random_encoder
+from shamisa_cli.models.store import load_encoder
 from shamisa_cli.training.optimizer import make_optimizer
 
 
@@ -208,16 +203,6 @@ def test_finished_splits_are_not_done_again(
     first = study()
     monkeypatch.setattr("shamisa_cli.finetuning.study.finetune_split", None)
     assert study() == first
-
-
-def test_only_the_last_layers_are_trained() -> None:
-    encoder = random_encoder(BASE)
-    train_last(encoder.backbone, 0.4)
-    trained = {name for name, p in encoder.backbone.named_parameters() if p.requires_grad}
-    assert trained
-    assert not any(name.startswith(("conv_stem", "bn1", "blocks.0")) for name in trained)
-    train_last(encoder.backbone, 1.0)
-    assert all(p.requires_grad for p in encoder.backbone.parameters())
 
 
 def test_loss_against_a_loop() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from finetuning_toy import WHOLE, halved
 
+from shamisa_cli.encoders.encoder import train_last
 from shamisa_cli.encoders.halves import early_half
 from shamisa_cli.encoders.second import add_second
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
@@ -20,10 +22,10 @@ from shamisa_cli.finetuning import kept as kept_module
 from shamisa_cli.finetuning import run as run_module
 from shamisa_cli.finetuning import views as views_module
 from shamisa_cli.finetuning.kept import Kept, first_trained_block, keep_early, views_of
-from shamisa_cli.finetuning.model import train_last
 from shamisa_cli.finetuning.run import Finetuned, features_of, finetune_split, make_task, rounded
 from shamisa_cli.finetuning.study import finetune_splits
 from shamisa_cli.models.store import random_encoder
+from shamisa_cli.progress import progress_bar
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,6 +91,26 @@ def test_losses_and_result_are_those_of_the_whole_encoder(
     assert [c.srcc for c in made[0].checks] == pytest.approx(
         [c.srcc for c in plain.checks], abs=0.05
     )
+
+
+def test_keeping_tells_how_far_it_is(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = keep_early(whole, seen, halved())
+    assert kept is not None
+    kept.fill(views_of(split))
+    assert capsys.readouterr().err == ""  # the encoder is quiet
+    kept = keep_early(whole, seen, halved())
+    assert kept is not None
+    kept.quiet, seconds = False, itertools.count(step=30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept_module, "progress_bar", partial(progress_bar, clock=seconds.__next__))
+        kept.fill(views_of(split))
+        kept.fill(views_of(split))  # nothing is left to do, or to tell
+    count = len({image for image, _ in views_of(split)})
+    lines = capsys.readouterr().err.splitlines()
+    told = [f"first layers, {done} of {count} photos" for done in range(2, count + 1, 2)]
+    assert [line.rsplit(", ", 2)[0] for line in lines] == told
 
 
 def test_a_check_sees_the_features_of_the_whole_encoder(

@@ -98,6 +98,9 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ({"schedule": {"restart_mult": 0}}, "restart_mult must be at least 1, got 0"),
         ({"schedule": {"restart_epochs": 0}}, "restart_epochs must be above 0, got 0"),
         ({"projector": {"hidden": 0}}, "hidden must be at least 1, got 0"),
+        ({"trained": 0.0}, "trained must be above 0, got 0.0"),
+        ({"trained": 1.5}, "trained must be at most 1, got 1.5"),
+        ({"trained": 0.3, "init": "random"}, "trained below 1 needs a start from trained weights"),
         ({"photos": {"scale": [1.0, 0.5]}}, r"a range within 0 … 1, got \[1.0, 0.5\]"),
     ],
 )
