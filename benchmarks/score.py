@@ -1,12 +1,16 @@
 """What `shamisa score` does in a second, and how much memory it takes, measured in one run.
 
     python benchmarks/score.py [--model default] [--photos 24] [--memory-photos 100] [--beside-load]
+        [--arniqa]
 
 Speed: photos of 500×500 px, of 1024×683 px (as the web has them), and 12-MP JPEGs, against the
 plain way: one image at a time, decode, then the bare backbone in float32 on the same pixels, with
 all of torch's threads. So the ratio says what reading the maps and the scene statistics cost, and
-what a photo a thread brings. `--beside-load` measures again beside a job that keeps every core
-busy. Memory: the peak of a `shamisa score` over some 12-MP photos, and over five times as many.
+what a photo a thread brings. `--arniqa` adds ARNIQA as pyiqa has it, one image at a time, where
+that is installed. Its weights are random and are not fetched, which changes no time. It looks at
+every pixel, so 12 MP are left out. `--beside-load` measures again beside a job that keeps every
+core busy. Memory: the peak of a `shamisa score` over some 12-MP photos, and over five times as
+many.
 """
 
 from __future__ import annotations
@@ -19,9 +23,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -88,8 +93,28 @@ def plain_way(model: str) -> Callable[[str], object]:
     return run
 
 
-def time_folder(model: str, paths: list[str], workers: int | None) -> list[Timing]:
-    """The plain way, ours in fp32, and ours as it comes."""
+def arniqa() -> Callable[[str], object]:
+    """ARNIQA of pyiqa, with random weights, one image at a time."""
+    import pyiqa
+
+    made_up = {
+        "torch.hub.load_state_dict_from_url": {},
+        "torchvision.models._api.load_state_dict_from_url": {},
+        "torch.nn.Module.load_state_dict": None,
+        "pyiqa.archs.arniqa_arch.load_file_from_url": "",
+        "torch.jit.load": torch.nn.Linear(2 * 2048, 1),
+    }
+    with ExitStack() as stack:
+        for name, value in made_up.items():
+            stack.enter_context(mock.patch(name, return_value=value))
+        metric = pyiqa.create_metric("arniqa", device="cpu")
+    return torch.inference_mode()(metric)
+
+
+def time_folder(
+    model: str, paths: list[str], workers: int | None, other: Callable[[str], object] | None
+) -> list[Timing]:
+    """The plain way, ours in fp32, ours as it comes, and another tool's, if there is one."""
     scorers = {p: shamisa_cli.load(model, precision=p, workers=workers) for p in ("fp32", "auto")}
     plain = plain_way(model)
     number = "bf16" if scorers["auto"].extractor.bf16 else "fp32"
@@ -98,6 +123,9 @@ def time_folder(model: str, paths: list[str], workers: int | None) -> list[Timin
         "shamisa, fp32": lambda: list(scorers["fp32"].score_many(paths)),
         f"shamisa, as it comes ({number})": lambda: list(scorers["auto"].score_many(paths)),
     }
+    if other is not None:
+        ways["pyiqa's ARNIQA"] = lambda: [other(path) for path in paths]
+        other(paths[0])
     timings = []
     plain(paths[0])
     for scorer in scorers.values():
@@ -143,9 +171,15 @@ def peak_memory(model: str, folder: Path, count: int, out: Path) -> float:
     return int(done.stdout) * 1024 / 1e9
 
 
-def print_speed(model: str, title: str, paths: list[str], workers: int | None) -> list[Timing]:
+def print_speed(
+    model: str,
+    title: str,
+    paths: list[str],
+    workers: int | None,
+    other: Callable[[str], object] | None,
+) -> list[Timing]:
     """A table of the ways, with ratios to the first."""
-    timings = time_folder(model, paths, workers)
+    timings = time_folder(model, paths, workers, other)
     print(f"\n{f'{len(paths)} photos, {title}':<44}photos/s  ratio")
     for timing in timings:
         ratio = timing.photos_per_second / timings[0].photos_per_second
@@ -160,6 +194,7 @@ def main() -> None:
     parser.add_argument("--memory-photos", type=int, default=100, help="0 leaves memory out")
     parser.add_argument("--workers", type=int, help="threads")
     parser.add_argument("--beside-load", action="store_true", help="again, beside a busy job")
+    parser.add_argument("--arniqa", action="store_true", help="also ARNIQA of pyiqa")
     args = parser.parse_args()
     print(
         f"{args.model}, torch {torch.__version__} with {torch.get_num_threads()} threads, "
@@ -172,10 +207,12 @@ def main() -> None:
             title = f"{size[0]}×{size[1]} px"
             count = args.photos if size != SIZES[-1] else max(args.photos, args.memory_photos)
             paths = make_photos(out / title, size, count)[: args.photos]
-            idle = print_speed(args.model, title, paths, args.workers)
+            other = arniqa() if args.arniqa and size != SIZES[-1] else None
+            how = paths, args.workers, other
+            idle = print_speed(args.model, title, *how)
             if args.beside_load:
                 with busy_cores():
-                    beside = print_speed(args.model, f"{title}, beside load", paths, args.workers)
+                    beside = print_speed(args.model, f"{title}, beside load", *how)
                 both = zip(idle, beside, strict=True)
                 kept = [b.photos_per_second / a.photos_per_second for a, b in both]
                 print("  kept of the idle speed:   " + "  ".join(f"{each:.2f}" for each in kept))

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shamisa_cli.commands.culled import Culled, LookClose
 from shamisa_cli.commands.scorer import load_scorer
 from shamisa_cli.commands.shared import (
     FILE,
     FOLDER,
-    PassedBy,
     device_option,
     flags_for,
     follow_links_option,
@@ -24,6 +23,7 @@ from shamisa_cli.commands.shared import (
     option_group,
     recursive_option,
 )
+from shamisa_cli.commands.surveyed import close_looks, from_rows, photos_to_cull, score_all
 from shamisa_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ model_options = option_group(
     metavar="S",
     help="Seconds between two photos of a burst, at most.  [default: 10]",
 )
+@click.option("--close-ups", is_flag=True, help="In bursts, look at photos at full size too.")
 @model_options
 @recursive_option
 @follow_links_option
@@ -90,6 +91,7 @@ def cull(
     null: bool,
     rows: Path | None,
     gap: float | None,
+    close_ups: bool,
     options: dict[str, Any],
     recursive: bool,
     follow_links: bool,
@@ -113,19 +115,39 @@ def cull(
     how = _how(hows, into, yes, null)
     if not paths and rows is None:
         raise UsageError("no photos given: shamisa cull PHOTO_OR_FOLDER … --best 30%")
+    if close_ups and made.per_burst is None:
+        raise UsageError("--close-ups ranks the photos of bursts: add --per-burst 1")
     asked = {"paths": [os.path.abspath(path) for path in paths], **rule, "gap": gap}  # noqa: PTH100
+    asked |= {"close_ups": True} if close_ups else {}
     asked |= {"model": options["model"], "head": options["head"], "rows": str(rows or "")}
     if into and how == "move" and _earlier_moves(into, asked, yes, quiet):
         return None
-    photos = _photos(paths, into, quiet, recursive=recursive, follow_links=follow_links)
-    found, photos = _from_rows(rows, paths, photos) if rows else _score(photos, options, quiet)
-    return _act(found, made, gap, how, [*(paths or photos)], into, asked, yes, null, quiet)
+    photos = photos_to_cull(paths, into, quiet, recursive=recursive, follow_links=follow_links)
+    found, look_close = _survey(rows, paths, photos, options, close_ups=close_ups, quiet=quiet)
+    culled = Culled.of(found, made, gap, quiet, look_close)
+    return _act(culled, how, paths or found.paths, into, asked, yes, null, quiet)
+
+
+def _survey(
+    rows: Path | None,
+    paths: Sequence[str],
+    photos: list[str],
+    options: dict[str, Any],
+    *,
+    close_ups: bool,
+    quiet: bool,
+) -> tuple[Survey, LookClose | None]:
+    """Scores from rows or of now, and what looks at photos close up, if that is asked for."""
+    keep = options.pop("keep")
+    if rows and not close_ups:
+        return from_rows(rows, paths, photos), None
+    scorer = load_scorer(options, quiet=True)
+    found = from_rows(rows, paths, photos) if rows else score_all(photos, scorer, keep, quiet)
+    return found, close_looks(scorer, quiet) if close_ups else None
 
 
 def _act(
-    found: Survey,
-    rule: Rule,
-    gap: float | None,
+    culled: Culled,
     how: str | None,
     asked: Sequence[str],
     into: Path | None,
@@ -134,11 +156,9 @@ def _act(
     null: bool,
     quiet: bool,
 ) -> None:
-    """Choose among what was found, then show, list or do it."""
-    from shamisa_cli.commands.culled import Culled
+    """Show, list or do what was chosen."""
     from shamisa_cli.culling.plan import common_root, make_plan
 
-    culled = Culled.of(found, rule, gap, quiet)
     if how == "list":
         culled.list_keepers(null=null)
         culled.tell_failed()
@@ -189,66 +209,6 @@ def _how(hows: dict[str, bool], into: Path | None, yes: bool, null: bool) -> str
 
 def _as_how(how: str) -> How:
     return "link" if how == "link" else "copy" if how == "copy" else "move"
-
-
-def _photos(paths: Sequence[str], into: Path | None, quiet: bool, **how: bool) -> list[str]:
-    """The photos that ``paths`` mean, a RAW file beside its JPEG not among them.
-
-    Those in ``into`` are left out: an earlier run has put them there.
-    """
-    from shamisa_cli.culling.companions import shots
-    from shamisa_cli.imaging.paths import expand_paths
-
-    passed_by = PassedBy()
-    photos = shots(expand_paths(paths, pass_by=passed_by, **how))
-    there = os.path.realpath(into) if into else None
-    rest = [p for p in photos if not (there and Path(os.path.realpath(p)).is_relative_to(there))]
-    if not quiet:
-        passed_by.tell()
-    if len(rest) < len(photos) and not quiet:
-        count = len(photos) - len(rest)
-        click.echo(f"{count} photos are in {into} already and are not looked at", err=True)
-    if paths and not rest:
-        raise UsageError(f"{click.format_filename(paths[0])}: no photos to cull")
-    return rest
-
-
-def _score(photos: list[str], options: dict[str, Any], quiet: bool) -> tuple[Survey, list[str]]:
-    from shamisa_cli.culling.survey import survey
-    from shamisa_cli.files import writing
-    from shamisa_cli.progress import progress_bar
-
-    keep = options.pop("keep")
-    scorer = load_scorer(options, quiet=True)
-    with writing(keep) if keep else nullcontext(), progress_bar(len(photos), quiet=quiet) as bar:
-        return survey(scorer, photos, bar.update, keep), photos
-
-
-def _from_rows(rows: Path, paths: Sequence[str], photos: list[str]) -> tuple[Survey, list[str]]:
-    """Scores of an earlier run: of ``photos``, or of all that the file has."""
-    from shamisa_cli.culling.survey import survey_rows
-    from shamisa_cli.scoring.resume import photo_key
-    from shamisa_cli.scoring.rows import read_rows
-
-    if not rows.is_file():
-        raise UsageError(f"{rows}: no such file; make it with shamisa score PHOTOS --csv {rows}")
-    kinds = {".json": "json", ".jsonl": "jsonl"}
-    found = read_rows(rows, kinds.get(rows.suffix.lower(), "csv"))  # type: ignore[arg-type]
-    by_key = {photo_key(row.path): row for row in found if os.path.lexists(row.path)}
-    gone = len(found) - len(by_key)
-    if gone:
-        click.echo(f"{rows}: {gone} of its photos are gone; they are left out", err=True)
-    if not paths:
-        from shamisa_cli.culling.companions import shots
-
-        photos = shots(row.path for row in by_key.values())
-    lacking = [photo for photo in photos if photo_key(photo) not in by_key]
-    if lacking:
-        raise UsageError(
-            f"{rows}: has no row of {click.format_filename(lacking[0])} ({len(lacking)} photos are "
-            "missing); add them with shamisa score --resume"
-        )
-    return survey_rows([by_key[photo_key(photo)] for photo in photos]), photos
 
 
 def _earlier_moves(into: Path, asked: dict[str, Any], yes: bool, quiet: bool) -> bool:

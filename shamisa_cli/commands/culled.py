@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from shamisa_cli.culling.plan import Plan
     from shamisa_cli.culling.survey import Survey
 
+LookClose = Callable[[Sequence[str]], "list[float | None]"]
+"""How good each of some photos looks close up; None for one that cannot be read."""
+
 DONE = {"link": "linked", "copy": "copied", "move": "moved"}
 HEADER = f"{'':>6}  {'score':>6}  {'group':>5}  {'why':<32}  path"
 
@@ -36,8 +39,15 @@ class Culled:
     incomplete: bool = False
 
     @classmethod
-    def of(cls, found: Survey, rule: Rule, gap: float | None, quiet: bool) -> Culled:
-        """Bursts and series found, and keepers chosen."""
+    def of(
+        cls,
+        found: Survey,
+        rule: Rule,
+        gap: float | None,
+        quiet: bool,
+        look_close: LookClose | None = None,
+    ) -> Culled:
+        """Bursts and series found, and keepers chosen; those of bursts by close-ups too."""
         from shamisa_cli.culling.bursts import GAP, find_groups, runs_in_time
         from shamisa_cli.culling.choice import choose
         from shamisa_cli.culling.frames import look_at
@@ -54,7 +64,10 @@ class Culled:
 
             groups = find_groups(frames, look, within, workers=min(8, os.cpu_count() or 1))
         names, scores = [frame.path for frame in frames], [frame.score for frame in frames]
-        return cls(found, groups, choose(names, scores, groups, rule))
+        members = sorted({n for g in groups if g.kind == "burst" for n in g.members})
+        seen = look_close([names[n] for n in members]) if look_close and members else []
+        near = {n: value for n, value in zip(members, seen, strict=False) if value is not None}
+        return cls(found, groups, choose(names, scores, groups, rule, near))
 
     def keepers(self) -> list[str]:
         """Paths of the photos that are kept."""

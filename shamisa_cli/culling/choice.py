@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -63,7 +63,11 @@ def parse_best(text: str) -> tuple[Fraction, bool]:
 
 
 def choose(
-    names: Sequence[str], scores: Sequence[float], groups: Sequence[Group], rule: Rule
+    names: Sequence[str],
+    scores: Sequence[float],
+    groups: Sequence[Group],
+    rule: Rule,
+    close_ups: Mapping[int, float] | None = None,
 ) -> list[Choice]:
     """A choice for every photo.
 
@@ -74,7 +78,10 @@ def choose(
     ----------
     names, scores : of the photos; the name decides between equal scores.
     groups : of numbers of photos.
+    close_ups : by number, how good photos look close up, 0-100. A burst of which all are known is
+        ranked by the mean of score and close-up.
     """
+    near = close_ups or {}
 
     def rank(n: int) -> tuple[float, str]:
         return -scores[n], names[n]
@@ -83,9 +90,12 @@ def choose(
     reasons = {n: f"{g.kind} of {len(g.members)}, kept whole" for n, g in whole.items()}
     dropped: dict[int, str] = {}
     for group in groups if rule.per_burst is not None else ():
-        for place, n in enumerate(sorted(group.members, key=rank), 1):
+        seen = near if all(n in near for n in group.members) else {}
+        ranked = sorted(group.members, key=lambda n: (-scores[n] - seen.get(n, 0.0), names[n]))
+        for place, n in enumerate(ranked, 1):
             if n not in whole:
                 reasons[n] = f"{place} of {len(group.members)} in its burst"
+                reasons[n] += f", close up {seen[n]:.0f}" if n in seen else ""
                 if place > (rule.per_burst or 0):
                     dropped[n] = reasons[n]
     left = [n for n in range(len(scores)) if n not in whole and n not in dropped]

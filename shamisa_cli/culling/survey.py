@@ -24,6 +24,11 @@ class Survey:
     frames: list[Frame] = field(default_factory=list)
     failed: list[Score] = field(default_factory=list)
 
+    @property
+    def paths(self) -> list[str]:
+        """Of all of them."""
+        return [*(frame.path for frame in self.frames), *(row.path for row in self.failed)]
+
 
 def survey(
     scorer: Scorer,

@@ -39,6 +39,39 @@ def telling_box(photo: Image.Image, size: tuple[int, int]) -> Box:
     return left, top, left + width, top + height
 
 
+def sharpest_boxes(photo: Image.Image, side: int, count: int) -> list[Box]:
+    """Up to ``count`` places of side×side px, apart, where ``photo`` (8-bit RGB) is sharpest.
+
+    Places lie on a grid of half their side. The sharpest has the largest mean difference between
+    neighboring pixels; of equal ones the first is taken, by rows. The photo has to be as large as a
+    place. It is read in strips: beside it, memory is that of a few rows of places.
+    """
+    step = side // 2
+    rows, columns = photo.height // step, photo.width // step
+    sums = np.array([_strip_sums(photo, top * step, step, columns) for top in range(rows)])
+    windows = sliding_window_view(sums, (2, 2)).sum((2, 3))
+    found: list[tuple[int, int]] = []
+    for at in np.argsort(-windows, axis=None, kind="stable").tolist():
+        row, column = divmod(at, windows.shape[1])
+        if all(abs(row - r) > 1 or abs(column - c) > 1 for r, c in found):
+            found.append((row, column))
+        if len(found) == count:
+            break
+    corners = [(column * step, row * step) for row, column in found]
+    return [(left, top, left + side, top + side) for left, top in corners]
+
+
+def _strip_sums(photo: Image.Image, top: int, step: int, columns: int) -> np.ndarray:
+    """(columns,) float64: |dx| + |dy| of the gray pixels, summed over cells of step×step px."""
+    bottom, right = min(top + step + 1, photo.height), min(columns * step + 1, photo.width)
+    gray = np.asarray(photo.crop((0, top, right, bottom)).convert("L"), np.int16)
+    changes = np.zeros((step, columns * step), np.int16)
+    across, down = np.abs(np.diff(gray, axis=1))[:step], np.abs(np.diff(gray, axis=0))
+    changes[:, : across.shape[1]] += across
+    changes[: len(down)] += down[:, : columns * step]
+    return changes.reshape(step, columns, step).sum((0, 2), dtype=np.float64)
+
+
 def marked(photo: Image.Image, box: Box, within: tuple[int, int]) -> Image.Image:
     """The whole ``photo`` (8-bit RGB), shrunk to fit ``within``, with a frame around ``box``.
 

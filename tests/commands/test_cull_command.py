@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFilter
 
 from shamisa_cli.cli import app
 from shamisa_cli.scoring.rows import RowFile
@@ -229,6 +230,26 @@ def test_scored_by_a_model(photos: Path, cull: Cull, tiny_model: Path) -> None:
     assert result.exit_code == 1
     assert "3 of 5 photos are keepers (1 burst)" in result.stderr
     assert "not culled: photos/broken.jpg: not a photo in a format" in result.stderr
+
+
+def test_close_ups_decide_in_a_burst(
+    photos: Path, cull: Cull, sample_photos: list[Image.Image]
+) -> None:
+    """By rows c is better; at full size it is out of focus."""
+    for name, radius in (("b", 0), ("c", 3), ("d", 4)):
+        path = photos / f"{name}.jpg"
+        exif = Image.open(path).getexif()
+        sample_photos[1].filter(ImageFilter.GaussianBlur(radius)).save(path, exif=exif, quality=95)
+    how = "photos", "--rows", "rows.csv", "--per-burst", 1, "--model", "fast", "--device", "cpu"
+    result = cull(*how, "--close-ups")
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    keep, reason = next((line[0], line[3]) for line in lines if line[4] == "photos/b.jpg")
+    assert keep == "keep", result.output
+    assert re.fullmatch(r"1 of 3 in its burst, close up \d+", reason)
+    assert "keep\t70.0000" in cull(*how).stdout
+    refused = cull("photos", "--best", 3, "--close-ups")
+    assert refused.exit_code == 2
+    assert "--close-ups ranks the photos of bursts: add --per-burst 1" in refused.output
 
 
 @pytest.mark.parametrize(

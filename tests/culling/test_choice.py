@@ -84,3 +84,18 @@ def test_shares_and_numbers(text: str, expected: tuple[float, bool]) -> None:
 def test_what_is_neither(text: str) -> None:
     with pytest.raises(UsageError, match="a number of photos, 40, or a share, 30%"):
         parse_best(text)
+
+
+def test_close_ups_rank_a_burst_by_the_mean_of_both() -> None:
+    def places(close_ups: dict[int, float]) -> list[str]:
+        rule = Rule(per_burst=1)
+        return [c.reason for c in choose(NAMES[:3], SCORES[:3], [BURST], rule, close_ups)]
+
+    assert places({0: 60.0, 1: 20.0, 2: 50.4}) == [  # 55, 50, 60.2
+        "2 of 3 in its burst, close up 60",
+        "3 of 3 in its burst, close up 20",
+        "1 of 3 in its burst, close up 50",
+    ]
+    by_score = ["3 of 3 in its burst", "1 of 3 in its burst", "2 of 3 in its burst"]
+    assert places({0: 99.0, 2: 60.0}) == by_score  # b could not be read
+    assert places({}) == by_score

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from shamisa_cli.imaging.closeup import marked, telling_box
+from shamisa_cli.imaging.closeup import marked, sharpest_boxes, telling_box
 
 
 def slow_box(photo: Image.Image, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -73,3 +73,42 @@ def test_the_mark_is_where_the_box_is(sample_photos: list[Image.Image]) -> None:
 def test_a_small_photo_is_not_enlarged() -> None:
     photo = Image.new("RGB", (30, 20), "navy")
     assert marked(photo, (0, 0, 30, 20), (320, 240)) == photo
+
+
+def slow_sharpest(photo: Image.Image, side: int) -> list[tuple[float, int, int]]:
+    """(sharpness, top, left) of every place of a grid of half a side, the sharpest first."""
+    gray = np.asarray(photo.convert("L"), int)
+    across, down = np.zeros_like(gray), np.zeros_like(gray)
+    across[:, :-1] = abs(gray[:, 1:] - gray[:, :-1])
+    down[:-1] = abs(gray[1:] - gray[:-1])
+    step, found = side // 2, []
+    for top in range(0, photo.height // step * step - side + 1, step):
+        for left in range(0, photo.width // step * step - side + 1, step):
+            part = np.s_[top : top + side, left : left + side]
+            found.append((float((across + down)[part].sum()), top, left))
+    return sorted(found, key=lambda place: (-place[0], place[1], place[2]))
+
+
+@pytest.mark.parametrize("side", [64, 100])
+def test_the_sharpest_places_are_those_of_a_slow_version(
+    sample_photos: list[Image.Image], side: int
+) -> None:
+    for photo in (sample_photos[0].resize((333, 250)), sample_photos[1].resize((200, 320))):
+        wanted: list[tuple[int, int, int, int]] = []
+        for _, top, left in slow_sharpest(photo, side):
+            if all(abs(top - b) >= side or abs(left - a) >= side for a, b, *_ in wanted):
+                wanted.append((left, top, left + side, top + side))
+        assert sharpest_boxes(photo, side, 3) == wanted[:3]
+
+
+def test_the_part_that_is_in_focus_is_the_sharpest(sample_photos: list[Image.Image]) -> None:
+    photo = sample_photos[0]
+    soft = photo.filter(ImageFilter.GaussianBlur(3))
+    soft.paste(photo.crop((256, 128, 384, 256)), (256, 128))
+    assert sharpest_boxes(soft, 128, 1) == [(256, 128, 384, 256)]
+
+
+def test_as_many_places_as_there_are() -> None:
+    flat = Image.new("RGB", (130, 70), "gray")
+    assert sharpest_boxes(flat, 64, 3) == [(0, 0, 64, 64), (64, 0, 128, 64)]
+    assert sharpest_boxes(flat.crop((0, 0, 64, 64)), 64, 3) == [(0, 0, 64, 64)]

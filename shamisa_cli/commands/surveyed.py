@@ -1,0 +1,94 @@
+"""What ``shamisa cull`` chooses among: photos that are scored now, or rows of an earlier run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shamisa_cli.commands.culled import LookClose
+from shamisa_cli.commands.shared import PassedBy
+from shamisa_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from shamisa_cli.culling.survey import Survey
+    from shamisa_cli.scoring import Scorer
+
+
+def photos_to_cull(paths: Sequence[str], into: Path | None, quiet: bool, **how: bool) -> list[str]:
+    """The photos that ``paths`` mean, a RAW file beside its JPEG not among them.
+
+    Those in ``into`` are left out: an earlier run has put them there.
+    """
+    from shamisa_cli.culling.companions import shots
+    from shamisa_cli.imaging.paths import expand_paths
+
+    passed_by = PassedBy()
+    photos = shots(expand_paths(paths, pass_by=passed_by, **how))
+    there = os.path.realpath(into) if into else None
+    rest = [p for p in photos if not (there and Path(os.path.realpath(p)).is_relative_to(there))]
+    if not quiet:
+        passed_by.tell()
+    if len(rest) < len(photos) and not quiet:
+        count = len(photos) - len(rest)
+        click.echo(f"{count} photos are in {into} already and are not looked at", err=True)
+    if paths and not rest:
+        raise UsageError(f"{click.format_filename(paths[0])}: no photos to cull")
+    return rest
+
+
+def score_all(photos: list[str], scorer: Scorer, keep: Path | None, quiet: bool) -> Survey:
+    """Score the photos; features are kept in the folder ``keep``, if there is one."""
+    from shamisa_cli.culling.survey import survey
+    from shamisa_cli.files import writing
+    from shamisa_cli.progress import progress_bar
+
+    with writing(keep) if keep else nullcontext(), progress_bar(len(photos), quiet=quiet) as bar:
+        return survey(scorer, photos, bar.update, keep)
+
+
+def from_rows(rows: Path, paths: Sequence[str], photos: list[str]) -> Survey:
+    """Scores of an earlier run: of ``photos``, or of all that the file has."""
+    from shamisa_cli.culling.survey import survey_rows
+    from shamisa_cli.scoring.resume import photo_key
+    from shamisa_cli.scoring.rows import read_rows
+
+    if not rows.is_file():
+        raise UsageError(f"{rows}: no such file; make it with shamisa score PHOTOS --csv {rows}")
+    kinds = {".json": "json", ".jsonl": "jsonl"}
+    found = read_rows(rows, kinds.get(rows.suffix.lower(), "csv"))  # type: ignore[arg-type]
+    by_key = {photo_key(row.path): row for row in found if os.path.lexists(row.path)}
+    gone = len(found) - len(by_key)
+    if gone:
+        click.echo(f"{rows}: {gone} of its photos are gone; they are left out", err=True)
+    if not paths:
+        from shamisa_cli.culling.companions import shots
+
+        photos = shots(row.path for row in by_key.values())
+    lacking = [photo for photo in photos if photo_key(photo) not in by_key]
+    if lacking:
+        raise UsageError(
+            f"{rows}: has no row of {click.format_filename(lacking[0])} ({len(lacking)} photos are "
+            "missing); add them with shamisa score --resume"
+        )
+    return survey_rows([by_key[photo_key(photo)] for photo in photos])
+
+
+def close_looks(scorer: Scorer, quiet: bool) -> LookClose:
+    """How good each of some photos looks close up; None for one that cannot be read."""
+    from shamisa_cli.progress import progress_bar
+    from shamisa_cli.scoring.close_ups import close_ups
+
+    def look(paths: Sequence[str]) -> list[float | None]:
+        found: list[float | None] = []
+        with progress_bar(len(paths), "close-ups", quiet=quiet) as bar:
+            for _, value in close_ups(scorer, paths):
+                found.append(value)
+                bar.update()
+        return found
+
+    return look
