@@ -8,7 +8,6 @@ from PIL import ExifTags, Image
 
 from shamisa_cli.files import MARK, replacing
 
-
 PNG_LEVEL = 3
 """Of zlib. Of a map drawn over a photo it makes a file that is 12 % smaller than Pillow's default
 level does, in less than half the time."""
