@@ -56,12 +56,11 @@ class ContrastConfig:
     )
 
     def __post_init__(self) -> None:
-        check_range(self, 0, "weight", "max_overlap", "momentum")
+        check_range(self, 0, "weight", "momentum")
+        check_range(self, 0, "max_overlap", most=1)
         check_range(self, 0, "temperature", above=True)
         check_range(self, 1, "places", "hidden", "out")
         check_range(self, 32, "side")
-        if self.max_overlap > 1:
-            raise ValueError(f"max_overlap must be at most 1, got {self.max_overlap}")
         if self.momentum is not None and self.momentum >= 1:
             raise ValueError(f"momentum must be below 1, got {self.momentum}")
 
@@ -116,10 +115,8 @@ class FinetuneConfig(TrainingConfig):
         check_range(self, 0, "ladder_weight", "ladder_gap")
         check_range(self, 2, "folds")
         check_range(self, 32, "crop")
-        check_range(self, 0, "trained", above=True)
+        check_range(self, 0, "trained", above=True, most=1)
         check_range(self, 0, "keep_mb")
-        if self.trained > 1:
-            raise ValueError(f"trained must be at most 1, got {self.trained}")
         if self.contrasts and self.crop is not None:
             raise ValueError("method lml chooses places of whole photos: leave crop out")
 

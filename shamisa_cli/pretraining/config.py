@@ -128,12 +128,10 @@ class PretrainConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         check_range(self, 0, "epochs", above=True)
-        check_range(self, 0, "trained", above=True)
+        check_range(self, 0, "trained", above=True, most=1)
         check_range(self, 1, "dynamics_every")
         super().__post_init__()
         parse_crop(self.crop)
-        if self.trained > 1:
-            raise ValueError(f"trained must be at most 1, got {self.trained}")
         if self.trained < 1 and self.init == "random":
             raise ValueError("trained below 1 needs a start from trained weights, not init random")
         if not isinstance(self.objective.get("name"), str):

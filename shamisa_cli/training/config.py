@@ -9,14 +9,18 @@ from typing import Any, Literal
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def check_range(config: Any, low: float, *names: str, above: bool = False) -> None:
-    """Refuse fields under ``low`` (with ``above``: at it, too); None passes."""
+def check_range(
+    config: Any, low: float, *names: str, above: bool = False, most: float | None = None
+) -> None:
+    """Refuse fields under ``low`` (with ``above``: at it, too) and over ``most``; None passes."""
     for name in names:
         value = getattr(config, name)
         # written so that NaN, which is neither, is refused
         if value is not None and not (value > low if above else value >= low):
             bound = f"above {low}" if above else f"at least {low}"
             raise ValueError(f"{name} must be {bound}, got {value}")
+        if value is not None and most is not None and value > most:
+            raise ValueError(f"{name} must be at most {most}, got {value}")
 
 
 def parse_duration(text: str) -> float:
