@@ -65,15 +65,20 @@ def burst(photo: Image.Image, rng: random.Random) -> list[Made]:
     return frames
 
 
-def bracket(photo: Image.Image, rng: random.Random) -> list[Made]:
-    """Three exposures, ``step`` stops apart, in linear light."""
-    step, frames = rng.choice((2 / 3, 1, 2)), []
+def exposed(photo: Image.Image, stops: float) -> Image.Image:
+    """Brighter or darker by so many stops, in linear light."""
     linear = (np.asarray(photo, dtype=np.float32) / 255) ** 2.2
+    pixels = np.clip(linear * 2**stops, 0, 1) ** (1 / 2.2) * 255
+    return Image.fromarray(pixels.round().astype(np.uint8))
+
+
+def bracket(photo: Image.Image, rng: random.Random) -> list[Made]:
+    """Three exposures, ``step`` stops apart."""
+    step, frames = rng.choice((2 / 3, 1, 2)), []
     for stops in (0, -step, step):
-        pixels = np.clip(linear * 2**stops, 0, 1) ** (1 / 2.2) * 255
         tags = {ExifTags.Base.ExposureTime: 2**stops / 100, ExifTags.Base.FNumber: 8.0}
         tags[ExifTags.Base.ISOSpeedRatings] = 100
-        frames.append(("bracket", Image.fromarray(pixels.round().astype(np.uint8)), tags))
+        frames.append(("bracket", exposed(photo, stops), tags))
     return frames
 
 

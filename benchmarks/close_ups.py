@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bursts import shaken, window
+from bursts import exposed, shaken, window
 from PIL import Image, ImageFilter
 
 from shamisa_cli.imaging.decode import decode
@@ -42,9 +42,7 @@ def damaged(frame: Image.Image, what: str, rng: random.Random) -> Image.Image:
     if what.startswith("shaken"):
         return shaken(frame, 4, rng.randrange(2))
     if what.startswith("darker"):
-        return frame.point(
-            [round(255 * ((v / 255) ** 2.2 / 2) ** (1 / 2.2)) for v in range(256)] * 3
-        )
+        return exposed(frame, -1)
     if what.startswith("noise"):
         noise = np.random.default_rng(rng.randrange(2**32)).normal(0, 12, (*frame.size[::-1], 1))
         return Image.fromarray(np.clip(frame + noise, 0, 255).astype(np.uint8))
@@ -88,13 +86,17 @@ def main() -> None:
     print(f"{scorer.model}, {len(photos)} photos, {len(scores)} bursts; seconds a frame: ", end="")
     print(", ".join(f"{what} {each / by_score.size:.2f}" for what, each in spent.items()))
     print(f"\n{'the sharp frame is ahead of':<30}" + "".join(f"{way:>11}" for way in ways))
-    for n, what in enumerate(FRAMES[1:], 1):
-        shares = [(values[:, 0] > values[:, n]).mean() for values in ways.values()]
+    soft = FRAMES.index("blur σ 2 px")
+    rows = {
+        what: [(values[:, 0] > values[:, n]).mean() for values in ways.values()]
+        for n, what in enumerate(FRAMES[1:], 1)
+    }
+    rows["15 points lost by σ 2 px"] = [
+        (values[:, 0] - values[:, soft] >= 15).mean() for values in (by_score, by_close_up)
+    ]
+    rows["all of them"] = [(values.argmax(1) == 0).mean() for values in ways.values()]
+    for what, shares in rows.items():
         print(f"{what:<30}" + "".join(f"{share:11.3f}" for share in shares))
-    lost = [(values[:, 0] - values[:, 3] >= 15).mean() for values in (by_score, by_close_up)]
-    print(f"{'15 points lost by σ 2 px':<30}" + "".join(f"{share:11.3f}" for share in lost))
-    best = [(values.argmax(1) == 0).mean() for values in ways.values()]
-    print(f"{'all of them':<30}" + "".join(f"{share:11.3f}" for share in best))
 
 
 if __name__ == "__main__":

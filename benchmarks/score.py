@@ -201,14 +201,14 @@ def main() -> None:
         f"{platform.machine()} with {os.cpu_count()} cores, "
         f"load at the start {os.getloadavg()[0]:.1f}"
     )
+    other = arniqa() if args.arniqa else None
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
         for size in SIZES:
             title = f"{size[0]}×{size[1]} px"
             count = args.photos if size != SIZES[-1] else max(args.photos, args.memory_photos)
             paths = make_photos(out / title, size, count)[: args.photos]
-            other = arniqa() if args.arniqa and size != SIZES[-1] else None
-            how = paths, args.workers, other
+            how = paths, args.workers, other if size != SIZES[-1] else None
             idle = print_speed(args.model, title, *how)
             if args.beside_load:
                 with busy_cores():
