@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -45,8 +45,9 @@ def progress_bar(
 
     if not (quiet or sys.stderr.isatty()):
         return ProgressLines(total, what, unit, initial, clock, sys.stderr)
-    share = {} if unit else {"bar_format": SHARE_BAR, "miniters": 0}
-    share |= {"bar_format": RUNS_BAR} if runs else {}
+    shape: dict[str, Any] = {"bar_format": RUNS_BAR} if runs else {}
+    if not unit:
+        shape = {"bar_format": SHARE_BAR, "miniters": 0}
     return tqdm(
         total=total,
         desc=what,
@@ -54,7 +55,7 @@ def progress_bar(
         initial=initial,
         disable=quiet,
         nrows=24,  # where a terminal has no height, tqdm would show nothing
-        **share,
+        **shape,
     )
 
 

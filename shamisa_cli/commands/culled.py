@@ -64,9 +64,11 @@ class Culled:
 
             groups = find_groups(frames, look, within, workers=min(8, os.cpu_count() or 1))
         names, scores = [frame.path for frame in frames], [frame.score for frame in frames]
-        members = sorted({n for g in groups if g.kind == "burst" for n in g.members})
-        seen = look_close([names[n] for n in members]) if look_close and members else []
-        near = {n: value for n, value in zip(members, seen, strict=False) if value is not None}
+        near: dict[int, float] = {}
+        if look_close:
+            members = sorted({n for g in groups if g.kind == "burst" for n in g.members})
+            seen = zip(members, look_close([names[n] for n in members]), strict=True)
+            near = {n: value for n, value in seen if value is not None}
         return cls(found, groups, choose(names, scores, groups, rule, near))
 
     def keepers(self) -> list[str]:

@@ -17,8 +17,9 @@ from shamisa_cli.commands.shared import FOLDER
 def join(start: str, other: str, out: Path) -> None:
     """Join two models: one first half, and the last stages of both side by side.
 
-    OTHER is START with other last stages, as `shamisa finetune --all` makes it: then the one knows
-    what a photo shows, and the other what it was trained on. The model has no head yet.
+    OTHER is START with other last stages, as `shamisa finetune --all` makes it, or `pretrain` with
+    trained = 0.3: then the one knows what a photo shows, and the other what it was trained on. The
+    model has no head yet.
 
     \b
     shamisa join lite0 runs/damage/model --out runs/both

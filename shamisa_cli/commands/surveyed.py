@@ -85,7 +85,7 @@ def close_looks(scorer: Scorer, quiet: bool) -> LookClose:
 
     def look(paths: Sequence[str]) -> list[float | None]:
         found: list[float | None] = []
-        with progress_bar(len(paths), "close-ups", quiet=quiet) as bar:
+        with progress_bar(len(paths), "close-ups", quiet=quiet or not paths) as bar:
             for _, value in close_ups(scorer, paths):
                 found.append(value)
                 bar.update()

@@ -11,7 +11,7 @@ from PIL import Image
 from shamisa_cli.encoders.threads import one_thread
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.imaging.closeup import sharpest_boxes
-from shamisa_cli.imaging.decode import decode_photo
+from shamisa_cli.imaging.decode import decode
 from shamisa_cli.scoring.scorer import Scorer
 
 PLACES = 3
@@ -29,7 +29,7 @@ def close_up(scorer: Scorer, path: str) -> float:
     PhotoError
         if the photo cannot be read; the message names the file and says what to do.
     """
-    photo = decode_photo(path, max_pixels=scorer.max_pixels).image
+    photo = decode(path, max_pixels=scorer.max_pixels)
     seen = scorer.extractor.viewing_size(photo.size)
     with one_thread() if scorer.alone else nullcontext():
         if seen == photo.size:
