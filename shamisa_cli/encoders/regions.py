@@ -9,7 +9,7 @@ all three.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -175,13 +175,27 @@ def region_features(
 def _moments(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each channel in each of grid×grid places: two (N, C, grid²).
 
-    Place i of a side of n px goes from ⌊i·n/grid⌋ to ⌈(i+1)·n/grid⌉.
+    Place i of a side of n px goes from ⌊i·n/grid⌋ to ⌈(i+1)·n/grid⌉. Deviations are about the mean
+    of their place: differences of mean squares would round small ones of large values to anything.
     """
     if torch.compiler.is_compiling():  # exporters know no adaptive pooling of a free size
         return moments_by_matrices(maps, grid)
     mean = F.adaptive_avg_pool2d(maps, grid).flatten(2)
-    square = F.adaptive_avg_pool2d(maps.square(), grid).flatten(2)
-    return mean, deviation_of(square - mean.square())
+    moved = (
+        maps[..., top:bottom, left:right] - mean[..., k, None, None]
+        for k, (top, bottom, left, right) in enumerate(_places(*maps.shape[2:], grid))
+    )
+    variance = torch.stack([each.square().mean((2, 3)) for each in moved], dim=2)
+    return mean, deviation_of(variance)
+
+
+def _places(height: int, width: int, grid: int) -> Iterator[tuple[int, int, int, int]]:
+    """Top, bottom, left and right of each of grid×grid places, row by row."""
+    rows, columns = (
+        [(k * side // grid, ((k + 1) * side + grid - 1) // grid) for k in range(grid)]
+        for side in (height, width)
+    )
+    return ((*row, *column) for row in rows for column in columns)
 
 
 def moments_by_matrices(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from shamisa_cli.errors import PhotoError
 from shamisa_cli.files import replacing
 from shamisa_cli.settings import to_mapping
 
-FEATURES_VERSION = 4
+FEATURES_VERSION = 5
 """Of the code that makes features: decoding, resampling, crops, distortions, encoder.
 
 Raise it with any change of what that code computes: features of older code then count as missing.

@@ -79,6 +79,16 @@ def test_places_are_those_of_adaptive_pooling(size: tuple[int, int], grid: int) 
     torch.testing.assert_close(deviation, expected, rtol=0, atol=1e-3)
 
 
+def test_faint_texture_on_large_values_is_not_lost() -> None:
+    """As in a black photo, where differences of mean squares were rounding and no texture."""
+    faint = [100 + 0.002 * (1 + k) * m for k, m in enumerate(_maps())]
+    exact = [m.double().numpy() for m in faint]
+    found = region_features(faint, Regions())
+    for n in range(2):
+        slow = _slow([m[n] for m in exact], [1.0, 1.0], 0.05)
+        np.testing.assert_allclose(found[n].numpy(), slow, atol=2e-3)
+
+
 def test_a_dead_channel_leaves_gradients_finite() -> None:
     maps = [m.clone() for m in _maps()]
     maps[0][:, 1] = 0.5
