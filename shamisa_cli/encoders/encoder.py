@@ -17,6 +17,7 @@ from shamisa_cli.encoders.regions import (
     Regions,
     head_maps,
     map_channels,
+    map_of_features,
     network_maps,
     region_features,
     region_size,
@@ -113,6 +114,12 @@ class Encoder(nn.Module):
         h = region_features(maps, self.regions, self._heads)
         features = self._with_statistics(h, x)
         return features, cell_features(maps)
+
+    def maps_of_features(self) -> Tensor:
+        """(d,) int64, for ``regions``: which map each feature tells of; statistics are one more."""
+        channels = map_channels(self.backbone)
+        of = map_of_features(channels, self._heads)
+        return F.pad(of, (0, self.feature_size - len(of)), value=len(channels))
 
     def _with_statistics(self, h: Tensor, x: Tensor) -> Tensor:
         """``h`` (N, d), and after it the statistics of the crops, if the encoder has any."""

@@ -16,30 +16,42 @@ from shamisa_cli.explaining.lessons import KINDS
 SEEN = 0.15
 """Severity from which damage counts as there; weaker damage is hardly seen, and does not count."""
 
-PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2)
+PENALTIES = (3e-3, 1e-2, 3e-2, 1e-1)
 """Of squared weights of standard features, in the logistic regression; the best is kept."""
+
+EVENNESS = 0.75
+"""Standard features of a map of n count n to this power less.
+
+At 0 the many features of late maps, which tell what a photo shows, outvote the few of early ones,
+which see damage. At 0.5 each map counts alike. What it gains is in docs/explaining.md.
+"""
 
 ACCUSED = 0.03
 """Share of untouched photos that may be accused of some kind, on the photos that choose."""
+
+_STRENGTH = 0.15
+"""Of the ridge on severities, for each feature."""
 
 _STEPS = 60
 _SMALLEST = 1e-3
 """Least deviation of a feature: what hardly varies is not blown up."""
 
 
-def fit_kinds(examples: Examples, choosing: Tensor) -> KindHeads:
+def fit_kinds(examples: Examples, choosing: Tensor, maps: Tensor) -> KindHeads:
     """Readings of kinds and severities.
 
     Parameters
     ----------
     examples : whole pictures count, those damaged in part do not.
     choosing : (n,) bool, pictures that choose penalty and threshold: other photos than the rest.
+    maps : (F,) int64, which map of the network each feature tells of.
     """
     whole = torch.tensor([what != "part" for what in examples.what])
     center, deviation = center_and_deviation(examples.features[whole & ~choosing].float())
+    scale = deviation / evened(maps)
 
     def standard(rows: Tensor) -> Tensor:
-        return (examples.features[rows].float() - center) / deviation
+        return (examples.features[rows].float() - center) / scale
 
     fitted, chosen = standard(whole & ~choosing), standard(whole & choosing)
     there, judged = presence(examples.severities[whole & ~choosing])
@@ -53,8 +65,8 @@ def fit_kinds(examples: Examples, choosing: Tensor) -> KindHeads:
     severity = _fit_severities(fitted, examples.severities[whole & ~choosing])
     untouched = torch.tensor([what == "as it is" for what in examples.what])[whole & choosing]
     threshold = threshold_of((extend(chosen[untouched]) @ detect.T).sigmoid())
-    detect = _unscaled(detect, center, deviation)
-    return KindHeads(KINDS, detect, _unscaled(severity, center, deviation), threshold)
+    detect = _unscaled(detect, center, scale)
+    return KindHeads(KINDS, detect, _unscaled(severity, center, scale), threshold)
 
 
 def presence(severities: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,13 +111,13 @@ def _logistic_loss(logits: Tensor, there: Tensor, judged: Tensor) -> Tensor:
 
 def _fit_severities(x: Tensor, severities: Tensor) -> Tensor:
     """(k, F+1): for each kind a ridge of its severity over the rows (n, F) where it is there."""
-    rows = []
+    rows, penalty = [], _STRENGTH * x.shape[1]
     for kind in range(severities.shape[1]):
         there = severities[:, kind] >= 0
         if int(there.sum()) < 2:
             rows.append(torch.cat([torch.zeros(x.shape[1]), torch.tensor([0.5])]))
             continue
-        weights, bias = solve_ridge(x[there], severities[there, kind : kind + 1], x.shape[1] / 2)
+        weights, bias = solve_ridge(x[there], severities[there, kind : kind + 1], penalty)
         rows.append(torch.cat([weights[0], bias]).float())
     return torch.stack(rows)
 
@@ -115,9 +127,18 @@ def center_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.mean(0), x.std(0).clamp_min(_SMALLEST)
 
 
-def _unscaled(weights: Tensor, center: Tensor, deviation: Tensor) -> Tensor:
-    """Weights (k, F+1) of standard features as weights of the features themselves."""
-    plain = weights[:, :-1] / deviation
+def evened(maps: Tensor) -> Tensor:
+    """(F,) float32 of mean square 1: what each standard feature counts, by how many its map has.
+
+    ``maps`` (F,) int64, see :meth:`~shamisa_cli.encoders.encoder.Encoder.maps_of_features`.
+    """
+    counts = torch.bincount(maps)[maps].float() ** -EVENNESS
+    return counts / counts.square().mean().sqrt()
+
+
+def _unscaled(weights: Tensor, center: Tensor, scale: Tensor) -> Tensor:
+    """Weights (k, F+1) of features less ``center`` by ``scale`` as those of the features."""
+    plain = weights[:, :-1] / scale
     return torch.cat([plain, (weights[:, -1] - plain @ center)[:, None]], dim=1)
 
 

@@ -25,6 +25,12 @@ MILDEST = 0.1
 SHARE = (0.15, 0.5)
 """Of a photo that is damaged in part."""
 
+SINGLES = 6
+"""Single kinds of damage of each photo, dealt out in turn."""
+
+IN_PART = 2
+"""So many of these are also done to a part of the photo."""
+
 _BLOBS = (4, 5)
 """Random numbers, rows and columns, whose smooth course bounds the damaged part."""
 
@@ -49,11 +55,11 @@ class Lesson:
 
 
 def make_lessons(photo: Image.Image, turn: int, generator: torch.Generator) -> Iterator[Lesson]:
-    """The eight lessons of ``photo`` (8-bit RGB).
+    """The lessons of ``photo`` (8-bit RGB): twelve, of which three show damage in a part.
 
     Parameters
     ----------
-    turn : the number of the photo; kinds are dealt out in turn, two a photo.
+    turn : the number of the photo; kinds are dealt out in turn, :data:`SINGLES` a photo.
     generator : of all draws.
     """
     reference = to_tensor(photo)[None]
@@ -62,17 +68,18 @@ def make_lessons(photo: Image.Image, turn: int, generator: torch.Generator) -> I
     yield Lesson("as it is", photo, severities_of(None), nowhere)
     drawn = sample_composition(generator)
     few = min(len(drawn.functions), 2 + int(torch.randint(2, (), generator=generator)))
-    plan = [
-        ("single", _single(KINDS[2 * turn % len(KINDS)], generator)),
-        ("single", _single(KINDS[(2 * turn + 1) % len(KINDS)], generator)),
-        ("few", Composition(drawn.functions[:few], drawn.severities[:few])),
-        ("composition", sample_composition(generator)),
+    apart = len(KINDS) // SINGLES
+    dealt = [KINDS[(turn + apart * k) % len(KINDS)] for k in range(SINGLES)]
+    plan = [("single", k < IN_PART, _single(kind, generator)) for k, kind in enumerate(dealt)]
+    plan += [
+        ("few", True, Composition(drawn.functions[:few], drawn.severities[:few])),
+        ("composition", False, sample_composition(generator)),
     ]
-    for what, composition in plan:
+    for what, in_part, composition in plan:
         damaged = compose(reference, composition, generator)
         severities = severities_of(composition)
         yield Lesson(what, to_image(damaged[0]), severities, ~nowhere)
-        if what != "composition":
+        if in_part:
             mask = random_part(height, width, generator)
             mixed = torch.where(mask, damaged, reference)
             yield Lesson("part", to_image(mixed[0]), severities, mask)

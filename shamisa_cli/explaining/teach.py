@@ -70,7 +70,8 @@ def teach(
             )
 
     examples = examples_of(photos, "photos to learn from", all_cells=False)
-    kinds = fit_kinds(examples, photos_split(examples.photo, CHOOSING, seed))
+    choosing = photos_split(examples.photo, CHOOSING, seed)
+    kinds = fit_kinds(examples, choosing, encoder.maps_of_features())
     places = fit_places(examples, seed=seed)
     figures = measure(examples_of(tested, "photos to test on", all_cells=True), kinds, places)
     info = ExplainInfo(

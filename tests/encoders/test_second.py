@@ -84,6 +84,16 @@ def test_features_are_those_of_the_one_and_the_late_ones_of_the_other(
     assert not torch.allclose(first[:, late], other[:, late], atol=1e-3)
 
 
+def test_each_feature_is_known_by_its_map_and_statistics_are_one_more(both: nn.Module) -> None:
+    plain = Encoder(both, pooling="regions")
+    encoder = Encoder(both, pooling="regions", statistics="scene")
+    maps = encoder.maps_of_features()
+    assert len(maps) == encoder.feature_size
+    assert torch.equal(maps[: plain.feature_size], plain.maps_of_features())
+    assert set(maps[plain.feature_size :].tolist()) == {12}
+    assert set(plain.maps_of_features().tolist()) == set(range(12))
+
+
 def test_what_makes_scoring_fast_changes_nothing(both: nn.Module) -> None:
     encoder = Encoder(both, pooling="regions", statistics="scene").eval()
     x = torch.rand(1, 3, 97, 64)

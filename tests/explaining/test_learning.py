@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from shamisa_cli.explaining.examples import Examples, window_cover
 from shamisa_cli.explaining.fit_kinds import (
+    evened,
     fit_kinds,
     logistic,
     photos_split,
@@ -29,6 +30,9 @@ from shamisa_cli.explaining.measure import (
     overlap,
 )
 
+MAPS = torch.tensor([0, 0, 1, 1, 2, 2])
+"""Of the six features of :func:`planted`."""
+
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=25, deadline=None)
@@ -42,7 +46,7 @@ def test_lessons_say_what_was_done_and_where(sample_photos) -> None:
     photo = sample_photos[0].resize((96, 64))
     lessons = list(make_lessons(photo, 3, torch.Generator().manual_seed(0)))
     again = list(make_lessons(photo, 3, torch.Generator().manual_seed(0)))
-    whats = "as it is,single,part,single,part,few,part,composition"
+    whats = "as it is,single,part,single,part,single,single,single,single,few,part,composition"
     assert [lesson.what for lesson in lessons] == whats.split(",")
     assert [a.picture.tobytes() for a in lessons] == [b.picture.tobytes() for b in again]
     reference = np.asarray(photo)
@@ -57,7 +61,7 @@ def test_lessons_say_what_was_done_and_where(sample_photos) -> None:
             mixed = np.where(lesson.mask[..., None], np.asarray(before.picture), reference)
             assert (mixed == np.asarray(lesson.picture)).all()
     kinds = [int(lesson.severities.argmax()) for lesson in lessons if lesson.what == "single"]
-    assert kinds == [6, 7], "dealt out in turn"
+    assert kinds == [3, 7, 11, 15, 19, 23], "dealt out in turn"
 
 
 def test_logistic_regression_is_that_of_scikit_learn() -> None:
@@ -92,6 +96,35 @@ def test_few_untouched_photos_are_accused() -> None:
     threshold = threshold_of(probabilities)
     assert threshold == pytest.approx(0.97)
     assert threshold_of(torch.zeros(5, 3)) == 0.5, "never below what is as likely as not"
+
+
+def test_few_features_of_a_map_count_more_than_many() -> None:
+    """Each by 1/n^¾, and 1 in the mean square."""
+    weights = evened(torch.tensor([0, 1, 1, 1, 1]))
+    assert float(weights[0] / weights[1]) == pytest.approx(4**0.75)
+    assert float(weights.square().mean()) == pytest.approx(1)
+
+
+def test_a_map_of_few_features_is_heard_among_many() -> None:
+    """Two features see the damage, 300 see nothing of it: learned from few pictures.
+
+    The control counts every feature alike.
+    """
+    examples, unseen = (_among_many(planted(seed, photos=20), seed) for seed in (0, 1))
+    choosing = photos_split(examples.photo, 0.2, 0)
+    places = fit_places(examples, seed=0, epochs=1)
+
+    def found(maps: torch.Tensor) -> float:
+        return measure(unseen, fit_kinds(examples, choosing, maps), places)["severity_srcc"]
+
+    assert found(torch.tensor([0] * 6 + [1] * 300)) > found(torch.tensor([0] * 306)) + 0.1
+
+
+def _among_many(examples: Examples, seed: int) -> Examples:
+    """With 300 more features, which are noise."""
+    draws = torch.Generator().manual_seed(100 + seed)
+    noise = torch.randn(len(examples.features), 300, generator=draws).half()
+    return replace(examples, features=torch.cat([examples.features, noise], dim=1))
 
 
 def planted(seed: int = 0, photos: int = 60) -> Examples:
@@ -139,7 +172,7 @@ def test_drops_are_those_of_the_whole_photo_where_it_is_damaged() -> None:
 
 def test_planted_kinds_and_places_are_found() -> None:
     examples, unseen = planted(0), planted(1)
-    kinds = fit_kinds(examples, photos_split(examples.photo, 0.2, 0))
+    kinds = fit_kinds(examples, photos_split(examples.photo, 0.2, 0), MAPS)
     places = fit_places(examples, seed=0, epochs=60)
     found = measure(unseen, kinds, places)
     assert found["kinds_map_single"] > 0.95
@@ -160,7 +193,7 @@ def test_shuffled_answers_are_not_found() -> None:
     shuffled = Examples(
         **(vars(examples) | {"features": examples.features[order], "cells": examples.cells[cells]})
     )
-    kinds = fit_kinds(shuffled, photos_split(shuffled.photo, 0.2, 0))
+    kinds = fit_kinds(shuffled, photos_split(shuffled.photo, 0.2, 0), MAPS)
     found = measure(unseen, kinds, fit_places(shuffled, seed=0, epochs=20))
     assert found["kinds_top"] < 0.75
     assert found["map_pointing"] < found["map_chance"] + 0.25
