@@ -26,6 +26,9 @@ At 0 the many features of late maps, which tell what a photo shows, outvote the 
 which see damage. At 0.5 each map counts alike. What it gains is in docs/explaining.md.
 """
 
+CHOOSING = 0.2
+"""Share of the photos that choose penalty and threshold."""
+
 ACCUSED = 0.03
 """Share of untouched photos that may be accused of some kind, on the photos that choose."""
 
@@ -37,15 +40,16 @@ _SMALLEST = 1e-3
 """Least deviation of a feature: what hardly varies is not blown up."""
 
 
-def fit_kinds(examples: Examples, choosing: Tensor, maps: Tensor) -> KindHeads:
+def fit_kinds(examples: Examples, maps: Tensor, *, seed: int) -> KindHeads:
     """Readings of kinds and severities.
 
     Parameters
     ----------
     examples : whole pictures count, those damaged in part do not.
-    choosing : (n,) bool, pictures that choose penalty and threshold: other photos than the rest.
     maps : (F,) int64, which map of the network each feature tells of.
+    seed : of the draw of photos that choose penalty and threshold.
     """
+    choosing = photos_split(examples.photo, CHOOSING, seed)
     whole = torch.tensor([what != "part" for what in examples.what])
     center, deviation = center_and_deviation(examples.features[whole & ~choosing].float())
     scale = deviation / evened(maps)

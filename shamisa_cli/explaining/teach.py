@@ -8,7 +8,7 @@ from pathlib import Path
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError, UsageError
 from shamisa_cli.explaining.examples import Examples, extract_examples
-from shamisa_cli.explaining.fit_kinds import fit_kinds, photos_split
+from shamisa_cli.explaining.fit_kinds import fit_kinds
 from shamisa_cli.explaining.fit_places import fit_places
 from shamisa_cli.explaining.measure import measure
 from shamisa_cli.explaining.store import ExplainHeads, ExplainInfo, save_explain_heads
@@ -16,9 +16,6 @@ from shamisa_cli.models.heads import choose_head
 from shamisa_cli.models.names import EXPLAIN_FILES, is_bundled
 from shamisa_cli.models.store import encoder_digest, load_encoder
 from shamisa_cli.progress import progress_bar
-
-CHOOSING = 0.2
-"""Share of the photos that choose penalty and threshold of the kinds."""
 
 
 def check_teachable(folder: Path, *, overwrite: bool) -> None:
@@ -70,10 +67,9 @@ def teach(
             )
 
     examples = examples_of(photos, "photos to learn from", all_cells=False)
-    choosing = photos_split(examples.photo, CHOOSING, seed)
-    kinds = fit_kinds(examples, choosing, encoder.maps_of_features())
+    kinds = fit_kinds(examples, encoder.maps_of_features(), seed=seed)
     places = fit_places(examples, seed=seed)
-    figures = measure(examples_of(tested, "photos to test on", all_cells=True), kinds, places)
+    unseen = examples_of(tested, "photos to test on", all_cells=True)
     info = ExplainInfo(
         kinds=kinds.kinds,
         threshold=kinds.threshold,
@@ -81,7 +77,7 @@ def teach(
         encoder=encoder_digest(folder, config),
         photos=len(set(examples.photo.tolist())),
         damaged=sum(what != "as it is" for what in examples.what),
-        metrics=figures,
+        metrics=measure(unseen, kinds, places),
     )
     save_explain_heads(folder, ExplainHeads(kinds, places, info))
     return info

@@ -111,11 +111,10 @@ def test_a_map_of_few_features_is_heard_among_many() -> None:
     The control counts every feature alike.
     """
     examples, unseen = (_among_many(planted(seed, photos=20), seed) for seed in (0, 1))
-    choosing = photos_split(examples.photo, 0.2, 0)
     places = fit_places(examples, seed=0, epochs=1)
 
     def found(maps: torch.Tensor) -> float:
-        return measure(unseen, fit_kinds(examples, choosing, maps), places)["severity_srcc"]
+        return measure(unseen, fit_kinds(examples, maps, seed=0), places)["severity_srcc"]
 
     assert found(torch.tensor([0] * 6 + [1] * 300)) > found(torch.tensor([0] * 306)) + 0.1
 
@@ -172,7 +171,7 @@ def test_drops_are_those_of_the_whole_photo_where_it_is_damaged() -> None:
 
 def test_planted_kinds_and_places_are_found() -> None:
     examples, unseen = planted(0), planted(1)
-    kinds = fit_kinds(examples, photos_split(examples.photo, 0.2, 0), MAPS)
+    kinds = fit_kinds(examples, MAPS, seed=0)
     places = fit_places(examples, seed=0, epochs=60)
     found = measure(unseen, kinds, places)
     assert found["kinds_map_single"] > 0.95
@@ -193,7 +192,7 @@ def test_shuffled_answers_are_not_found() -> None:
     shuffled = Examples(
         **(vars(examples) | {"features": examples.features[order], "cells": examples.cells[cells]})
     )
-    kinds = fit_kinds(shuffled, photos_split(shuffled.photo, 0.2, 0), MAPS)
+    kinds = fit_kinds(shuffled, MAPS, seed=0)
     found = measure(unseen, kinds, fit_places(shuffled, seed=0, epochs=20))
     assert found["kinds_top"] < 0.75
     assert found["map_pointing"] < found["map_chance"] + 0.25
