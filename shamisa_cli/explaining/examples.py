@@ -20,7 +20,7 @@ from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.models.head import Head
 
-CELLS = 16
+CELLS = 12
 """Drawn from each picture; twice as many where a part is damaged."""
 
 
