@@ -86,7 +86,7 @@ def extract_examples(
     ----------
     seed : with the content of a photo and its number it decides every draw.
     workers : threads that damage photos ahead of the encoder.
-    all_cells : every cell of pictures that are as they are, or damaged in part; for measuring.
+    all_cells : every cell of pictures that are damaged in part; for measuring.
     skip : called with the error of each photo that cannot be read.
     progress : called after each photo.
     """
@@ -109,7 +109,7 @@ def extract_examples(
                 features, cells = extractor.features_and_cells(extractor.cut(lesson.picture))
                 score = head.score(features).score
                 made.add(lesson, number, score, features.mean(0), cells.mean((1, 2)))
-                every = all_cells and lesson.what in ("as it is", "part")
+                every = all_cells and lesson.what == "part"
                 count = cells.shape[1] * cells.shape[2] if every else CELLS
                 made.add_cells(cells, lesson, count, draws)
         progress()

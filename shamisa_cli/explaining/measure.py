@@ -80,7 +80,6 @@ def mean_severity_srcc(read: Tensor, severities: Tensor) -> float:
 
 def pointing(examples: Examples, places: PlaceHead) -> dict[str, float]:
     """``map_pointing``, ``map_chance`` and ``map_overlap`` of :func:`measure`."""
-    points = places.read(examples.cells, examples.context[examples.picture])
     shares: list[tuple[float, float, float]] = []
     for number, what in enumerate(examples.what):
         if what != "part" or float(examples.severities[number].max()) < PLAIN:
@@ -88,7 +87,8 @@ def pointing(examples: Examples, places: PlaceHead) -> dict[str, float]:
         own = examples.picture == number
         damaged = examples.cover[own] > 0.5
         if damaged.any() and not damaged.all():
-            shares.append(overlap(points[own], damaged))
+            context = examples.context[number].expand(len(damaged), -1)
+            shares.append(overlap(places.read(examples.cells[own], context), damaged))
     means: Sequence[float] = np.mean(shares, axis=0).tolist() if shares else [float("nan")] * 3
     return dict(zip(("map_pointing", "map_overlap", "map_chance"), means, strict=True))
 
