@@ -183,7 +183,7 @@ def _moments(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
     mean = F.adaptive_avg_pool2d(maps, grid).flatten(2)
     moved = (
         maps[..., top:bottom, left:right] - mean[..., k, None, None]
-        for k, (top, bottom, left, right) in enumerate(_places(*maps.shape[2:], grid))
+        for k, (top, bottom, left, right) in enumerate(_places(maps.shape[2], maps.shape[3], grid))
     )
     variance = torch.stack([each.square().mean((2, 3)) for each in moved], dim=2)
     return mean, deviation_of(variance)
