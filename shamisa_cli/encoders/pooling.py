@@ -24,8 +24,15 @@ def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
     """
     maps = maps.float()
     mean = maps.mean((2, 3))
-    variance = (maps - mean[..., None, None]).square().mean((2, 3))
-    return mean, deviation_of(variance)
+    return mean, deviation_of(variance_about(maps, mean))
+
+
+def variance_about(maps: Tensor, mean: Tensor) -> Tensor:
+    """(N, C): mean square of maps (N, C, H, W) less ``mean`` (N, C).
+
+    Exact for faint texture on large values, which a difference of mean squares rounds to anything.
+    """
+    return (maps - mean[..., None, None]).square().mean((2, 3))
 
 
 def deviation_of(variance: Tensor) -> Tensor:

@@ -9,21 +9,24 @@ all three.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import product
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.backbones import is_efficientnet
-from shamisa_cli.encoders.pooling import deviation_of, log_scale
+from shamisa_cli.encoders.pooling import deviation_of, log_scale, variance_about
 from shamisa_cli.encoders.second import second_of
 from shamisa_cli.errors import UsageError
 
 GRID = 4
 """Places along each side."""
+
+Place = TypeVar("Place", int, Tensor)
 
 
 @dataclass(frozen=True)
@@ -175,27 +178,22 @@ def region_features(
 def _moments(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each channel in each of grid×grid places: two (N, C, grid²).
 
-    Place i of a side of n px goes from ⌊i·n/grid⌋ to ⌈(i+1)·n/grid⌉. Deviations are about the mean
-    of their place: differences of mean squares would round small ones of large values to anything.
+    Place i of a side of n px goes from ⌊i·n/grid⌋ to ⌈(i+1)·n/grid⌉.
     """
     if torch.compiler.is_compiling():  # exporters know no adaptive pooling of a free size
         return moments_by_matrices(maps, grid)
     mean = F.adaptive_avg_pool2d(maps, grid).flatten(2)
-    moved = (
-        maps[..., top:bottom, left:right] - mean[..., k, None, None]
-        for k, (top, bottom, left, right) in enumerate(_places(maps.shape[2], maps.shape[3], grid))
-    )
-    variance = torch.stack([each.square().mean((2, 3)) for each in moved], dim=2)
-    return mean, deviation_of(variance)
-
-
-def _places(height: int, width: int, grid: int) -> Iterator[tuple[int, int, int, int]]:
-    """Top, bottom, left and right of each of grid×grid places, row by row."""
     rows, columns = (
-        [(k * side // grid, ((k + 1) * side + grid - 1) // grid) for k in range(grid)]
-        for side in (height, width)
+        [slice(*_bounds(k, side, grid)) for k in range(grid)] for side in maps.shape[2:]
     )
-    return ((*row, *column) for row in rows for column in columns)
+    places = enumerate(product(rows, columns))
+    variances = [variance_about(maps[..., row, col], mean[..., k]) for k, (row, col) in places]
+    return mean, deviation_of(torch.stack(variances, dim=2))
+
+
+def _bounds(place: Place, side: int, grid: int) -> tuple[Place, Place]:
+    """Where a place of :func:`_moments` starts and ends among ``side`` px; a number, or many."""
+    return place * side // grid, ((place + 1) * side + grid - 1) // grid
 
 
 def moments_by_matrices(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
@@ -218,7 +216,8 @@ def moments_by_matrices(maps: Tensor, grid: int) -> tuple[Tensor, Tensor]:
 def place_weights(side: int, grid: int) -> Tensor:
     """(grid, side) float32: what each of ``side`` px counts in the mean of each place."""
     place, at = torch.arange(grid)[:, None], torch.arange(side)
-    inside = (at >= place * side // grid) & (at < ((place + 1) * side + grid - 1) // grid)
+    first, end = _bounds(place, side, grid)
+    inside = (at >= first) & (at < end)
     return inside.float() / inside.sum(1, keepdim=True)
 
 
