@@ -62,7 +62,8 @@ def progress_bar(
 class ProgressLines:
     """A line each minute, the first after one; with the methods of a tqdm bar that we use.
 
-    State: what is done, and when that was last told.
+    The time left is told from the second update on, by what was done since the first.
+    State: what is done, after the first update and now, and when that was last told.
     """
 
     def __init__(
@@ -77,17 +78,18 @@ class ProgressLines:
         self.n = initial
         self._total, self._what, self._unit = total, what, unit
         self._clock, self._file = clock, file
-        self._initial = initial
-        self._started = self._told = clock()
+        self._first: tuple[float, float] | None = None
+        self._told = clock()
         self._note = ""
 
     def update(self, n: float = 1) -> None:
         """``n`` more are done."""
         self.n += n
         now = self._clock()
+        self._first = self._first or (self.n, now)  # what came before may be other work
         if now - self._told >= EVERY:
             self._told = now
-            print(self._line(now - self._started), file=self._file, flush=True)
+            print(self._line(now), file=self._file, flush=True)
 
     def set_postfix_str(self, note: str, refresh: bool = True) -> None:
         """What the next line ends with."""
@@ -102,14 +104,14 @@ class ProgressLines:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _line(self, seconds: float) -> str:
+    def _line(self, now: float) -> str:
         from tqdm import tqdm
 
         count = f"{self.n:.0f} of {self._total:.0f} {self._unit}s" if self._unit else ""
-        left = ""
-        if self.n > self._initial:
-            more = max(0.0, self._total - self.n) / (self.n - self._initial)
-            left = f"{tqdm.format_interval(more * seconds)} left"
+        left, (done, since) = "", self._first or (self.n, now)
+        if self.n > done:
+            more = max(0.0, self._total - self.n) / (self.n - done)
+            left = f"{tqdm.format_interval(more * (now - since))} left"
         parts = (self._what, count, f"{self.n / self._total:.0%}", left, self._note)
         return ", ".join(part for part in parts if part)
 

@@ -75,9 +75,26 @@ def test_what_takes_longer_than_a_minute_each_gets_a_line_each(
         for _ in range(3):
             clock.now += 90
             bar.update()
-    *_, last = lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
-    assert last == "3 of 3 photos, 100%, 00:00 left"
+    assert capsys.readouterr().err.splitlines() == [
+        "1 of 3 photos, 33%",
+        "2 of 3 photos, 67%, 01:30 left",
+        "3 of 3 photos, 100%, 00:00 left",
+    ]
+
+
+def test_other_work_before_the_first_does_not_count(capsys: pytest.CaptureFixture[str]) -> None:
+    """As before a fine-tuning, whose first layers take longer than its first steps."""
+    clock = Clock()
+    with progress_bar(1, unit="run", clock=clock) as bar:
+        clock.now = 2000.0
+        bar.update(0)
+        for _ in range(2):
+            clock.now += 30
+            bar.update(0.1)
+    assert capsys.readouterr().err.splitlines() == [
+        "0 of 1 runs, 0%",
+        "0 of 1 runs, 20%, 04:00 left",
+    ]
 
 
 def test_nothing_in_the_log_of_a_short_or_quiet_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -246,7 +246,7 @@ def _whole(
     """Fine-tune on all images, and write the model with its head."""
     from shamisa_cli.finetuning.whole import finetune_whole
 
-    with _Progress("fine-tuning", "split", 1, quiet=frozen.quiet) as progress:
+    with _Progress("fine-tuning", "run", 1, quiet=frozen.quiet) as progress:
         folder = finetune_whole(
             frozen, start, found, config, out, progress.step, ladders, say_above_bar
         )
