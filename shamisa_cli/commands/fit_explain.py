@@ -48,7 +48,7 @@ def fit_explain(
 ) -> None:
     """Teach a model to explain its scores, by photos that the engine damages.
 
-    PHOTOS is a folder of good photos. Each is seen as it is and damaged in eleven ways, as a whole
+    PHOTOS is a folder of good photos. Each is seen as it is and by every kind of damage, as a whole
     or in part; no human score is needed. What is learned lies beside the model's weights. Bundled
     models have it. Figures are of photos that took no part. More in docs/explaining.md.
 

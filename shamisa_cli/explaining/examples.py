@@ -20,8 +20,8 @@ from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.models.head import Head
 
-CELLS = 12
-"""Drawn from each picture; twice as many where a part is damaged."""
+CELLS, PART_CELLS = 4, 24
+"""Drawn from each picture, and from one of which a part is damaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,8 @@ def extract_examples(
 
     Parameters
     ----------
-    seed : with the content of a photo and its number it decides every draw.
+    seed : with the content of a photo it decides what is done to that, with its number which
+        cells are drawn.
     workers : threads that damage photos ahead of the encoder.
     all_cells : every cell of pictures that are damaged in part; for measuring.
     skip : called with the error of each photo that cannot be read.
@@ -93,10 +94,10 @@ def extract_examples(
     made = _Collected()
 
     def lessons_of(numbered: tuple[int, Path]) -> list[Lesson]:
-        number, path = numbered
+        path = numbered[1]
         draws = torch.Generator().manual_seed(int(file_digest(path)[:12], 16) ^ seed)
         photo = decode(path)
-        return list(make_lessons(resize(photo, extractor.viewing_size(photo.size)), number, draws))
+        return list(make_lessons(resize(photo, extractor.viewing_size(photo.size)), draws))
 
     for (number, _), lessons in map_ahead(lessons_of, list(enumerate(photos)), workers, workers):
         if isinstance(lessons, PhotoError):
@@ -110,7 +111,8 @@ def extract_examples(
                 score = head.score(features).score
                 made.add(lesson, number, score, features.mean(0), cells.mean((1, 2)))
                 every = all_cells and lesson.what == "part"
-                count = cells.shape[1] * cells.shape[2] if every else CELLS
+                count = CELLS if lesson.what != "part" else PART_CELLS
+                count = cells.shape[1] * cells.shape[2] if every else count
                 made.add_cells(cells, lesson, count, draws)
         progress()
     return made.examples()
@@ -142,8 +144,7 @@ class _Collected:
     def add_cells(self, cells: Tensor, lesson: Lesson, count: int, draws: torch.Generator) -> None:
         """Some cells (C, rows, columns) of the picture that was added last."""
         rows, columns = cells.shape[1:]
-        drawn = torch.randperm(rows * columns, generator=draws)
-        drawn = drawn[: count * 2 if lesson.what == "part" else count]
+        drawn = torch.randperm(rows * columns, generator=draws)[:count]
         cover = window_cover(lesson.mask, rows, columns).flatten()[drawn]
         self.rows["cells"].append(cells.flatten(1).T[drawn].half())
         self.rows["picture"].append(torch.full((len(drawn),), len(self.what) - 1))

@@ -25,11 +25,8 @@ MILDEST = 0.1
 SHARE = (0.15, 0.5)
 """Of a photo that is damaged in part."""
 
-SINGLES = 6
-"""Single kinds of damage of each photo, dealt out in turn."""
-
 IN_PART = 2
-"""So many of these are also done to a part of the photo."""
+"""So many kinds, drawn anew for each photo, are also done to a part of it alone."""
 
 _BLOBS = (4, 5)
 """Random numbers, rows and columns, whose smooth course bounds the damaged part."""
@@ -54,13 +51,11 @@ class Lesson:
     mask: Tensor
 
 
-def make_lessons(photo: Image.Image, turn: int, generator: torch.Generator) -> Iterator[Lesson]:
-    """The lessons of ``photo`` (8-bit RGB): twelve, of which three show damage in a part.
+def make_lessons(photo: Image.Image, generator: torch.Generator) -> Iterator[Lesson]:
+    """The lessons of ``photo`` (8-bit RGB), by draws of ``generator``.
 
-    Parameters
-    ----------
-    turn : the number of the photo; kinds are dealt out in turn, :data:`SINGLES` a photo.
-    generator : of all draws.
+    As it is; each kind of damage alone; a few of them together; a composition. Three of these are
+    followed by the same in a part of the photo.
     """
     reference = to_tensor(photo)[None]
     height, width = reference.shape[2:]
@@ -68,9 +63,8 @@ def make_lessons(photo: Image.Image, turn: int, generator: torch.Generator) -> I
     yield Lesson("as it is", photo, severities_of(None), nowhere)
     drawn = sample_composition(generator)
     few = min(len(drawn.functions), 2 + int(torch.randint(2, (), generator=generator)))
-    apart = len(KINDS) // SINGLES
-    dealt = [KINDS[(turn + apart * k) % len(KINDS)] for k in range(SINGLES)]
-    plan = [("single", k < IN_PART, _single(kind, generator)) for k, kind in enumerate(dealt)]
+    order = torch.randperm(len(KINDS), generator=generator).tolist()
+    plan = [("single", n < IN_PART, _single(KINDS[k], generator)) for n, k in enumerate(order)]
     plan += [
         ("few", True, Composition(drawn.functions[:few], drawn.severities[:few])),
         ("composition", False, sample_composition(generator)),

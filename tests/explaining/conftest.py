@@ -14,9 +14,9 @@ from shamisa_cli.cli import app
 
 @pytest.fixture(scope="session")
 def good_photos(tmp_path_factory: pytest.TempPathFactory, sample_photos) -> Path:
-    """A folder of 24 crops of the two samples."""
+    """A folder of 20 crops of the two samples."""
     folder = tmp_path_factory.mktemp("good")
-    for number in range(24):
+    for number in range(20):
         left, top = 20 * number % 400, 13 * number % 250
         crop = sample_photos[number % 2].crop((left, top, left + 200, top + 150))
         crop.resize((96, 72), Image.Resampling.LANCZOS).save(folder / f"p{number:02}.png")

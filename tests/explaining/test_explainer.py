@@ -37,8 +37,8 @@ def test_teaching_prints_its_figures_and_keeps_them(taught, good_photos: Path) -
     folder, printed = taught
     assert printed.exit_code == 0, printed.output
     info = json.loads((folder / "explain.json").read_text())
-    assert info["photos"] == 22
-    assert info["damaged"] == 22 * 11
+    assert info["photos"] == 18
+    assert info["damaged"] == 18 * 29
     assert 0 <= info["metrics"]["kinds_map_single"] <= 1
     for name, value in info["metrics"].items():
         assert f"{name:24}{value:6.3f}" in printed.stdout
@@ -155,7 +155,7 @@ def test_the_command_explains(taught, good_photos: Path, tmp_path, monkeypatch) 
     assert some.exit_code == 1
     assert "absent.jpg: no such file" in some.stderr
     for arguments, says in (
-        ((good_photos, "--out", "x.png"), "take one photo, and there are 24"),
+        ((good_photos, "--out", "x.png"), "take one photo, and there are 20"),
         ((photo, "--out", "x.txt"), "--out writes .png"),
         ((photo, "--points", "x.tif"), "--points writes .npy"),
         ((), "no photos given"),
