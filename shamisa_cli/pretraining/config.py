@@ -106,6 +106,9 @@ class PretrainConfig(TrainingConfig):
     trained : share of the backbone's layers that is trained, counted from the last, for a start
         from trained weights, see :func:`~shamisa_cli.encoders.encoder.train_last`. The layers
         before stay as they are, the statistics of their batch norms too. The paper trains all.
+    self_distillation : weight of a term beside the objective, ours, for a start from trained
+        weights: ‖h − h₀‖² (0 … 4), the mean over the crops, where h₀ is what the start makes of the
+        same crop. It keeps what the start knows of content. The paper has none: 0.
     compositions : how the engine's compositions are drawn.
     objective : the ``name`` of an objective, and its options.
     dynamics_every : steps between two measurements of the run's dynamics.
@@ -118,6 +121,7 @@ class PretrainConfig(TrainingConfig):
     crop: str = "224"
     batch_norm: Literal["batch", "apart", "frozen"] = "batch"
     trained: float = 1.0
+    self_distillation: float = 0.0
     batch: BatchLayout = field(default_factory=BatchLayout)
     compositions: Sampling = field(default_factory=Sampling)
     photos: PhotosConfig = field(default_factory=PhotosConfig)
@@ -129,11 +133,13 @@ class PretrainConfig(TrainingConfig):
     def __post_init__(self) -> None:
         check_range(self, 0, "epochs", above=True)
         check_range(self, 0, "trained", above=True, most=1)
+        check_range(self, 0, "self_distillation")
         check_range(self, 1, "dynamics_every")
         super().__post_init__()
         parse_crop(self.crop)
-        if self.trained < 1 and self.init == "random":
-            raise ValueError("trained below 1 needs a start from trained weights, not init random")
+        if self.init == "random" and (self.trained < 1 or self.self_distillation):
+            key = "trained below 1" if self.trained < 1 else "self_distillation"
+            raise ValueError(f"{key} needs a start from trained weights, not init random")
         if not isinstance(self.objective.get("name"), str):
             raise ValueError("objective must have a name, such as graph_vicreg")
         if self.batch.views > VIEWS:

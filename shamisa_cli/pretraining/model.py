@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -34,6 +35,9 @@ from shamisa_cli.training.task import Loss
 GRAPHS = 4
 """The random stream of the graph sources' parameters (see ``batches`` for those of a step)."""
 
+DISTILLED = "self_distillation"
+"""The term that keeps representations near those of the start, in the log."""
+
 
 class PretrainModel(nn.Module):
     """Encoder, projector, graph combination, objective; only the encoder outlives pre-training."""
@@ -42,6 +46,9 @@ class PretrainModel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder
+        self.start = (
+            copy.deepcopy(encoder).requires_grad_(False) if config.self_distillation else None
+        )
         train_last(encoder.backbone, config.trained)
         self.projector = Projector(
             encoder.feature_size,
@@ -60,7 +67,14 @@ class PretrainModel(nn.Module):
         freeze_untrained(self.encoder.backbone)
         if self.config.batch_norm == "frozen":
             freeze_batch_norm(self.encoder)
+        if self.start is not None:
+            self.start.eval()
         return self
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The names of the terms that the loss is made of, as the log has them."""
+        return (*self.objective.terms, *((DISTILLED,) if self.start is not None else ()))
 
     def forward(
         self,
@@ -82,6 +96,7 @@ class PretrainModel(nn.Module):
         layout = self.config.batch
         with torch.autocast(crops.device.type, autocast, enabled=autocast is not None):
             own = self.encode(crops, layout.n_references // ranks.world)
+            before = self.before_training(crops)
         h = all_crops(own, layout, ranks)
         if not bool(torch.isfinite(h).all()):
             raise FloatingPointError("the representations are not finite")
@@ -93,16 +108,25 @@ class PretrainModel(nn.Module):
         graph = combined.graph if detached else combined.graph.detach()
         seen = ObjectiveInputs(z, inputs, graph, combined.repulsion, auxiliary, combined.graph)
         loss = loss_of(self.config.objective["name"], self.objective, seen)
-        total = loss.total
+        total, terms = loss.total, dict(loss.terms)
+        if before is not None:
+            moved = (own - before).square().sum(dim=1)
+            terms[DISTILLED] = gather_rows(moved, ranks).mean()
+            total = total + self.config.self_distillation * terms[DISTILLED]
         if combined.balance is not None:  # α learns from it; the loss stays what it is
             total = total + (combined.balance - combined.balance.detach())
-        return PretrainLoss(total, loss.terms, crops.shape[-1], combined, h, z)
+        return PretrainLoss(total, terms, crops.shape[-1], combined, h, z)
 
     def encode(self, crops: Tensor, references: int) -> Tensor:
         """Representations (n, d) of ``crops``, the first ``references`` of which are references."""
         if self.config.batch_norm != "apart":
             return cast(Tensor, self.encoder(crops))
         return torch.cat([self.encoder(crops[:references]), self.encoder(crops[references:])])
+
+    @torch.no_grad()
+    def before_training(self, crops: Tensor) -> Tensor | None:
+        """h₀ (n, d), what the start makes of ``crops``; None where nothing asks for it."""
+        return None if self.start is None else cast(Tensor, self.start(crops))
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _end(
         pictures = plot_run(
             read_log(out / LOG),
             out,
-            ("total", *task.model.objective.terms),
+            ("total", *task.model.terms),
             read_log(out / PROBES),
         )
     say(f"{finished.reason} at step {finished.step} after {finished.elapsed / 60:.1f} min")
