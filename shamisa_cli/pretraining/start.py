@@ -8,7 +8,7 @@ starts there, and for which no preset was asked for, takes the preset ``scratch`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -130,16 +130,21 @@ def _decided_config(
 ) -> PretrainConfig:
     """The config by the preset that was asked for, or else that fits the weights."""
     config = resolved(preset or PUBLISHED)
-    config = replace(config, init=_decided_init(config, checkpoint, say))
+    config = _with_init(config, _decided_init(config, checkpoint, say))
     if config.init == "random" and preset is None:
         say(
             f"preset {FROM_RANDOM}: the published recipe fails from random weights "
             f"(preset {PUBLISHED} insists on it)"
         )
-        return replace(resolved(FROM_RANDOM), init="random")
+        return _with_init(resolved(FROM_RANDOM), "random")
     if config.init == "random" and preset == PUBLISHED:
         say(f"the published recipe fails from random weights: preset {FROM_RANDOM} is for them")
     return config
+
+
+def _with_init(config: PretrainConfig, init: str) -> PretrainConfig:
+    """With ``init`` decided; a UsageError says what else in ``config`` does not go with it."""
+    return from_mapping(PretrainConfig, {**to_mapping(config), "init": init}, "the configuration")
 
 
 def _tell_ablations(ablations: Sequence[str], say: Callable[[str], None]) -> None:

@@ -244,6 +244,8 @@ def test_without_imagenet_weights_the_run_says_so_before_it_starts(
     assert losses(auto)[-1][0] == 2
     with pytest.raises(WeightsError, match="init random"):
         train(config(init="imagenet", steps=1), tmp_path / "insists", photos)
+    with pytest.raises(UsageError, match="trained below 1 needs a start from trained weights"):
+        train(config(init="auto", trained=0.3), tmp_path / "part", photos)
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_takes_nothing_away(
