@@ -14,7 +14,9 @@ from shamisa_cli.digests import file_digest
 from shamisa_cli.encoders.cells import window_means
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
+from shamisa_cli.explaining.kinds import heard
 from shamisa_cli.explaining.lessons import Lesson, make_lessons
+from shamisa_cli.explaining.tones import tones_of
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize
@@ -34,7 +36,7 @@ class Examples:
     photo : (n,) int64, which photo each picture shows.
     severities : (n, k) float32, or ABSENT.
     scores : (n,) float32, points by the head.
-    features : (n, F) float16.
+    features : (n, F) float16, what :func:`~shamisa_cli.explaining.kinds.heard` makes of each.
     context : (n, C) float16, the mean of all cells of each picture.
     cells : (m, C) float16.
     picture : (m,) int64, which picture each cell is of, rising.
@@ -107,9 +109,11 @@ def extract_examples(
         else:
             draws = torch.Generator().manual_seed(number ^ seed)
             for lesson in lessons:
-                features, cells = extractor.features_and_cells(extractor.cut(lesson.picture))
+                (crops,) = cut = list(extractor.cut(lesson.picture))
+                features, cells = extractor.features_and_cells(cut)
                 score = head.score(features).score
-                made.add(lesson, number, score, features.mean(0), cells.mean((1, 2)))
+                inputs = heard(features, tones_of(crops[0][0]))
+                made.add(lesson, number, score, inputs, cells.mean((1, 2)))
                 every = all_cells and lesson.what == "part"
                 count = CELLS if lesson.what != "part" else PART_CELLS
                 count = cells.shape[1] * cells.shape[2] if every else count

@@ -17,6 +17,7 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.explaining.kinds import Likeness, in_words
 from shamisa_cli.explaining.places import QualityMap, quality_map
 from shamisa_cli.explaining.store import ExplainHeads, load_explain_heads
+from shamisa_cli.explaining.tones import tones_of
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.names import CONFIG_FILE, locate_model
@@ -109,9 +110,9 @@ class Explainer:
     def _explained(self, photo: Photo, prepared: Prepared) -> Explanation:
         features, cells = self.scorer.extractor.features_and_cells(prepared.crops)
         score = self.scorer.scored(photo, prepared, features)
-        kinds = self.heads.kinds.read(features)
-        likely = self.heads.kinds.named(kinds)
         ((crops, *_),) = prepared.crops
+        kinds = self.heads.kinds.read(features, tones_of(crops[0]))
+        likely = self.heads.kinds.named(kinds)
         seen, view = (crops.shape[2], crops.shape[1]), prepared.viewing_size
         quality = quality_map(cells, self.heads.places, score.score or 0.0, seen, view)
         score = replace(score, looks_like=in_words(likely))

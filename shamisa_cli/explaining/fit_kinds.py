@@ -12,6 +12,7 @@ from shamisa_cli.evaluation.ridge import solve_ridge
 from shamisa_cli.explaining.examples import Examples
 from shamisa_cli.explaining.kinds import KindHeads, extend
 from shamisa_cli.explaining.lessons import KINDS
+from shamisa_cli.explaining.tones import TONES
 
 SEEN = 0.15
 """Severity from which damage counts as there; weaker damage is hardly seen, and does not count."""
@@ -26,14 +27,20 @@ At 0 the many features of late maps, which tell what a photo shows, outvote the 
 which see damage. At 0.5 each map counts alike. What it gains is in docs/explaining.md.
 """
 
+TONES_COUNT = 3.0
+"""Tones count so much more than a map of as many features."""
+
 CHOOSING = 0.2
 """Share of the photos that choose penalty and threshold."""
 
 ACCUSED = 0.03
 """Share of untouched photos that may be accused of some kind, on the photos that choose."""
 
-_STRENGTH = 0.15
+_STRENGTH = 0.03
 """Of the ridge on severities, for each feature."""
+
+_PLAIN = ("single", "few")
+"""Pictures by which severities are learned: among many kinds none is told apart."""
 
 _STEPS = 60
 _SMALLEST = 1e-3
@@ -46,7 +53,7 @@ def fit_kinds(examples: Examples, maps: Tensor, *, seed: int) -> KindHeads:
     Parameters
     ----------
     examples : whole pictures count, those damaged in part do not.
-    maps : (F,) int64, which map of the network each feature tells of.
+    maps : (d,) int64, which map of the network each feature tells of; tones come after these.
     seed : of the draw of photos that choose penalty and threshold.
     """
     choosing = photos_split(examples.photo, CHOOSING, seed)
@@ -66,7 +73,8 @@ def fit_kinds(examples: Examples, maps: Tensor, *, seed: int) -> KindHeads:
 
     tried = [logistic(fitted, there, judged, penalty) for penalty in PENALTIES]
     detect = min(tried, key=misfit)
-    severity = _fit_severities(fitted, examples.severities[whole & ~choosing])
+    plain = torch.tensor([what in _PLAIN for what in examples.what])[whole & ~choosing]
+    severity = _fit_severities(fitted[plain], examples.severities[whole & ~choosing][plain])
     untouched = torch.tensor([what == "as it is" for what in examples.what])[whole & choosing]
     threshold = threshold_of((extend(chosen[untouched]) @ detect.T).sigmoid())
     detect = _unscaled(detect, center, scale)
@@ -132,11 +140,15 @@ def center_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def evened(maps: Tensor) -> Tensor:
-    """(F,) float32 of mean square 1: what each standard feature counts, by how many its map has.
+    """(d + TONES,) float32 of mean square 1: what each standard number counts.
 
-    ``maps`` (F,) int64, see :meth:`~shamisa_cli.encoders.encoder.Encoder.maps_of_features`.
+    A feature counts by how many its map has, ``maps`` (d,) int64 as of
+    :meth:`~shamisa_cli.encoders.encoder.Encoder.maps_of_features`; tones, the last ones, as one
+    more map, :data:`TONES_COUNT` times.
     """
+    maps = torch.cat([maps, (maps.max() + 1).expand(TONES)])
     counts = torch.bincount(maps)[maps].float() ** -EVENNESS
+    counts[-TONES:] *= TONES_COUNT
     return counts / counts.square().mean().sqrt()
 
 

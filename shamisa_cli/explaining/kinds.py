@@ -1,8 +1,8 @@
 """What a photo looks like: kinds of damage, each with a probability and a severity.
 
-Two linear readings of the frozen features for each of the engine's distortions, fitted on photos
-that the engine damaged. Real damage is not the engine's, so nothing here says what was done to a
-photo; it says what the photo looks like.
+Two linear readings of the frozen features and of tones for each of the engine's distortions, fitted
+on photos that the engine damaged. Real damage is not the engine's, so nothing here says what was
+done to a photo; it says what the photo looks like.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Likeness:
 
 @dataclass(frozen=True, eq=False)
 class KindHeads:
-    """Linear readings of features for each kind of damage.
+    """Linear readings of F numbers for each kind of damage: features and tones, see :func:`heard`.
 
     Attributes
     ----------
@@ -89,21 +89,25 @@ class KindHeads:
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
 
-    def read(self, features: Tensor) -> list[Likeness]:
-        """Every kind, the most probable first, from features (K, F) of one photo's crops."""
-        extended = extend(features.float().mean(0, keepdim=True))
+    def read(self, features: Tensor, tones: Tensor) -> list[Likeness]:
+        """Every kind, the most probable first, from what :func:`heard` takes of one photo.
+
+        Readings that were fitted before there were tones hear the features alone.
+        """
+        extended = extend(heard(features, tones)[None, : self.detect.shape[1] - 1])
         probabilities = (extended @ self.detect.T).sigmoid()[0]
         severities = (extended @ self.severity.T).clamp(0, 1)[0]
         rows = zip(self.kinds, probabilities.tolist(), severities.tolist(), strict=True)
         return sorted((Likeness(*row) for row in rows), key=lambda found: -found.probability)
 
-    def likely(self, features: Tensor) -> list[Likeness]:
-        """Those of :meth:`read` that are likely enough to be named; none for a good photo."""
-        return self.named(self.read(features))
-
     def named(self, found: list[Likeness]) -> list[Likeness]:
-        """Those of ``found`` that are likely enough to be named."""
+        """Those of ``found`` that are likely enough to be named; none for a good photo."""
         return [likeness for likeness in found if likeness.probability >= self.threshold]
+
+
+def heard(features: Tensor, tones: Tensor) -> Tensor:
+    """(F,) float32: the mean of one photo's features (K, d) over its crops, and its tones (T,)."""
+    return torch.cat([features.float().mean(0), tones])
 
 
 def extend(features: Tensor) -> Tensor:

@@ -28,6 +28,9 @@ SHARE = (0.15, 0.5)
 IN_PART = 2
 """So many kinds, drawn anew for each photo, are also done to a part of it alone."""
 
+FEW, COMPOSITIONS = 3, 2
+"""Pictures of each photo with two or three kinds together, and as the engine draws them."""
+
 _BLOBS = (4, 5)
 """Random numbers, rows and columns, whose smooth course bounds the damaged part."""
 
@@ -61,14 +64,10 @@ def make_lessons(photo: Image.Image, generator: torch.Generator) -> Iterator[Les
     height, width = reference.shape[2:]
     nowhere = torch.zeros(height, width, dtype=torch.bool)
     yield Lesson("as it is", photo, severities_of(None), nowhere)
-    drawn = sample_composition(generator)
-    few = min(len(drawn.functions), 2 + int(torch.randint(2, (), generator=generator)))
     order = torch.randperm(len(KINDS), generator=generator).tolist()
     plan = [("single", n < IN_PART, _single(KINDS[k], generator)) for n, k in enumerate(order)]
-    plan += [
-        ("few", True, Composition(drawn.functions[:few], drawn.severities[:few])),
-        ("composition", False, sample_composition(generator)),
-    ]
+    plan += [("few", n == 0, _few(generator)) for n in range(FEW)]
+    plan += [("composition", False, sample_composition(generator)) for _ in range(COMPOSITIONS)]
     for what, in_part, composition in plan:
         damaged = compose(reference, composition, generator)
         severities = severities_of(composition)
@@ -77,6 +76,15 @@ def make_lessons(photo: Image.Image, generator: torch.Generator) -> Iterator[Les
             mask = random_part(height, width, generator)
             mixed = torch.where(mask, damaged, reference)
             yield Lesson("part", to_image(mixed[0]), severities, mask)
+
+
+def _few(generator: torch.Generator) -> Composition:
+    """The first two or three functions of a composition as the engine draws them."""
+    few = 2 + int(torch.randint(2, (), generator=generator))
+    drawn = sample_composition(generator)
+    while len(drawn.functions) < 2:
+        drawn = sample_composition(generator)
+    return Composition(drawn.functions[:few], drawn.severities[:few])
 
 
 def severities_of(composition: Composition | None) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.explaining.kinds import KindHeads
 from shamisa_cli.explaining.places import PlaceHead
+from shamisa_cli.explaining.tones import TONES
 from shamisa_cli.models.config import ModelConfig, load_stored
 from shamisa_cli.models.names import EXPLAIN_FILES
 from shamisa_cli.models.store import encoder_digest
@@ -118,6 +119,6 @@ def _checked(
         raise WeightsError(f"{path}: does not fit {path.stem}.json: {error}") from error
     features = config.feature_size * len(config.protocol.scales)
     finite = all(bool(torch.isfinite(each).all()) for each in tensors.values())
-    if detect.shape[1] != features + 1 or not finite:
+    if detect.shape[1] - 1 not in (features, features + TONES) or not finite:
         raise WeightsError(f"{path}: damaged, or not of this model; get the model again")
     return kinds, places

@@ -38,7 +38,7 @@ def test_teaching_prints_its_figures_and_keeps_them(taught, good_photos: Path) -
     assert printed.exit_code == 0, printed.output
     info = json.loads((folder / "explain.json").read_text())
     assert info["photos"] == 18
-    assert info["damaged"] == 18 * 29
+    assert info["damaged"] == 18 * 32
     assert 0 <= info["metrics"]["kinds_map_single"] <= 1
     for name, value in info["metrics"].items():
         assert f"{name:24}{value:6.3f}" in printed.stdout

@@ -23,14 +23,15 @@ def test_every_distortion_has_its_words() -> None:
 
 def test_kinds_are_logistic_and_sorted() -> None:
     crops = torch.tensor([[1.0, 2.0], [0.0, 0.0]])  # their mean counts: 0.5, 1
-    found = kind_heads().read(crops)
+    found = kind_heads().read(crops[:, :1], torch.tensor([1.0]))  # the second number is a tone
     assert [each.kind for each in found] == ["white_noise", "jpeg"]
     assert found[0].probability == pytest.approx(1 / (1 + 2.718281828**-1), abs=1e-6)
     assert found[1].probability == pytest.approx(0.5)
     assert found[1].severity == pytest.approx(0.05 + 0.2 + 0.3)
     assert found[0].severity == 1.0, "what lies beyond is clipped"
-    assert [each.kind for each in kind_heads().likely(crops)] == ["white_noise"]
-    assert kind_heads(0.9).likely(crops) == []
+    assert kind_heads().read(crops, torch.tensor([7.0])) == found, "fitted before there were tones"
+    assert [each.kind for each in kind_heads().named(found)] == ["white_noise"]
+    assert kind_heads(0.9).named(found) == []
     assert in_words(found) == "noise 1.0, JPEG compression 0.6"
     assert in_words([]) == ""
     assert Likeness("not ours", 1, 0).words == "not ours 0.0"
