@@ -114,10 +114,8 @@ def extract_examples(
                 score = head.score(features).score
                 inputs = heard(features, tones_of(crops[0][0]))
                 made.add(lesson, number, score, inputs, cells.mean((1, 2)))
-                every = all_cells and lesson.what == "part"
-                count = CELLS if lesson.what != "part" else PART_CELLS
-                count = cells.shape[1] * cells.shape[2] if every else count
-                made.add_cells(cells, lesson, count, draws)
+                of_part = None if all_cells else PART_CELLS
+                made.add_cells(cells, lesson, of_part if lesson.what == "part" else CELLS, draws)
         progress()
     return made.examples()
 
@@ -145,8 +143,10 @@ class _Collected:
         for name, value in values.items():
             self.rows[name].append(value[None])
 
-    def add_cells(self, cells: Tensor, lesson: Lesson, count: int, draws: torch.Generator) -> None:
-        """Some cells (C, rows, columns) of the picture that was added last."""
+    def add_cells(
+        self, cells: Tensor, lesson: Lesson, count: int | None, draws: torch.Generator
+    ) -> None:
+        """So many cells (C, rows, columns) of the picture that was added last; None for all."""
         rows, columns = cells.shape[1:]
         drawn = torch.randperm(rows * columns, generator=draws)[:count]
         cover = window_cover(lesson.mask, rows, columns).flatten()[drawn]

@@ -57,7 +57,7 @@ class Lesson:
 def make_lessons(photo: Image.Image, generator: torch.Generator) -> Iterator[Lesson]:
     """The lessons of ``photo`` (8-bit RGB), by draws of ``generator``.
 
-    As it is; each kind of damage alone; a few of them together; a composition. Three of these are
+    As it is; each kind of damage alone; a few of them together; compositions. Three of these are
     followed by the same in a part of the photo.
     """
     reference = to_tensor(photo)[None]
