@@ -16,8 +16,9 @@ from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.explaining.kinds import heard
 from shamisa_cli.explaining.lessons import Lesson, make_lessons
-from shamisa_cli.explaining.tones import tones_of
+from shamisa_cli.explaining.tones import tones
 from shamisa_cli.imaging.ahead import map_ahead
+from shamisa_cli.imaging.arrays import to_tensor
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize
 from shamisa_cli.models.head import Head
@@ -52,6 +53,10 @@ class Examples:
     cells: Tensor
     picture: Tensor
     cover: Tensor
+
+    def shows(self, *what: str) -> Tensor:
+        """(n,) bool: which pictures are one of ``what``."""
+        return torch.tensor([each in what for each in self.what])
 
     def drops(self) -> Tensor:
         """(m,) points by which damage of the cell's kind lowers the score of its whole photo,
@@ -95,13 +100,12 @@ def extract_examples(
     """
     made = _Collected()
 
-    def lessons_of(numbered: tuple[int, Path]) -> list[Lesson]:
-        path = numbered[1]
+    def lessons_of(path: Path) -> list[Lesson]:
         draws = torch.Generator().manual_seed(int(file_digest(path)[:12], 16) ^ seed)
         photo = decode(path)
         return list(make_lessons(resize(photo, extractor.viewing_size(photo.size)), draws))
 
-    for (number, _), lessons in map_ahead(lessons_of, list(enumerate(photos)), workers, workers):
+    for number, (_, lessons) in enumerate(map_ahead(lessons_of, photos, workers, workers)):
         if isinstance(lessons, PhotoError):
             skip(lessons)
         elif isinstance(lessons, Exception):
@@ -109,10 +113,9 @@ def extract_examples(
         else:
             draws = torch.Generator().manual_seed(number ^ seed)
             for lesson in lessons:
-                (crops,) = cut = list(extractor.cut(lesson.picture))
-                features, cells = extractor.features_and_cells(cut)
+                features, cells = extractor.features_and_cells(extractor.cut(lesson.picture))
                 score = head.score(features).score
-                inputs = heard(features, tones_of(crops[0][0]))
+                inputs = heard(features, tones(to_tensor(lesson.picture)))
                 made.add(lesson, number, score, inputs, cells.mean((1, 2)))
                 of_part = None if all_cells else PART_CELLS
                 made.add_cells(cells, lesson, of_part if lesson.what == "part" else CELLS, draws)

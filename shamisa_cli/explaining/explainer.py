@@ -17,8 +17,9 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.explaining.kinds import Likeness, in_words
 from shamisa_cli.explaining.places import QualityMap, quality_map
 from shamisa_cli.explaining.store import ExplainHeads, load_explain_heads
-from shamisa_cli.explaining.tones import tones_of
+from shamisa_cli.explaining.tones import tones
 from shamisa_cli.imaging.ahead import map_ahead
+from shamisa_cli.imaging.arrays import to_tensor
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.names import CONFIG_FILE, locate_model
 from shamisa_cli.scoring.loading import load
@@ -111,12 +112,13 @@ class Explainer:
         features, cells = self.scorer.extractor.features_and_cells(prepared.crops)
         score = self.scorer.scored(photo, prepared, features)
         ((crops, *_),) = prepared.crops
-        kinds = self.heads.kinds.read(features, tones_of(crops[0]))
-        likely = self.heads.kinds.named(kinds)
         seen, view = (crops.shape[2], crops.shape[1]), prepared.viewing_size
+        picture = _middle(crops[0], view)
+        kinds = self.heads.kinds.read(features, tones(to_tensor(picture)))
+        likely = self.heads.kinds.named(kinds)
         quality = quality_map(cells, self.heads.places, score.score or 0.0, seen, view)
         score = replace(score, looks_like=in_words(likely))
-        return Explanation(score, tuple(kinds), tuple(likely), quality, _middle(crops[0], view))
+        return Explanation(score, tuple(kinds), tuple(likely), quality, picture)
 
     def _or_failed(self, photo: Photo, result: Explanation | Exception) -> Explanation:
         if isinstance(result, Explanation):

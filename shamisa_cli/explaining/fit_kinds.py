@@ -57,25 +57,26 @@ def fit_kinds(examples: Examples, maps: Tensor, *, seed: int) -> KindHeads:
     seed : of the draw of photos that choose penalty and threshold.
     """
     choosing = photos_split(examples.photo, CHOOSING, seed)
-    whole = torch.tensor([what != "part" for what in examples.what])
-    center, deviation = center_and_deviation(examples.features[whole & ~choosing].float())
+    whole = ~examples.shows("part")
+    learning, choosing = whole & ~choosing, whole & choosing
+    center, deviation = center_and_deviation(examples.features[learning].float())
     scale = deviation / evened(maps)
 
     def standard(rows: Tensor) -> Tensor:
         return (examples.features[rows].float() - center) / scale
 
-    fitted, chosen = standard(whole & ~choosing), standard(whole & choosing)
-    there, judged = presence(examples.severities[whole & ~choosing])
-    wanted, counted = presence(examples.severities[whole & choosing])
+    fitted, chosen = standard(learning), standard(choosing)
+    there, judged = presence(examples.severities[learning])
+    wanted, counted = presence(examples.severities[choosing])
 
     def misfit(weights: Tensor) -> float:
         return float(_logistic_loss(extend(chosen) @ weights.T, wanted, counted))
 
     tried = [logistic(fitted, there, judged, penalty) for penalty in PENALTIES]
     detect = min(tried, key=misfit)
-    plain = torch.tensor([what in _PLAIN for what in examples.what])[whole & ~choosing]
-    severity = _fit_severities(fitted[plain], examples.severities[whole & ~choosing][plain])
-    untouched = torch.tensor([what == "as it is" for what in examples.what])[whole & choosing]
+    plain = examples.shows(*_PLAIN)[learning]
+    severity = _fit_severities(fitted[plain], examples.severities[learning][plain])
+    untouched = examples.shows("as it is")[choosing]
     threshold = threshold_of((extend(chosen[untouched]) @ detect.T).sigmoid())
     detect = _unscaled(detect, center, scale)
     return KindHeads(KINDS, detect, _unscaled(severity, center, scale), threshold)

@@ -46,7 +46,7 @@ def fit_places(examples: Examples, *, seed: int, epochs: int = EPOCHS) -> PlaceH
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    untouched = [n for n, what in enumerate(examples.what) if what == "as it is"]
+    untouched = examples.shows("as it is")
     return _as_head(network, center, deviation, float(examples.scores[untouched].mean()))
 
 

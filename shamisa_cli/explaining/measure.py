@@ -39,20 +39,18 @@ def measure(examples: Examples, kinds: KindHeads, places: PlaceHead) -> dict[str
     extended = extend(examples.features.float())
     probability = (extended @ kinds.detect.T).sigmoid()
     severity = extended @ kinds.severity.T
-    what = np.array(examples.what)
     true = examples.severities
-    plain = torch.tensor(what == "single") & (true.max(1).values >= PLAIN)
-    untouched = torch.tensor(what == "as it is")
+    single, untouched = examples.shows("single"), examples.shows("as it is")
+    plain = single & (true.max(1).values >= PLAIN)
     figures = pointing(examples, places)
     for name in ("single", "few", "composition"):
-        some = torch.tensor(what == name) | untouched
+        some = examples.shows(name, "as it is")
         figures[f"kinds_map_{name}"] = mean_average_precision(probability[some], true[some])
     figures["kinds_top"] = float(
         (probability[plain].argmax(1) == true[plain].argmax(1)).float().mean()
     )
     accused = probability[untouched].max(1).values >= kinds.threshold
     figures["kinds_accused"] = float(accused.float().mean())
-    single = torch.tensor(what == "single")
     figures["severity_srcc"] = mean_severity_srcc(severity[single], true[single])
     return {name: round(value, 3) for name, value in figures.items() if np.isfinite(value)}
 

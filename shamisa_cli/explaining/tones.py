@@ -7,7 +7,6 @@ they gain nothing (docs/experiments/imagenet.md).
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,18 +34,14 @@ def tones(x: Tensor) -> Tensor:
     x = x[:, ::2, ::2]
     largest, smallest = x.amax(0), x.amin(0)
     saturation = (largest - smallest) / largest.clamp_min(1 / (_LEVELS - 1))
+    maps = luminance(x[None])[0], saturation, largest, smallest
+    *_, of_largest, of_smallest = histograms = [shares(values) for values in maps]
     numbers: list[Tensor] = []
-    for values in (luminance(x[None])[0], saturation, largest, smallest):
-        q = quantiles(shares(values))
+    for share in histograms:
+        q = quantiles(share)
         numbers += [q, (q + _NEAR).log(), (1 - q + _NEAR).log()]
-    of_largest, of_smallest = shares(largest), shares(smallest)
     clipped = torch.stack([of_largest[-1], of_smallest[-1], of_smallest[0], of_largest[0]])
     return torch.cat([*numbers, (clipped + _RARE).log()])
-
-
-def tones_of(pixels: np.ndarray) -> Tensor:
-    """:func:`tones` of 8-bit RGB ``pixels`` (h, w, 3)."""
-    return tones(torch.from_numpy(pixels).permute(2, 0, 1).float() / 255)
 
 
 def shares(values: Tensor) -> Tensor:

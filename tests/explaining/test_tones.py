@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shamisa_cli.explaining.tones import QUANTILES, TONES, quantiles, shares, tones, tones_of
+from shamisa_cli.explaining.tones import QUANTILES, TONES, quantiles, shares, tones
+from shamisa_cli.imaging.arrays import to_tensor
 
 
 def by_sorting(photo: Image.Image) -> list[float]:
@@ -34,7 +35,7 @@ def by_sorting(photo: Image.Image) -> list[float]:
 def test_they_are_those_of_sorted_pixels(sample_photos: list[Image.Image]) -> None:
     for photo in sample_photos:
         small = photo.resize((91, 64))
-        found = tones_of(np.array(small))
+        found = tones(to_tensor(small))
         assert len(found) == TONES
         assert found.tolist() == pytest.approx(by_sorting(small), abs=0.02)  # ½ of luma rounds
 
@@ -51,7 +52,7 @@ def test_quantiles_are_levels_of_the_sorted_values(levels: list[int]) -> None:
 
 
 def test_darker_clipped_and_gray_photos_are_told(sample_photos: list[Image.Image]) -> None:
-    photo = torch.from_numpy(np.array(sample_photos[0])).permute(2, 0, 1) / 255
+    photo = to_tensor(sample_photos[0])
     count = len(QUANTILES)
     median = QUANTILES.index(0.5)
     as_it_is, darker, gray = (tones(x) for x in (photo, photo / 2, photo[:1].expand(3, -1, -1)))
