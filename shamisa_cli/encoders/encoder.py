@@ -190,14 +190,40 @@ def train_last(backbone: nn.Module, share: float) -> None:
     if share >= 1:
         backbone.requires_grad_(True)
         return
+    layers = _layers(backbone, "trained = 1")
+    kept = len(layers) - max(1, round(share * len(layers)))
+    frozen = {name for names in layers[:kept] for name in names}
+    for name, parameter in backbone.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+
+
+def rates_by_layer(backbone: nn.Module, last: float) -> dict[str, float]:
+    """Share of the learning rate by the name of each parameter that gradients reach.
+
+    It is 1 in the first of the layers that are trained (see :func:`train_last`) and ``last`` in the
+    last one; in between it goes evenly, on a logarithmic scale. Empty where ``last`` is 1.
+
+    Raises
+    ------
+    UsageError
+        if timm does not know the backbone's layers, unless ``last`` is 1.
+    """
+    if last == 1:
+        return {}
+    reached = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+    trained = [
+        names for layer in _layers(backbone, "late_rate = 1") if (names := reached & set(layer))
+    ]
+    steps = max(1, len(trained) - 1)
+    return {name: last ** (at / steps) for at, names in enumerate(trained) for name in names}
+
+
+def _layers(backbone: nn.Module, instead: str) -> list[list[str]]:
+    """Names of the parameters of each layer, first to last; refusals advise ``instead``."""
     if not hasattr(backbone, "group_matcher"):
         name = type(backbone).__name__
-        raise UsageError(f"timm does not tell the layers of {name}: use trained = 1 with it")
+        raise UsageError(f"timm does not tell the layers of {name}: use {instead} with it")
     from timm.models import group_parameters
 
     groups = group_parameters(backbone, cast(Any, backbone).group_matcher(coarse=True))
-    count = len(groups)
-    kept = count - max(1, round(share * count))
-    frozen = {name for at in sorted(groups)[:kept] for name in groups[at]}
-    for name, parameter in backbone.named_parameters():
-        parameter.requires_grad_(name not in frozen)
+    return [groups[at] for at in sorted(groups)]

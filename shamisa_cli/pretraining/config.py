@@ -106,6 +106,9 @@ class PretrainConfig(TrainingConfig):
     trained : share of the backbone's layers that is trained, counted from the last, for a start
         from trained weights, see :func:`~shamisa_cli.encoders.encoder.train_last`. The layers
         before stay as they are, the statistics of their batch norms too. The paper trains all.
+    late_rate : share of the learning rate that the last layer has, ours, see
+        :func:`~shamisa_cli.encoders.encoder.rates_by_layer`; below 1 it keeps more of what the
+        start knows of content. The paper has one rate for all: 1.
     self_distillation : weight of a term beside the objective, ours, for a start from trained
         weights: ‖h − h₀‖² (0 … 4), the mean over the crops, where h₀ is what the start makes of the
         same crop. It keeps what the start knows of content. The paper has none: 0.
@@ -121,6 +124,7 @@ class PretrainConfig(TrainingConfig):
     crop: str = "224"
     batch_norm: Literal["batch", "apart", "frozen"] = "batch"
     trained: float = 1.0
+    late_rate: float = 1.0
     self_distillation: float = 0.0
     batch: BatchLayout = field(default_factory=BatchLayout)
     compositions: Sampling = field(default_factory=Sampling)
@@ -132,7 +136,7 @@ class PretrainConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         check_range(self, 0, "epochs", above=True)
-        check_range(self, 0, "trained", above=True, most=1)
+        check_range(self, 0, "trained", "late_rate", above=True, most=1)
         check_range(self, 0, "self_distillation")
         check_range(self, 1, "dynamics_every")
         super().__post_init__()

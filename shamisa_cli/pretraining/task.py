@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from shamisa_cli.encoders.encoder import rates_by_layer
 from shamisa_cli.encoders.precision import training_autocast
 from shamisa_cli.errors import UsageError
 from shamisa_cli.imaging.pool import PhotoPool
@@ -61,6 +62,10 @@ class Pretraining(Task):
         keys = ((number, crop_side(self.config.crop, progress)) for number, progress in numbers)
         workers = self.config.workers if self.config.workers is not None else 1
         return made_ahead(dataset, keys, workers, self.config.seed)
+
+    def rates(self) -> dict[str, float]:
+        shares = rates_by_layer(self.model.encoder.backbone, self.config.late_rate)
+        return {f"encoder.backbone.{name}": share for name, share in shares.items()}
 
     def loss(self, model: nn.Module, batch: MiniBatch) -> PretrainLoss:
         batch = replace(batch, crops=batch.crops.to(self.device, non_blocking=True))

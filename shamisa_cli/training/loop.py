@@ -23,7 +23,12 @@ from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.checkpoint import Checkpoint, save_checkpoint
 from shamisa_cli.training.config import TrainingConfig, parse_duration
 from shamisa_cli.training.log import LOG, RunLog
-from shamisa_cli.training.optimizer import Position, learning_rate, make_optimizer
+from shamisa_cli.training.optimizer import (
+    Position,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
 from shamisa_cli.training.parallel import Ranks, agree, distributed
 from shamisa_cli.training.task import Task
 
@@ -62,7 +67,7 @@ class Trainer:
         self.out = out
         self.ranks = ranks or Ranks()
         self.save_every = save_every
-        self.optimizer = make_optimizer(task.model, config.optimizer)
+        self.optimizer = make_optimizer(task.model, config.optimizer, task.rates())
         self.step = self.saved = 0
         self.elapsed = 0.0
         if checkpoint is not None:
@@ -113,8 +118,7 @@ class Trainer:
         """One optimizer step over ``accumulate`` mini-batches; the record for the log."""
         position = self.position(self.step)
         rate = learning_rate(position, self.config.schedule, self.config.optimizer.lr)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         for left in reversed(range(self.config.accumulate)):
             with self._exchange(now=left == 0):

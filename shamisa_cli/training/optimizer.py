@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,21 +12,27 @@ from torch import nn
 from shamisa_cli.training.config import OptimizerConfig, ScheduleConfig
 
 
-def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module, config: OptimizerConfig, rates: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
     """An optimizer over the model's parameters.
 
     As published, SGD decays every parameter; AdamW and LARS leave biases and normalization alone.
+    ``rates`` is each parameter's share of the learning rate, by name; 1 where it has none. A group
+    keeps its share as ``lr_scale``, timm's name for it.
     """
-    if config.name == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay
-        )
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    shares = rates or {}
+    parts: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decays = config.name == "sgd" or parameter.ndim > 1
+        key = (config.weight_decay if decays else 0.0, shares.get(name, 1.0))
+        parts.setdefault(key, []).append(parameter)
     groups = [
-        {"params": decay, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": parts[decay, share], "weight_decay": decay, "lr_scale": share}
+        for decay, share in sorted(parts, reverse=True)
     ]
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, config.lr, config.momentum)
     if config.name == "adamw":
         return torch.optim.AdamW(groups, config.lr)
     from timm.optim.lars import Lars
@@ -47,6 +54,12 @@ class Position:
     step: int
     epoch: float
     progress: float
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Let ``optimizer`` go on at ``rate``, each group at its share of it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("lr_scale", 1.0)  # earlier checkpoints name no share
 
 
 def learning_rate(position: Position, schedule: ScheduleConfig, lr: float) -> float:

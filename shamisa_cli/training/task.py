@@ -34,6 +34,10 @@ class Task(ABC):
     batch_examples: int
     batch_crops: int
 
+    def rates(self) -> dict[str, float]:
+        """Share of the learning rate by the name of a parameter; 1 where it has none."""
+        return {}
+
     @abstractmethod
     def batches(self, numbers: Iterator[tuple[int, float]]) -> Generator[Any, None, None]:
         """Mini-batches; ``numbers`` gives the number and the run's progress (0 … 1) of each.

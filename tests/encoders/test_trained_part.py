@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from shamisa_cli.encoders.encoder import Encoder, freeze_untrained, train_last
+from shamisa_cli.encoders.encoder import Encoder, freeze_untrained, rates_by_layer, train_last
 from shamisa_cli.errors import UsageError
 
 
@@ -49,3 +49,26 @@ def test_a_backbone_whose_layers_timm_does_not_tell() -> None:
     train_last(plain, 1.0)
     with pytest.raises(UsageError, match="use trained = 1"):
         train_last(plain, 0.5)
+    assert rates_by_layer(plain, 1.0) == {}
+    with pytest.raises(UsageError, match="use late_rate = 1"):
+        rates_by_layer(plain, 0.5)
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_rates_fall_evenly_over_the_layers_that_are_trained(share: float) -> None:
+    backbone = Encoder.from_name("test_resnet").backbone
+    train_last(backbone, share)
+    rates = rates_by_layer(backbone, 0.01)
+    assert set(rates) == {name for name, p in backbone.named_parameters() if p.requires_grad}
+    layers = {"conv1": 0, "bn1": 0, "layer1": 1, "layer2": 2, "layer3": 3, "layer4": 4}
+    reached = sorted({layers[name.split(".")[0]] for name in rates})
+    for name, rate in rates.items():
+        at = reached.index(layers[name.split(".")[0]])
+        assert rate == pytest.approx(10 ** (-2 * at / (len(reached) - 1))), name
+    assert rates_by_layer(backbone, 1.0) == {}
+
+
+def test_a_single_layer_has_the_whole_rate() -> None:
+    backbone = Encoder.from_name("test_resnet").backbone
+    train_last(backbone, 0.01)
+    assert set(rates_by_layer(backbone, 0.1).values()) == {1.0}

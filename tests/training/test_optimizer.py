@@ -8,9 +8,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from shamisa_cli.training.config import ScheduleConfig, parse_duration
-from shamisa_cli.training.optimizer import Position, learning_rate
+from shamisa_cli.training.config import OptimizerConfig, ScheduleConfig, parse_duration
+from shamisa_cli.training.optimizer import (
+    Position,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +66,26 @@ def test_cosine_warms_up_and_ends_at_the_minimum() -> None:
 @given(st.floats(0, 1000), st.floats(0, 1), st.sampled_from(["cosine", "warm_restarts"]))
 def test_the_rate_stays_within_its_bounds(epoch: float, progress: float, name: str) -> None:
     assert LOW * (1 - 1e-9) <= rate(Position(7, epoch, progress), name) <= HIGH * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_each_parameter_moves_at_its_share_of_the_rate(name: str) -> None:
+    """Against the same step at each rate for all; the control is one without shares."""
+
+    def moved(rates: dict[str, float] | None, rate: float) -> dict[str, torch.Tensor]:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        optimizer = make_optimizer(model, OptimizerConfig(name, lr=9.0), rates)
+        set_learning_rate(optimizer, rate)
+        model(torch.ones(2, 3)).square().sum().backward()
+        optimizer.step()
+        return {key: value - before[key] for key, value in model.state_dict().items()}
+
+    whole, tenth = moved(None, 0.1), moved(None, 0.01)
+    apart = moved({"1.weight": 0.1, "1.bias": 0.1}, 0.1)
+    for key, change in apart.items():
+        expected = tenth if key.startswith("1.") else whole
+        torch.testing.assert_close(change, expected[key], rtol=1e-6, atol=1e-9)
+        assert change.abs().max() > 0
