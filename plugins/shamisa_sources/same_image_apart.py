@@ -16,7 +16,8 @@ class SameImageApart(GraphSource):
     Parameters
     ----------
     soft : a crop counts 1 − its overlap with the most salient one, where overlap is intersection
-        over union; else each counts 1. Ours, not the paper's.
+        over union; else each counts 1, and one that is the same place counts 0. Ours, not the
+        paper's.
     """
 
     needs = frozenset({"places"})
@@ -29,4 +30,4 @@ class SameImageApart(GraphSource):
         positive, overlap = inputs.role == Role.POSITIVE, inputs.require_places().overlap
         i, j = pairs_of(equal_pairs(inputs.image) & (positive[:, None] != positive))
         shared = torch.where(positive[i], overlap[j], overlap[i])
-        return Graph(inputs.n, i, j, 1 - shared if self.soft else torch.ones_like(shared))
+        return Graph(inputs.n, i, j, 1 - shared if self.soft else (shared < 1).to(shared))

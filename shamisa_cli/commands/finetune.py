@@ -145,12 +145,12 @@ def _open(
     model: str, features: dict[str, Any], config: FinetuneConfig, scored: Dataset
 ) -> tuple[ModelConfig, FrozenEncoder]:
     """The model to start from, if the method can do with it, and with the dataset."""
-    from shamisa_cli.finetuning.contrast import check_contrast
+    from shamisa_cli.finetuning.contrasted import check_contrast
     from shamisa_cli.finetuning.targets import targets_of
 
     targets_of(scored, kinds=config.kinds)  # refused before minutes of features
     _, start, frozen = open_model(model, features)
-    check_contrast(config, frozen.protocol)
+    check_contrast(config, frozen)
     return start, frozen
 
 

@@ -32,7 +32,10 @@ class ContrastConfig:
     side : of a place, px of the photo as the model sees it; less where the photo is smaller.
     max_overlap : of a random place with the most salient one, intersection over union.
     saliency : what says where people look.
+    pick : the most salient place is the ``best`` of the whole photo; or of those that are
+        ``sampled`` at random, ``places`` and one, as the first version of LML-IQA is read.
     anchor : who sees the most salient place as the anchor; the other sees it as the positive.
+        ``every`` makes an anchor of each of the student's places: for sources that join them all.
     momentum : of the teacher, a moving average of the student; at 0 it is the student. None
         makes its memory a tenth of the run.
     hidden, out : sizes of the projector.
@@ -45,7 +48,8 @@ class ContrastConfig:
     side: int = 224
     max_overlap: float = 0.5
     saliency: Saliency = "activation"
-    anchor: Literal["teacher", "student"] = "teacher"
+    pick: Literal["best", "sampled"] = "best"
+    anchor: Literal["teacher", "student", "every"] = "teacher"
     momentum: float | None = None
     hidden: int = 512
     out: int = 128

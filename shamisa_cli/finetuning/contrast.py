@@ -16,13 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.halves import Early, Joint, cell_side
+from shamisa_cli.encoders.halves import Early
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
-from shamisa_cli.evaluation.ridge import image_features
-from shamisa_cli.finetuning.config import ContrastConfig, FinetuneConfig
+from shamisa_cli.finetuning.config import ContrastConfig
 from shamisa_cli.finetuning.kept import Looked
 from shamisa_cli.finetuning.places import (
     choose_places,
@@ -98,6 +95,7 @@ class LocalContrast(nn.Module):
     encoder : that training starts from; the teacher starts as its copy.
     features : (t, d) of the training part, by which features are made standard before projection.
     shares : (n,) human scores of the training part as shares of their range; NaN elsewhere.
+    identity : (n,) int64, equal for files of one content: these are one photo.
     config : of the contrast.
     steps : of the run, where it is known.
     cell : side in px of a cell of what the encoder sees.
@@ -112,6 +110,7 @@ class LocalContrast(nn.Module):
         encoder: Encoder,
         features: Tensor,
         shares: Tensor,
+        identity: Tensor,
         config: ContrastConfig,
         steps: int | None,
         cell: int,
@@ -120,6 +119,7 @@ class LocalContrast(nn.Module):
         super().__init__()
         self.config = config
         self.shares = shares.float()
+        self.identity = identity
         self.cells = max(1, round(config.side / cell))
         self.momentum = momentum_for(steps) if config.momentum is None else config.momentum
         self.teacher = copy.deepcopy(encoder).requires_grad_(False)
@@ -161,6 +161,7 @@ class LocalContrast(nn.Module):
                     config.places,
                     config.max_overlap,
                     draws(number),
+                    sampled=config.pick == "sampled",
                 )
                 for saliency, number in zip(maps, some.images.tolist(), strict=True)
             ]
@@ -188,8 +189,9 @@ class LocalContrast(nn.Module):
             inputs = self._inputs(nodes, z.detach())
             combined = self.graphs(inputs)
             teacher = inputs.require_places().teacher
-            asked = teacher if self.config.anchor == "teacher" else ~teacher
-            anchors = asked & (inputs.role == Role.POSITIVE)
+            anchors = teacher if self.config.anchor == "teacher" else ~teacher
+            if self.config.anchor != "every":
+                anchors = anchors & (inputs.role == Role.POSITIVE)
             return contrast_of(
                 z,
                 combined.graph.dense(),
@@ -228,7 +230,7 @@ class LocalContrast(nn.Module):
         )
         role = torch.where(positive, int(Role.POSITIVE), int(Role.NEGATIVE)).to(device)
         h = F.normalize(torch.cat([nodes.teacher, nodes.h.detach()]), dim=1)
-        image = image.to(device)
+        image = self.identity[image].to(device)
         return GraphInputs(h, z, image, torch.zeros_like(image), role, places=places)
 
 
@@ -259,42 +261,3 @@ def seeded_projector(size: int, hidden: int, out: int, seed: int) -> nn.Sequenti
     draws = generator(seed, PROJECTOR)
     first, last = seeded_linear(size, hidden, draws), seeded_linear(hidden, out, draws)
     return nn.Sequential(first, nn.ReLU(), last)
-
-
-def check_contrast(config: FinetuneConfig, protocol: ViewingProtocol) -> None:
-    """Refuse a model that does not see photos whole, where places of them are to be chosen."""
-    if config.contrasts and protocol.crops != "whole":
-        raise UsageError(
-            f"method lml chooses places of whole photos, and this model sees {protocol.crops} "
-            "crops of them: choose another model, or method regress"
-        )
-
-
-def make_contrast(
-    frozen: FrozenEncoder,
-    found: DatasetFeatures,
-    train: Tensor,
-    config: FinetuneConfig,
-    joint: Joint | None,
-) -> LocalContrast | None:
-    """What a run contrasts, if it does.
-
-    Parameters
-    ----------
-    frozen, found : the encoder that training starts from, and its features of the dataset.
-    train : (t,) int64, the images to learn from.
-    joint : where the first layers are kept apart, if they are.
-    """
-    check_contrast(config, frozen.protocol)
-    if not config.contrasts:
-        return None
-    encoder = frozen.encoder
-    features = image_features(found.features[train])
-    low, high = found.dataset.info.score_range
-    shares = torch.full((len(found.dataset.scores),), torch.nan)
-    shares[train] = ((found.dataset.scores[train] - low) / (high - low)).float()
-    cell = 1
-    if joint is not None:
-        features, cell = features[:, joint.late], cell_side(encoder, joint)
-    steps = config.total_steps(len(train), config.images)
-    return LocalContrast(encoder, features, shares, config.contrast, steps, cell, config.seed)

@@ -71,10 +71,13 @@ class Kept:
                 bar.update(1)
         return frozenset(self._kept)
 
-    def early(self, batch: Sequence[Views]) -> list[tuple[list[Early], Tensor]]:
+    def early(
+        self, batch: Sequence[Views], *, turned: bool = False
+    ) -> list[tuple[list[Early], Tensor]]:
         """A mini-batch as the second half gets it: those of one size together, and which images.
 
-        It is the same, and in the same order, whatever is kept.
+        It is the same, and in the same order, whatever is kept. Photos that are ``turned`` come in
+        the order of the same photos as they were, also where one is there twice.
         """
         found: list[tuple[View, list[Early]]] = []
         for views in batch:
@@ -84,7 +87,7 @@ class Kept:
                 pixels = [scale[k : k + 1] for scale in views.pixels]
                 found.append((view, self._from_pixels(pixels) if pixels else self._kept[view]))
         by_shape: dict[tuple[torch.Size, ...], list[tuple[View, list[Early]]]] = {}
-        for view, scales in sorted(found, key=lambda each: each[0]):
+        for view, scales in sorted(found, key=lambda each: (each[0][0], each[0][1] != turned)):
             shapes = tuple(each.maps.shape for each in scales)
             by_shape.setdefault(shapes, []).append((view, scales))
         return [
@@ -166,13 +169,17 @@ def keep_early(
     for pixels.
     """
     whole = config.crop is None and frozen.protocol.crops == "whole"
-    pixels = config.contrasts and config.contrast.saliency in ("attention", "spectral")
-    if not whole or pixels or not can_be_cut(frozen.encoder):
+    if not whole or looks_at_pixels(config) or not can_be_cut(frozen.encoder):
         return None
     block = first_trained_block(frozen.encoder.backbone, config.trained)
     if block is None:
         return None
     return Kept(frozen, found, cut_at(frozen.encoder, block), config.keep_mb)
+
+
+def looks_at_pixels(config: FinetuneConfig) -> bool:
+    """Whether a run says where people look by the pixels, so that no layer can be kept apart."""
+    return config.contrasts and config.contrast.saliency in ("attention", "spectral")
 
 
 def first_trained_block(backbone: nn.Module, share: float) -> int | None:
@@ -193,11 +200,11 @@ def views_of(split: Split) -> list[View]:
     return [*both, *((image, False) for image in validation)]
 
 
-def looked(kept: Kept | None, batch: Sequence[Views]) -> list[Looked]:
-    """Some views as the model gets them, those of one size together."""
+def looked(kept: Kept | None, batch: Sequence[Views], *, turned: bool = False) -> list[Looked]:
+    """Some views as the model gets them, those of one size together; see :meth:`Kept.early`."""
     if kept is None:
         return [(views.pixels, views.images) for views in batch]
-    return [*kept.early(batch)]
+    return [*kept.early(batch, turned=turned)]
 
 
 def _stacked(views: Sequence[Early]) -> Early:

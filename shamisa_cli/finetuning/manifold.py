@@ -6,13 +6,16 @@ onto a point, and that its own keeps them spread out. This puts a number to it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.contrast import make_contrast, photos_of
+from shamisa_cli.finetuning.contrast import photos_of
+from shamisa_cli.finetuning.contrasted import make_contrast
 from shamisa_cli.finetuning.kept import Kept, looked
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.graphs.contrast import cosines
@@ -51,9 +54,11 @@ def held_out_spread(
     ----------
     tuned : the encoder to judge; it also says which place is the most salient.
     found : features of the dataset by the encoder that training started from.
-    config : of method ``lml``, for what a place is.
+    config : of method ``lml``, for what a place is. Encoders are compared at the same places where
+        its saliency looks at no pixel.
     kept : what comes out of the first layers, where training kept them.
     """
+    config = replace(config, images=min(config.images, len(split.test)))
     contrast = make_contrast(tuned, found, split.train, config, kept.joint if kept else None)
     if contrast is None:
         raise ValueError("config: method must be lml, with a contrast")
@@ -65,7 +70,8 @@ def held_out_spread(
     )
     h, image, device = [], [], tuned.encoder.mean.device
     for number in range(len(split.test) // config.images):
-        seen, mirrored = (looked(kept, each[number]) for each in (views, turned))
+        seen = looked(kept, views[number])
+        mirrored = looked(kept, turned[number], turned=True)
         photos = photos_of(seen, mirrored, device)
         nodes = contrast.nodes(
             tuned.encoder, photos, lambda each: generator(config.seed, HELD_OUT, each)

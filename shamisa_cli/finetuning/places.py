@@ -25,6 +25,7 @@ from shamisa_cli.finetuning.saliency import (
     overlap,
     random_window,
     spectral_map,
+    window_means,
 )
 
 TRIES = 10
@@ -79,6 +80,8 @@ def saliency_maps(
     if kind in ("center", "random"):
         return torch.ones(len(cells), 1, 1)
     if isinstance(seen, Early) and isinstance(turned, Early):
+        if kind != "activation":
+            raise ValueError(f"saliency {kind} looks at pixels, not at what first layers make")
         maps = _activations(encoder, seen) + _activations(encoder, turned).flip(-1)
         return maps.cpu() / 2
     photos = cells.float() / 255
@@ -89,7 +92,7 @@ def saliency_maps(
 
 
 def _activations(encoder: Encoder, seen: Early) -> Tensor:
-    """(n, h, w): :func:`activations` of the network's last map."""
+    """(n, h, w): :func:`activations` of the last map, of the first end where there are two."""
     return activations(maps_from(encoder.backbone, seen.maps.float(), seen.joint.block)[-1])
 
 
@@ -101,6 +104,8 @@ def choose_places(
     count: int,
     max_overlap: float,
     generator: torch.Generator,
+    *,
+    sampled: bool = False,
 ) -> list[Place]:
     """The most salient place of a photo, then ``count`` random ones.
 
@@ -110,18 +115,22 @@ def choose_places(
     saliency : (h, w) ≥ 0, of the whole photo.
     size : (width, height) of the photo in cells, neither below ``side``.
     max_overlap : a random place that overlaps the first by more, intersection over union, is drawn
-        again, ten times at most; 1 takes every place.
+        again, ten times at most; then the one of them that overlaps it least is taken. 1 takes
+        every place.
+    sampled : all are drawn at random, and the most salient of them comes first.
     """
     draw = partial(random_window, size, side, generator)
+    if sampled:
+        places = [draw() for _ in range(1 + count)]
+        means = [window_means(saliency, size, side, [x], [y]).item() for x, y in places]
+        return [places.pop(means.index(max(means))), *places]
     first = draw() if kind == "random" else best_window(saliency, size, side)
     places = [first]
     for _ in range(count):
-        place = draw()
-        for _ in range(TRIES - 1):
-            if overlap(first, place, side) <= max_overlap:
-                break
-            place = draw()
-        places.append(place)
+        drawn = [draw()]
+        while overlap(first, drawn[-1], side) > max_overlap and len(drawn) < TRIES:
+            drawn.append(draw())
+        places.append(min(drawn, key=lambda place: overlap(first, place, side)))
     return places
 
 

@@ -32,7 +32,7 @@ from shamisa_cli.evaluation.measures import measure_all
 from shamisa_cli.evaluation.ridge import crop_rows, fit_ridge, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.contrast import make_contrast
+from shamisa_cli.finetuning.contrasted import make_contrast
 from shamisa_cli.finetuning.kept import Kept, keep_early, views_of
 from shamisa_cli.finetuning.ladders import LadderPart, LadderViews
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.regions import network_maps
+from shamisa_cli.encoders.regions import head_maps, network_maps
 from shamisa_cli.errors import UsageError
 from shamisa_cli.imaging.arrays import to_tensor
 from shamisa_cli.imaging.resample import limit_short_side
@@ -47,6 +47,9 @@ def mirrored_mean(raw: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
 def activation_map(encoder: Encoder, pixels: Tensor) -> Tensor:
     """(h, w) ≥ 0: the squared positive activations of the last map, summed over its channels.
 
+    Of a network with a second end it is the last map of the first one, which knows what a photo
+    shows.
+
     Parameters
     ----------
     encoder : of a network with maps; in evaluation.
@@ -55,7 +58,7 @@ def activation_map(encoder: Encoder, pixels: Tensor) -> Tensor:
 
     def raw(x: Tensor) -> Tensor:
         maps = network_maps(encoder.backbone, (x[None] - encoder.mean) / encoder.std)
-        return activations(maps[-1])[0]
+        return activations(maps[head_maps(encoder.backbone, len(maps))[0]])[0]
 
     return mirrored_mean(raw, pixels)
 
@@ -77,9 +80,8 @@ def attention_map(encoder: Encoder, pixels: Tensor) -> Tensor:
     UsageError
         for a network without a class token.
     """
+    check_attention(encoder.backbone)
     net = cast(Any, encoder.backbone)
-    if not getattr(net, "num_prefix_tokens", 0) or not hasattr(net, "blocks"):
-        raise UsageError("saliency attention needs a ViT with a class token; use activation")
     attention = net.blocks[-1].attn
 
     def raw(x: Tensor) -> Tensor:
@@ -94,6 +96,12 @@ def attention_map(encoder: Encoder, pixels: Tensor) -> Tensor:
         return weights.mean(0).reshape(rows, columns)
 
     return mirrored_mean(raw, pixels)
+
+
+def check_attention(backbone: nn.Module) -> None:
+    """Refuse a network without a class token, whose attention nothing can be read from."""
+    if not getattr(backbone, "num_prefix_tokens", 0) or not hasattr(backbone, "blocks"):
+        raise UsageError("saliency attention needs a ViT with a class token; use activation")
 
 
 def class_attention(attention: nn.Module, tokens: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ class Finetuning(Task):
     def _contrast(self, labeled: Sequence[Looked], turned: Turned) -> Tensor:
         """Of places of the photos ``labeled``; the teacher sees them ``turned``."""
         assert self.model.contrast is not None
-        photos = photos_of(labeled, looked(self.kept, turned.views), self.device)
+        photos = photos_of(labeled, looked(self.kept, turned.views, turned=True), self.device)
         seed, number = self.config.seed, turned.number
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
             nodes = self.model.contrast.nodes(

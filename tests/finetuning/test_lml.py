@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +16,18 @@ import torch
 from finetuning_toy import BASE, config, halved
 from torch import Tensor, nn
 
+from shamisa_cli.encoders.halves import Early
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning import run as run_module
 from shamisa_cli.finetuning.config import ContrastConfig, FinetuneConfig
-from shamisa_cli.finetuning.contrast import LocalContrast, Nodes, check_contrast, momentum_for
-from shamisa_cli.finetuning.kept import keep_early
+from shamisa_cli.finetuning.contrast import LocalContrast, Nodes, momentum_for
+from shamisa_cli.finetuning.contrasted import check_contrast, identities
+from shamisa_cli.finetuning.kept import keep_early, looked
 from shamisa_cli.finetuning.run import Finetuned, finetune_split, make_task
 from shamisa_cli.finetuning.task import Finetuning
-from shamisa_cli.finetuning.views import LabeledViews
+from shamisa_cli.finetuning.views import LabeledViews, Views
 from shamisa_cli.models.store import random_encoder
 from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
 
@@ -45,7 +51,10 @@ def task_of(
 
 
 def contrast_of_unit_vectors(
-    overlap: float = 0.0, anchor: str = "teacher", **sources: dict[str, Any]
+    overlap: float = 0.0,
+    anchor: str = "teacher",
+    identity: Sequence[int] = (0, 1),
+    **sources: dict[str, Any],
 ) -> float:
     """Two photos with one other place each: the vectors of the method's worked example."""
     every: dict[str, dict[str, Any]] = {
@@ -58,7 +67,9 @@ def contrast_of_unit_vectors(
         sources={**every, **sources},  # type: ignore[arg-type]
     )
     plain, shares = torch.tensor([[-1.0, 1.0], [1.0, -1.0]]), torch.tensor([0.0, 1.0])
-    made = LocalContrast(random_encoder(BASE), plain, shares, settings, 10, 1, seed=0)
+    made = LocalContrast(
+        random_encoder(BASE), plain, shares, torch.tensor(identity), settings, 10, 1, seed=0
+    )
     made.projector, made.teacher_projector = nn.Sequential(), nn.Sequential()
     h = torch.tensor([[0.6, 0.8], [0.0, 1.0], [0.8, 0.6], [-1.0, 0.0]])
     teacher, image = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0, 1, 1])
@@ -81,12 +92,56 @@ def test_worked_numbers(settings: dict[str, Any], expected: float) -> None:
     assert contrast_of_unit_vectors(**settings) == pytest.approx(expected, abs=2e-6)
 
 
+NONE = {"coeff": 0.0}
+
+
+def test_all_crops_of_a_photo_alike_against_loops() -> None:
+    """The paradigm that LML-IQA argues against: each place attracts all others of its photo."""
+    teacher = {0: [(1.0, 0.0)], 1: [(0.0, 1.0)]}
+    student = {0: [(0.6, 0.8), (0.0, 1.0)], 1: [(0.8, 0.6), (-1.0, 0.0)]}
+    losses = []
+    for photo, places in student.items():
+        for at, (x, y) in enumerate(places):
+            alike = [*teacher[photo], *places[:at], *places[at + 1 :]]
+            others = sum(math.exp((x * a + y * b) / 0.5) for a, b in student[1 - photo])
+            each = [math.exp((x * a + y * b) / 0.5) for a, b in alike]
+            losses.append(sum(math.log(1 + others / e) for e in each) / len(each))
+    sources = {"salient_pair": NONE, "same_image_apart": NONE, "reiqa": {}}
+    found = contrast_of_unit_vectors(anchor="every", **sources)
+    assert found == pytest.approx(sum(losses) / len(losses), abs=2e-6)
+    assert found != pytest.approx(contrast_of_unit_vectors(**sources), abs=0.1)
+
+
+def test_two_files_of_one_content_are_one_photo() -> None:
+    """So they hold nothing apart: the control are two photos."""
+    alone = {"same_image_apart": NONE}
+    assert contrast_of_unit_vectors(**alone) > 0.1
+    assert contrast_of_unit_vectors(identity=(0, 0), **alone) == 0
+    assert identities(["a", "b", "a", "c", "b"]).tolist() == [0, 1, 0, 3, 1]
+
+
+def test_a_place_that_is_the_most_salient_one_again_repels_nothing() -> None:
+    """As every place of a photo that is no larger than a place."""
+    apart = contrast_of_unit_vectors(overlap=0.99)
+    assert apart == contrast_of_unit_vectors()
+    same = contrast_of_unit_vectors(overlap=1.0)
+    assert same < apart - 0.01
+    assert same > contrast_of_unit_vectors(same_image_apart=NONE)  # that of the other photo
+
+
 def test_the_contrast_is_scale_free_and_standard() -> None:
     """Features are made standard by the training part's mean and deviation."""
     features = 5 + 3 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     features[:, 3] = 2.0  # never varies
     made = LocalContrast(
-        random_encoder(BASE), features, torch.zeros(50), ContrastConfig(**SMALL), 10, 1, seed=0
+        random_encoder(BASE),
+        features,
+        torch.zeros(50),
+        torch.arange(50),
+        ContrastConfig(**SMALL),
+        10,
+        1,
+        seed=0,
     )
     found = made.standard(features)
     assert torch.allclose(found.mean(0), torch.zeros(4), atol=1e-5)
@@ -98,7 +153,9 @@ def test_teacher_is_a_moving_average_in_closed_form() -> None:
     """Under a constant student ξ_n = θ + mⁿ·(ξ_0 − θ)."""
     settings = ContrastConfig(**SMALL, momentum=0.9)
     start, student = random_encoder(BASE, seed=1), random_encoder(BASE, seed=2)
-    made = LocalContrast(start, torch.randn(9, 8), torch.zeros(9), settings, None, 1, seed=0)
+    made = LocalContrast(
+        start, torch.randn(9, 8), torch.zeros(9), torch.arange(9), settings, None, 1, seed=0
+    )
     for _ in range(7):
         made.update(student)
     pairs = zip(start.parameters(), student.parameters(), made.teacher.parameters(), strict=True)
@@ -231,6 +288,48 @@ def test_only_photos_of_the_training_part_are_seen(
 
 
 @pytest.mark.parametrize("apart", [True, False])
+def test_a_photo_that_is_twice_in_a_mini_batch_is_turned_each_time(
+    apart: bool, whole: FrozenEncoder, seen: DatasetFeatures, split: Split
+) -> None:
+    """Seven images of three: seen as it is and mirrored, one is turned the other way both times."""
+    settings = lml()
+    kept = keep_early(whole, seen, settings) if apart else None
+    look = partial(LabeledViews, seen.dataset.images, split.train[:3], whole.protocol, settings)
+    alone: dict[tuple[int, bool], Tensor] = {}
+    for turned in (False, True):
+        for views in (views for number in range(6) for views in look(turned=turned)[number]):
+            for k, view in enumerate(
+                zip(views.images.tolist(), views.mirrored.tolist(), strict=True)
+            ):
+                one = slice(k, k + 1)
+                some = Views((views.pixels[0][one],), views.images[one], views.mirrored[one])
+                alone[view] = cells_of(looked(kept, [some])[0][0][0])[0]
+    assert len(alone) == 6
+
+    def mirrored(cells: Tensor, image: int) -> bool:
+        ways = [way for way in (False, True) if torch.equal(cells, alone[image, way])]
+        assert len(ways) == 1
+        return ways[0]
+
+    both = set()
+    for number in range(6):
+        ours = looked(kept, look()[number])
+        theirs = looked(kept, look(turned=True)[number], turned=True)
+        for (student, images), (teacher, same) in zip(ours, theirs, strict=True):
+            assert torch.equal(images, same)
+            ways = []
+            for k, image in enumerate(images.tolist()):
+                ways.append((image, mirrored(cells_of(student[0])[k], image)))
+                assert mirrored(cells_of(teacher[0])[k], image) != ways[-1][1]
+            both |= {image for image, way in ways if (image, not way) in ways}
+    assert both
+
+
+def cells_of(seen: Tensor | Early) -> Tensor:
+    return (seen.maps if isinstance(seen, Early) else seen).float()
+
+
+@pytest.mark.parametrize("apart", [True, False])
 def test_mixed_precision_changes_little(
     whole: FrozenEncoder, seen: DatasetFeatures, split: Split, apart: bool
 ) -> None:
@@ -266,12 +365,17 @@ def test_kept_layers_change_little(
     assert float(found[1]) == pytest.approx(float(found[0]), rel=0.5)
 
 
-def test_what_is_refused(frozen: FrozenEncoder) -> None:
+def test_what_is_refused(frozen: FrozenEncoder, whole: FrozenEncoder) -> None:
     with pytest.raises(UsageError, match="leave crop out"):
         config(method="lml", crop=64)
     with pytest.raises(UsageError, match="method lml chooses places of whole photos"):
-        check_contrast(lml(), frozen.protocol)
-    check_contrast(halved(), frozen.protocol)
+        check_contrast(lml(), frozen)
+    check_contrast(halved(), frozen)
+    twice = FrozenEncoder("twice", whole.encoder, replace(whole.protocol, scales=(1.0, 0.5)))
+    with pytest.raises(UsageError, match="at one scale, and this model has 2"):
+        check_contrast(lml(), twice)
+    with pytest.raises(UsageError, match="needs a ViT with a class token"):
+        check_contrast(lml(saliency="attention"), whole)
     nothing = {name: {"coeff": 0.0} for name in ("same_image_apart", "other_image_apart")}
     with pytest.raises(UsageError, match="nothing is held apart"):
         contrast_of_unit_vectors(**nothing)

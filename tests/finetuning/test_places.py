@@ -9,7 +9,9 @@ import torch
 from finetuning_toy import WHOLE
 from torch import Tensor
 
+from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.halves import Early, cell_side, cut_at, early_half
+from shamisa_cli.encoders.second import add_second
 from shamisa_cli.finetuning.places import (
     choose_places,
     cut,
@@ -18,7 +20,7 @@ from shamisa_cli.finetuning.places import (
     saliency_maps,
     size_of,
 )
-from shamisa_cli.finetuning.saliency import overlap
+from shamisa_cli.finetuning.saliency import overlap, random_window
 from shamisa_cli.models.store import random_encoder
 from shamisa_cli.seeds import generator
 
@@ -90,6 +92,52 @@ def test_planted_texture_is_salient_and_mirrors(left: bool, kept: bool) -> None:
     )
     assert (place[0] + side / 2 < size[0] / 2) == left
     assert mirrored == mirrored_place(place, size, side)
+
+
+def test_a_second_end_says_nothing_of_where_people_look() -> None:
+    """It learnt damage. Maps from kept layers and from pixels are the first end's, both."""
+    net = random_encoder(WHOLE, seed=1).eval().backbone
+    add_second(net, 3)
+    with torch.no_grad():
+        for value in net.get_submodule("second").parameters():
+            value.mul_(-1)
+    second = Encoder(net, WHOLE.preprocessing, WHOLE.pooling, WHOLE.statistics).eval()
+    pixels = photos(3, texture_left=True)
+    expected = saliency_maps("activation", ENCODER, pixels, pixels.flip(-1))
+    assert torch.equal(saliency_maps("activation", second, pixels, pixels.flip(-1)), expected)
+    joint = cut_at(second, 3)
+    with torch.no_grad():
+        seen, turned = (
+            early_half(second, each.float() / 255, joint) for each in (pixels, pixels.flip(-1))
+        )
+    by_kept = saliency_maps("activation", second, seen, turned)
+    assert torch.allclose(by_kept, expected, rtol=1e-3, atol=1e-5)
+    with pytest.raises(ValueError, match="spectral looks at pixels"):
+        saliency_maps("spectral", second, seen, turned)
+
+
+def test_where_no_place_is_far_enough_the_farthest_is_taken() -> None:
+    """A photo hardly larger than a place: the least overlap of ten draws."""
+    flat, size, side = torch.ones(1, 1), (24, 22), 20
+    for seed in range(5):
+        found = choose_places("center", flat, size, side, 1, 0.1, generator(seed))
+        draws = generator(seed)
+        drawn = [random_window(size, side, draws) for _ in range(10)]
+        assert found[1] == min(drawn, key=lambda place: overlap(found[0], place, side))
+
+
+def test_sampled_places_have_the_most_salient_first() -> None:
+    saliency = torch.rand(10, 16, generator=generator(7))
+    size, side = (16, 10), 4
+    for seed in range(5):
+        found = choose_places(
+            "activation", saliency, size, side, 4, 0.0, generator(seed), sampled=True
+        )
+        draws = generator(seed)
+        drawn = [random_window(size, side, draws) for _ in range(5)]
+        means = [float(saliency[y : y + side, x : x + side].mean()) for x, y in drawn]
+        assert found[0] == drawn[means.index(max(means))]
+        assert sorted(found) == sorted(drawn)
 
 
 def test_random_places_keep_away_from_the_salient_one() -> None:

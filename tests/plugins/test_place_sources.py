@@ -44,7 +44,7 @@ def same_image_apart(soft):
         if a.image != b.image or {a.role, b.role} != {Role.POSITIVE, Role.NEGATIVE}:
             return 0.0
         other = a if a.role == Role.NEGATIVE else b
-        return 1 - other.overlap if soft else 1.0
+        return 1 - other.overlap if soft else float(other.overlap < 1)
 
     return rule
 
