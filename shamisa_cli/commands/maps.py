@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from shamisa_cli.commands.shared import FOLDER, flags_for, option_group
+from shamisa_cli.commands.sinks import tell
+from shamisa_cli.errors import ShamisaError
 
 if TYPE_CHECKING:
     from shamisa_cli.explaining import Explainer, Explanation
@@ -36,19 +38,23 @@ explain_options = option_group(
 
 
 class Explained:
-    """The rows of a run, with what was asked of their explanation. State: the maps' files.
+    """The rows of a run, with what was asked of their explanation.
+
+    State: the maps' files, and how many of them ``failed``, as no such name can be written.
 
     Parameters
     ----------
     scorer : was loaded from ``model``.
     asked : what is explained; nothing is as :meth:`Scorer.score_many`.
     photos : all of the run.
+    earlier : rows that stay as they are; that photos among them are not explained is told.
     replace : whether maps of an earlier run may be replaced.
 
     Raises
     ------
     UsageError
-        if the model cannot explain, or the folder of maps is not ours.
+        if the model cannot explain, or the folder of maps is not ours. So it comes before files of
+        rows that begin anew.
     """
 
     def __init__(
@@ -57,20 +63,28 @@ class Explained:
         model: str,
         asked: ExplainRequest,
         photos: Sequence[str],
+        earlier: Sequence[Score],
         *,
         replace: bool,
     ) -> None:
         from shamisa_cli.explaining import explain_scorer
         from shamisa_cli.explaining.files import open_map_folder
+        from shamisa_cli.scoring.resume import remaining
 
         self._scorer = scorer
         self._explainer: Explainer | None = None
         self._maps: dict[str, Path] = {}
-        with flags_for("native", "crops", "head", "overwrite"):
-            if asked:
-                self._explainer = explain_scorer(scorer, model)
-            if asked.map:
-                self._maps = open_map_folder(asked.map, photos, replace=replace)
+        self.failed = 0
+        if not asked:
+            return
+        with flags_for("native", "crops", "head"):
+            self._explainer = explain_scorer(scorer, model)
+        if asked.map:
+            others = [row.path for row in earlier]
+            with flags_for("overwrite", path=asked.map):
+                self._maps = open_map_folder(asked.map, photos, others, replace=replace)
+        if stay := len(photos) - len(remaining(photos, earlier)):
+            tell(f"{stay} rows stay as they are; --overwrite, not --resume, explains all photos")
 
     def map_of(self, path: str) -> Path | None:
         """The map of the photo at ``path``, if there is one."""
@@ -91,6 +105,11 @@ class Explained:
         from shamisa_cli.files import writing
 
         file = self._maps.get(explanation.score.path)
-        if file and not explanation.score.failed:
+        if not file or explanation.score.failed:
+            return
+        try:
             with writing(file):
                 save_map(explanation, file)
+        except ShamisaError as error:
+            self.failed += 1
+            tell(str(error))

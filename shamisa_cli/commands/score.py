@@ -29,7 +29,7 @@ from shamisa_cli.commands.shared import (
     overwrite_option,
     recursive_option,
 )
-from shamisa_cli.commands.sinks import choose_sink
+from shamisa_cli.commands.sinks import Shown, choose_sink
 from shamisa_cli.errors import ShamisaError
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def score(
     130 after Ctrl-C.
     """
     files, printed = open_row_files(csv, json, jsonl, resume, overwrite)
-    kept = open_report(report, overwrite or resume)
+    again = overwrite or resume
+    kept = open_report(report, again)
     photos = find_photos([*paths, *listed_paths(from_file, null)], from_file, quiet, **how)
 
     from shamisa_cli.scoring.resume import remaining
@@ -127,31 +128,40 @@ def score(
     scorer = load_scorer(options, quiet)
     earlier = earlier_rows(scorer, files if resume else [], photos, check_content)
     todo = remaining(photos, earlier.rows)
-    sink = choose_sink(files, printed, earlier, limits, content=check_content, sort=sort, kept=kept)
+    explained = Explained(scorer, options["model"], asked, photos, earlier.rows, replace=again)
+    shown = Shown(limits, sort, asked.explain)
+    sink = choose_sink(files, printed, earlier, shown, content=check_content, kept=kept)
     sidecars = Sidecars(sink, ratings, photos, earlier.rows) if ratings else None
-    explained = Explained(scorer, options["model"], asked, photos, replace=overwrite or resume)
-    failed, seconds = _run(explained.rows, todo, sidecars or sink, files, quiet=quiet)
-    if failed or not quiet:
-        click.echo(_summary(len(todo), failed, len(earlier.rows), seconds, files), err=True)
+    failed = _run(explained.rows, todo, sidecars or sink, files, len(earlier.rows), quiet=quiet)
     if report and kept is not None:
         make_report(kept, report, limits, explained.map_of, options["workers"], quiet=quiet)
     if sidecars:
         failed += sidecars.tell_summary(quiet=quiet)
-    if failed:
+    if failed + explained.failed:
         sys.exit(1)
 
 
 def _run(
-    score_all: ScoreAll, photos: Sequence[str], sink: Sink, files: Files, *, quiet: bool
-) -> tuple[int, float]:
-    """Score ``photos`` into ``sink``, with progress on stderr; how many failed, and the seconds."""
+    score_all: ScoreAll,
+    photos: Sequence[str],
+    sink: Sink,
+    files: Files,
+    earlier: int,
+    *,
+    quiet: bool,
+) -> int:
+    """Score ``photos`` into ``sink``, with progress and a summary on stderr; how many failed."""
     started = time.monotonic()
     try:
-        return _score_all(score_all, photos, sink, quiet), time.monotonic() - started
+        failed = _score_all(score_all, photos, sink, quiet)
     except (KeyboardInterrupt, ShamisaError):
         if files:
             click.echo("stopped; finished rows are kept, go on with --resume", err=True)
         raise
+    if failed or not quiet:
+        seconds = time.monotonic() - started
+        click.echo(_summary(len(photos), failed, earlier, seconds, files), err=True)
+    return failed
 
 
 def _score_all(score_all: ScoreAll, photos: Sequence[str], sink: Sink, quiet: bool) -> int:

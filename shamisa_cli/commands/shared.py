@@ -175,13 +175,18 @@ def draw_ladder_photos(
 
 
 @contextmanager
-def flags_for(*parameters: str) -> Iterator[None]:
-    """Write flags where a UsageError names ``parameters``: --short-side for short_side."""
+def flags_for(*parameters: str, path: Path | None = None) -> Iterator[None]:
+    """Write flags where a UsageError names ``parameters``: --short-side for short_side.
+
+    A ``path`` in the message stays as it is.
+    """
     try:
         yield
     except UsageError as error:
         names = rf"\b({'|'.join(parameters)})\b"
-        message = re.sub(names, lambda name: f"--{name[0].replace('_', '-')}", str(error))
+        parts = str(error).split(str(path)) if path else [str(error)]
+        flagged = [re.sub(names, lambda name: f"--{name[0].replace('_', '-')}", s) for s in parts]
+        message = str(path).join(flagged)
         raise type(error)(message) from error
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,19 +24,30 @@ if TYPE_CHECKING:
     Sink: TypeAlias = "RowFiles | RowStream | Both | Terminal | Limited | Kept | Sidecars"
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Which rows are shown: within ``limits``; with ``sort`` at the end, best first.
+
+    Lines in a pipe say what photos look like that are ``explained``.
+    """
+
+    limits: Limits
+    sort: bool
+    explained: bool = False
+
+
 def choose_sink(
     files: Files,
     printed: Kind | None,
     earlier: Earlier,
-    limits: Limits,
+    shown: Shown,
     *,
     content: bool,
-    sort: bool,
     kept: list[Score] | None = None,
 ) -> Sink:
     """Where rows go: into ``files``, and to standard output as a kind of file or for a reader.
 
-    Files hold all rows. What is printed is within ``limits``; with them, of a run that has files
+    Files hold all rows. What is printed is as ``shown``; with limits, of a run that has files
     there is something to print too. ``kept`` takes all rows for a report, and then nothing is
     printed for a reader.
     """
@@ -42,14 +55,15 @@ def choose_sink(
 
     sink: Sink | None = None
     if files:
-        sink = RowFiles(files, earlier.rows, earlier.records, content=content, sort=sort)
+        sink = RowFiles(files, earlier.rows, earlier.records, content=content, sort=shown.sort)
     elif content:
         raise UsageError("--check-content is for files of rows: --csv, --json or --jsonl")
-    if printed or (kept is None and (limits or not sink)):
-        shown: Sink = RowStream(_put, printed, sort=sort) if printed else Terminal(sort=sort)
-        if limits:
-            shown = Limited(shown, limits, earlier.rows)
-        sink = Both(sink, shown) if sink else shown
+    if printed or (kept is None and (shown.limits or not sink)):
+        stream = RowStream(_put, printed, sort=shown.sort) if printed else None
+        to_screen: Sink = stream or Terminal(shown.sort, shown.explained)
+        if shown.limits:
+            to_screen = Limited(to_screen, shown.limits, earlier.rows)
+        sink = Both(sink, to_screen) if sink else to_screen
     if sink is None or kept is not None:
         return Kept(sink, [] if kept is None else kept, earlier.rows)
     return sink
@@ -108,14 +122,18 @@ class Kept:
 
 
 class Terminal:
-    """A table on a terminal, plain lines in a pipe; with ``sort``, all at the end, best first."""
+    """A table on a terminal, plain lines in a pipe; with ``sort``, all at the end, best first.
 
-    def __init__(self, *, sort: bool) -> None:
+    In a pipe, lines of ``explained`` photos also say what these look like, and have their notes.
+    """
+
+    def __init__(self, sort: bool = False, explained: bool = False) -> None:
         from shamisa_cli.scoring.score import TABLE_HEADER, plain_line, table_line
 
         self._sort = sort
         self._kept: list[Score] = []
-        self._line = table_line if sys.stdout.isatty() else plain_line
+        plain = partial(plain_line, explained=explained)
+        self._line = table_line if sys.stdout.isatty() else plain
         if sys.stdout.isatty():
             _print(TABLE_HEADER)
 

@@ -137,17 +137,26 @@ def table_line(row: Score) -> str:
         return f"{'-':>6}  {'':>4}  {'':>6}  {'':>11}  {'':>11}  {printable(row.path)}  {row.error}"
     photo = f"{row.width}×{row.height}"
     looked_at = f"{row.scored_width}×{row.scored_height}"
-    note = "" if row.status == "ok" else f"  ({row.status.replace('+', ', ')})"
+    marks = [] if row.status == "ok" else row.status.split("+")
+    said = ", ".join([*marks, *([row.note] if row.note else [])])
+    like = f"  looks like {row.looks_like}" if row.looks_like else ""
     off = "" if row.uncertainty is None else f"{row.uncertainty:.0f}"
     better = "" if row.better_than is None else f"{row.better_than:.0f} %"
     numbers = f"{row.score:6.2f}  {off:>4}  {better:>6}  {photo:>11}  {looked_at:>11}"
-    return f"{numbers}  {printable(row.path)}{note}"
+    return f"{numbers}  {printable(row.path)}{like}{f'  ({said})' if said else ''}"
 
 
-def plain_line(row: Score) -> str:
-    """Score, status, path and error between tabs; ``-`` for the score of a failed photo."""
+def plain_line(row: Score, *, explained: bool = False) -> str:
+    """Score, status, path and error between tabs; ``-`` for the score of a failed photo.
+
+    Where photos are ``explained``, their lines end with what they look like, and their notes.
+    """
     score = "-" if row.score is None else f"{row.score:.4f}"
-    fields = [score, row.status, printable(row.path)] + ([row.error] if row.failed else [])
+    fields = [score, row.status, printable(row.path)]
+    if row.failed:
+        fields.append(row.error)
+    elif explained:
+        fields += [row.looks_like, row.note]
     return "\t".join(fields)
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.files import replacing
 from shamisa_cli.imaging.raw import RAW_EXTENSIONS
+from shamisa_cli.scoring.rated import rated_in_photo, rated_in_sidecar
 from shamisa_cli.scoring.score import Score
 from shamisa_cli.scoring.xmp import MAX_BYTES, Verdict, XmpError, rating_for, with_verdict
 
@@ -70,8 +71,9 @@ def owners(photos: Iterable[str], naming: Naming) -> dict[Path, str]:
 def write_sidecar(row: Score, ratings: Ratings) -> bool:
     """Put the score of ``row`` into the photo's sidecar; False if it is there already.
 
-    What else is in the sidecar stays, a person's rating too; see :func:`xmp.with_verdict`. The file
-    is replaced whole or not at all.
+    What else is in the sidecar stays, a person's rating too; see :func:`xmp.with_verdict`. One in
+    the photo itself, or in its sidecar of the other naming, counts likewise. The file is replaced
+    whole or not at all.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def write_sidecar(row: Score, ratings: Ratings) -> bool:
     verdict = Verdict(f"{score:.4f}", row.model, row.head, stars)
     try:
         before = _content(path)
-        after = with_verdict(before, verdict)
+        after = with_verdict(before, verdict, rated=_rated_elsewhere(row.path, ratings.naming))
         if after == before:
             return False
         _replace(path, after, earlier=before is not None)
@@ -97,6 +99,11 @@ def write_sidecar(row: Score, ratings: Ratings) -> bool:
     except XmpError as error:
         raise ShamisaError(f"{path}: {error}") from error
     return True
+
+
+def _rated_elsewhere(photo: str, naming: Naming) -> bool:
+    other: Naming = "digikam" if naming == "adobe" else "adobe"
+    return rated_in_photo(photo) or rated_in_sidecar(sidecar_path(photo, other))
 
 
 def _content(path: Path) -> bytes | None:

@@ -59,11 +59,12 @@ class Verdict:
     rating: int
 
 
-def with_verdict(content: bytes | None, verdict: Verdict) -> bytes:
+def with_verdict(content: bytes | None, verdict: Verdict, *, rated: bool = False) -> bytes:
     """The XMP ``content`` with ``verdict`` in it; all else stays. None is a new file.
 
     The rating is written beside a note of it in our own namespace. A rating that is not the one
-    noted there is a person's, and stays; so does the place where a person took ours away.
+    noted there is a person's, and stays; so does the place where a person took ours away. Where a
+    person has ``rated`` the photo elsewhere, none is written anew.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def with_verdict(content: bytes | None, verdict: Verdict) -> bytes:
     document = _parse(_EMPTY.encode() if content is None else content)
     rdf = _rdf(document)
     present, noted = _values(rdf, XMP, "Rating"), _values(rdf, OWN, _NOTE)
-    if _is_ours(present, noted):
+    if _is_ours(present, noted) and (noted or not rated):
         _put(rdf, XMP, "xmp", "Rating", str(verdict.rating))
         _put(rdf, OWN, "shamisa", _NOTE, str(verdict.rating))
     elif present and present[0] not in _UNRATED:  # a person's for good, even if ours comes to equal
@@ -81,6 +82,20 @@ def with_verdict(content: bytes | None, verdict: Verdict) -> bytes:
     for name in ("Score", "Model", "Head"):
         _put(rdf, OWN, "shamisa", name, getattr(verdict, name.lower()))
     return to_text(document).encode()
+
+
+def rated_by_a_person(content: bytes) -> bool:
+    """Whether the XMP ``content`` has a rating, and not the one that we noted in it.
+
+    Raises
+    ------
+    XmpError
+        as :func:`with_verdict`.
+    """
+    rdf = _rdf(_parse(content))
+    return not _is_ours(_values(rdf, XMP, "Rating"), _values(rdf, OWN, _NOTE)) and any(
+        value not in _UNRATED for value in _values(rdf, XMP, "Rating")
+    )
 
 
 def rating_for(score: float, stars: tuple[float, ...], reject_below: float | None = None) -> int:

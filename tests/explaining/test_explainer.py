@@ -19,7 +19,7 @@ from shamisa_cli.explaining import Explainer, explain_scorer, load_explainer
 from shamisa_cli.explaining.draw import PER_POINT, draw_map, write_points
 from shamisa_cli.explaining.files import map_files
 from shamisa_cli.explaining.store import load_explain_heads, save_explain_heads
-from shamisa_cli.files import is_ours
+from shamisa_cli.files import FOLDER_MARK, is_ours
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.scoring.rows import read_rows
 
@@ -205,3 +205,85 @@ def test_files_of_maps_depend_on_paths_alone() -> None:
     assert files["b.jpg"] == Path("m/b.jpg.map.png")
     assert len({*files.values()}) == 3
     assert map_files(Path("m"), ["y/a.jpg", "x/a.jpg"])["x/a.jpg"] == files["x/a.jpg"]
+    assert map_files(Path("m"), ["x/a.jpg"], ["y/a.jpg"])["x/a.jpg"] == files["x/a.jpg"]
+    alone = map_files(Path("m"), ["x/a.jpg"], ["x/a.jpg"])["x/a.jpg"]
+    assert alone == Path("m/a.jpg.map.png")
+
+
+@pytest.mark.parametrize("letter", ["x", "写", "\udcff"])
+def test_names_of_maps_leave_room_for_more(letter: str) -> None:
+    """File systems allow names of 255 bytes."""
+    names = [letter * (240 // len(_bytes(letter))) + end for end in ("a.jpg", "b.jpg")]
+    made = {path.name for path in map_files(Path("m"), names).values()}
+    assert len(made) == 2
+    assert all(len(_bytes(name)) <= 220 for name in made)
+    assert all(name.endswith(".map.png") for name in made)
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def test_a_refused_run_keeps_the_rows_of_the_earlier_one(
+    taught, good_photos, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo, model = sorted(good_photos.iterdir())[0], ("--model", taught[0], "--device", "cpu")
+    assert run("score", photo, *model, "--csv", "o.csv").exit_code == 0
+    before = Path("o.csv").read_bytes()
+    Path("head").mkdir()
+    Path("head/notes.txt").write_text("mine")
+    for asked in (("--map", "head"), ("--explain", "--head", "other")):
+        refused = run("score", photo, *model, "--csv", "o.csv", "--overwrite", *asked)
+        assert refused.exit_code == 2
+        assert Path("o.csv").read_bytes() == before
+        if "--map" in asked:
+            assert "head: holds 'notes.txt', which shamisa did not make" in refused.stderr
+            assert "--head" not in refused.stderr
+
+
+def test_going_on_keeps_the_maps_of_others_and_tells_what_is_not_explained(
+    taught, good_photos, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, photo in zip("ab", sorted(good_photos.iterdir())[:2], strict=True):
+        Path(name).mkdir()
+        Image.open(photo).save(f"{name}/p.png")
+    model = ("--model", taught[0], "--device", "cpu", "--csv", "o.csv", "--map", "maps")
+    assert run("score", "a", *model).exit_code == 0
+    first = Path("maps/p.png.map.png").read_bytes()
+    done = run("score", "b", *model, "--resume")
+    assert done.exit_code == 0
+    assert "stay" not in done.stderr
+    assert Path("maps/p.png.map.png").read_bytes() == first
+    assert len([*Path("maps").glob("*.map.png")]) == 2
+    again = run("score", "a", "b", *model, "--resume", "--explain")
+    assert "2 rows stay as they are; --overwrite, not --resume" in again.stderr
+
+
+def test_a_map_that_cannot_be_written_costs_itself(
+    taught, good_photos, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = sorted(good_photos.iterdir())[:2]
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / FOLDER_MARK).write_text("shamisa")
+    (tmp_path / "maps" / f"{photos[0].name}.map.png").mkdir()
+    model = ("--model", taught[0], "--device", "cpu", "--csv", "o.csv")
+    done = run("score", *photos, *model, "--map", "maps", "--overwrite")
+    assert done.exit_code == 1
+    assert f"{photos[0].name}.map.png: cannot be written" in done.stderr
+    assert len(read_rows(Path("o.csv"), "csv")) == 2
+    assert (tmp_path / "maps" / f"{photos[1].name}.map.png").is_file()
+
+
+def test_lines_say_what_photos_look_like(taught, good_photos, tmp_path) -> None:
+    """In a pipe where it is asked for; a script that reads three fields meets no others else."""
+    photo = tmp_path / "gray.png"
+    Image.new("RGB", (160, 120), (120, 120, 120)).save(photo)
+    model = ("--model", taught[0], "--device", "cpu", "--quiet")
+    (plain,) = run("score", photo, *model).stdout.splitlines()
+    (explained,) = run("score", photo, *model, "--explain").stdout.splitlines()
+    assert explained.split("\t")[:3] == plain.split("\t")
+    assert len(explained.split("\t")) == 5
+    assert explained.endswith("mostly smooth, where scores are less sure")

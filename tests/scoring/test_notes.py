@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from sklearn.datasets import load_sample_image
 
 import shamisa
 from shamisa_cli.scoring.notes import SMOOTH, STRANGE, mean_gradient, note_of
+from shamisa_cli.scoring.score import Score, plain_line, table_line
 
 
 def test_the_gradient_is_the_mean_difference_of_neighbors() -> None:
@@ -39,3 +42,16 @@ def test_rows_have_their_notes() -> None:
     assert "mostly smooth" in rows[1].note
     assert "smaller" in rows[2].note
     assert rows[2].to_row()["note"] == rows[2].note
+
+
+def test_a_table_never_shows_a_silent_number() -> None:
+    """Marks, then the note; before them what the photo looks like, if that was asked for."""
+    row = Score("a.jpg", 2.78, 900, 600, 768, 512, "m@1", "h", note="mostly smooth")
+    assert table_line(row).endswith("  a.jpg  (mostly smooth)")
+    small = replace(row, status="padded+clipped", looks_like="lens blur 1.0")
+    assert table_line(small).endswith(
+        "  a.jpg  looks like lens blur 1.0  (padded, clipped, mostly smooth)"
+    )
+    assert table_line(replace(row, note="")).endswith("  a.jpg")
+    assert plain_line(row) == "2.7800\tok\ta.jpg"
+    assert plain_line(row, explained=True) == "2.7800\tok\ta.jpg\t\tmostly smooth"

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image, PngImagePlugin
 
 from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.scoring.score import Score
-from shamisa_cli.scoring.sidecars import Ratings, owners, sidecar_path, write_sidecar
+from shamisa_cli.scoring.sidecars import Naming, Ratings, owners, sidecar_path, write_sidecar
 
 ADOBE = Ratings(naming="adobe")
 
@@ -46,6 +47,70 @@ def test_written_once_and_again_when_it_differs(tmp_path: Path) -> None:
     if os.name != "nt":
         assert path.stat().st_mode & 0o777 == 0o640
     assert [each.name for each in tmp_path.iterdir()] == ["a.xmp"]
+
+
+PACKET = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="%d"/></rdf:RDF></x:xmpmeta>"""
+
+
+def save_rated(path: Path, stars: int, where: str) -> None:
+    """A photo that a person gave ``stars``, in XMP or EXIF inside it; 0 is none."""
+    picture = Image.new("RGB", (8, 8))
+    exif = Image.Exif()
+    if where == "exif":
+        exif[0x4746] = stars
+        picture.save(path, exif=exif)
+    elif path.suffix == ".png":
+        notes = PngImagePlugin.PngInfo()
+        notes.add_itxt("XML:com.adobe.xmp", (PACKET % stars).decode())
+        picture.save(path, pnginfo=notes)
+    elif path.suffix == ".tif":
+        picture.save(path, tiffinfo={700: PACKET % stars})
+    else:
+        picture.save(path, xmp=PACKET % stars)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("a.jpg", "xmp"), ("a.jpg", "exif"), ("a.webp", "xmp"), ("a.png", "xmp"), ("a.tif", "xmp")],
+)
+def test_a_persons_rating_in_the_photo_gets_none_beside_it(
+    tmp_path: Path, name: str, where: str
+) -> None:
+    """The control is a photo with 0 stars, which are none."""
+    for stars in (2, 0):
+        save_rated(tmp_path / name, stars, where)
+        assert write_sidecar(row(tmp_path / name), Ratings())
+        sidecar = (tmp_path / f"{name}.xmp").read_bytes()
+        assert b"71.2346" in sidecar
+        assert (b"Rating" in sidecar) == (stars == 0)
+        (tmp_path / f"{name}.xmp").unlink()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("digikam", "adobe"), ("adobe", "digikam")])
+def test_a_persons_rating_in_the_sidecar_of_the_other_name_counts(
+    tmp_path: Path, ours: Naming, theirs: Naming
+) -> None:
+    """One that we wrote there does not."""
+    photo = tmp_path / "a.jpg"
+    other, sidecar = sidecar_path(str(photo), theirs), sidecar_path(str(photo), ours)
+    write_sidecar(row(photo), Ratings(naming=theirs))
+    write_sidecar(row(photo), Ratings(naming=ours))
+    assert b'xmp:Rating="4"' in sidecar.read_bytes()
+    sidecar.unlink()
+    other.write_bytes(PACKET % 5)
+    write_sidecar(row(photo), Ratings(naming=ours))
+    assert b"Rating" not in sidecar.read_bytes()
+    assert b"71.2346" in sidecar.read_bytes()
+
+
+def test_our_own_rating_is_brought_up_to_date_in_any_case(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    write_sidecar(row(photo), ADOBE)
+    save_rated(photo, 2, "xmp")
+    write_sidecar(row(photo, 15.0), ADOBE)
+    assert b'xmp:Rating="1"' in (tmp_path / "a.xmp").read_bytes()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
