@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shamisa_cli.commands.culled import Culled, LookClose
+from shamisa_cli.commands.culled import Culled, LookClose, undo_command
 from shamisa_cli.commands.scorer import load_scorer
 from shamisa_cli.commands.shared import (
     FILE,
@@ -33,12 +34,25 @@ if TYPE_CHECKING:
 
 HOW = ("link", "copy", "move", "list")
 
+
+class FiniteRange(click.FloatRange):
+    """Numbers of a range; neither nan, which is never out of one, nor inf."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
+
+
 rule_options = option_group(
     "rule",
     dict,
     click.option("--best", metavar="N|P%", help="Keep so many photos, or so many percent."),
     click.option(
-        "--min", "least", type=click.FloatRange(0, 100), metavar="SCORE", help="Keep from here on."
+        "--min", "least", type=FiniteRange(0, 100), metavar="SCORE", help="Keep from here on."
     ),
     click.option("--per-burst", type=click.IntRange(1), metavar="N", help="Keep N of each burst."),
 )
@@ -72,7 +86,7 @@ model_options = option_group(
 @click.option("--rows", type=FILE, help="Take the scores from a file that score wrote.")
 @click.option(
     "--gap",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     metavar="S",
     help="Seconds between two photos of a burst, at most.  [default: 10]",
 )
@@ -123,7 +137,9 @@ def cull(
     if into and how == "move" and _earlier_moves(into, asked, yes, quiet):
         return None
     photos = photos_to_cull(paths, into, quiet, recursive=recursive, follow_links=follow_links)
-    found, look_close = _survey(rows, paths, photos, options, close_ups=close_ups, quiet=quiet)
+    found, look_close = _survey(
+        rows, paths, photos, into, options, close_ups=close_ups, quiet=quiet
+    )
     culled = Culled.of(found, made, gap, quiet, look_close)
     return _act(culled, how, paths or found.paths, into, asked, yes, null, quiet)
 
@@ -132,6 +148,7 @@ def _survey(
     rows: Path | None,
     paths: Sequence[str],
     photos: list[str],
+    into: Path | None,
     options: dict[str, Any],
     *,
     close_ups: bool,
@@ -139,10 +156,11 @@ def _survey(
 ) -> tuple[Survey, LookClose | None]:
     """Scores from rows or of now, and what looks at photos close up, if that is asked for."""
     keep = options.pop("keep")
-    if rows and not close_ups:
-        return from_rows(rows, paths, photos), None
+    read = from_rows(rows, paths, photos, into, quiet) if rows else None
+    if read and not close_ups:
+        return read, None
     scorer = load_scorer(options, quiet=True)
-    found = from_rows(rows, paths, photos) if rows else score_all(photos, scorer, keep, quiet)
+    found = read or score_all(photos, scorer, keep, quiet)
     return found, close_looks(scorer, quiet) if close_ups else None
 
 
@@ -222,7 +240,7 @@ def _earlier_moves(into: Path, asked: dict[str, Any], yes: bool, quiet: bool) ->
         if journal.asked != asked:
             raise UsageError(
                 f"{into}: a run that moved photos there was stopped. Give its command again, or "
-                f"put them back: shamisa cull --undo {click.format_filename(str(journal.path))}"
+                f"put them back: {undo_command(journal.path)}"
             )
     if begun and not yes:
         click.echo(f"{into}: a run was stopped; with --yes it goes on, as it began", err=True)
@@ -237,7 +255,7 @@ def _earlier_moves(into: Path, asked: dict[str, Any], yes: bool, quiet: bool) ->
     elif found and not quiet:
         click.echo(
             f"an earlier run moved photos into {into}; what is left is culled now. To choose among "
-            f"all again, first: shamisa cull --undo {click.format_filename(str(found[-1].path))}",
+            f"all again, first: {undo_command(found[-1].path)}",
             err=True,
         )
     return bool(begun)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -141,7 +142,7 @@ class Culled:
             elif plan.transfers:
                 with writing(into):
                     journal = write_journal(into, record, plan.transfers)
-                undo = f"; to undo: shamisa cull --undo {click.format_filename(str(journal.path))}"
+                undo = f"; to undo: {undo_command(journal.path)}"
                 plan.left.extend(move_all(journal, quiet))
         if not quiet:
             there = f", {plan.done} were there already" if plan.done else ""
@@ -163,6 +164,11 @@ class Culled:
         """The files that stay where they are, and why."""
         tell_left(left)
         self.incomplete |= bool(left)
+
+
+def undo_command(journal: Path) -> str:
+    """What to give to a shell to put back what the undo file ``journal`` holds."""
+    return f"shamisa cull --undo {quote(click.format_filename(str(journal)))}"
 
 
 def tell_left(left: Sequence[tuple[str, str]]) -> None:

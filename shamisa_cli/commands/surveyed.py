@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -24,21 +24,28 @@ def photos_to_cull(paths: Sequence[str], into: Path | None, quiet: bool, **how: 
 
     Those in ``into`` are left out: an earlier run has put them there.
     """
-    from shamisa_cli.culling.companions import shots
     from shamisa_cli.imaging.paths import expand_paths
 
     passed_by = PassedBy()
-    photos = shots(expand_paths(paths, pass_by=passed_by, **how))
-    there = os.path.realpath(into) if into else None
-    rest = [p for p in photos if not (there and Path(os.path.realpath(p)).is_relative_to(there))]
+    found = list(expand_paths(paths, pass_by=passed_by, **how))
     if not quiet:
         passed_by.tell()
-    if len(rest) < len(photos) and not quiet:
-        count = len(photos) - len(rest)
-        click.echo(f"{count} photos are in {into} already and are not looked at", err=True)
-    if paths and not rest:
+    photos = _shots_outside(found, into, quiet)
+    if paths and not photos:
         raise UsageError(f"{click.format_filename(paths[0])}: no photos to cull")
-    return rest
+    return photos
+
+
+def _shots_outside(found: Sequence[str], into: Path | None, quiet: bool) -> list[str]:
+    """The photos of ``found`` that are to be culled; how many are in ``into`` is told."""
+    from shamisa_cli.culling.companions import shots
+    from shamisa_cli.culling.places import apart
+
+    outside, inside = apart(found, into)
+    if inside and not quiet:
+        count = len(shots(inside))
+        click.echo(f"{count} photos are in {into} already and are not looked at", err=True)
+    return shots(outside)
 
 
 def score_all(photos: list[str], scorer: Scorer, keep: Path | None, quiet: bool) -> Survey:
@@ -51,31 +58,41 @@ def score_all(photos: list[str], scorer: Scorer, keep: Path | None, quiet: bool)
         return survey(scorer, photos, bar.update, keep)
 
 
-def from_rows(rows: Path, paths: Sequence[str], photos: list[str]) -> Survey:
-    """Scores of an earlier run: of ``photos``, or of all that the file has."""
+def from_rows(
+    rows: Path, paths: Sequence[str], photos: list[str], into: Path | None, quiet: bool
+) -> Survey:
+    """Scores of an earlier run: of ``photos``, or of all that the file has outside ``into``."""
+    from shamisa_cli.culling.places import entry, rows_there
     from shamisa_cli.culling.survey import survey_rows
-    from shamisa_cli.scoring.resume import photo_key
     from shamisa_cli.scoring.rows import read_rows
 
     if not rows.is_file():
-        raise UsageError(f"{rows}: no such file; make it with shamisa score PHOTOS --csv {rows}")
+        raise UsageError(
+            f"{rows}: no such file; make it with shamisa score PHOTOS --csv {quote(str(rows))}"
+        )
     kinds = {".json": "json", ".jsonl": "jsonl"}
     found = read_rows(rows, kinds.get(rows.suffix.lower(), "csv"))  # type: ignore[arg-type]
-    by_key = {photo_key(row.path): row for row in found if os.path.lexists(row.path)}
-    gone = len(found) - len(by_key)
-    if gone:
+    there = rows_there(found, rows)
+    if not (paths or there):
+        raise UsageError(
+            f"{rows}: none of its {len(found)} photos is there, from this folder or from that of "
+            "the file; run this where shamisa score ran, or score the photos anew"
+        )
+    if len(there) < len(found):
+        gone = len(found) - len(there)
         click.echo(f"{rows}: {gone} of its photos are gone; they are left out", err=True)
+    by_entry = {entry(row.path): row for row in there}
     if not paths:
-        from shamisa_cli.culling.companions import shots
-
-        photos = shots(row.path for row in by_key.values())
-    lacking = [photo for photo in photos if photo_key(photo) not in by_key]
+        photos = _shots_outside([row.path for row in there], into, quiet)
+        if not photos:
+            raise UsageError(f"{rows}: no photos to cull")
+    lacking = [photo for photo in photos if entry(photo) not in by_entry]
     if lacking:
         raise UsageError(
             f"{rows}: has no row of {click.format_filename(lacking[0])} ({len(lacking)} photos are "
             "missing); add them with shamisa score --resume"
         )
-    return survey_rows([by_key[photo_key(photo)] for photo in photos])
+    return survey_rows([by_entry[entry(photo)] for photo in photos])
 
 
 def close_looks(scorer: Scorer, quiet: bool) -> LookClose:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
 from shamisa_cli.culling.bursts import Group
 from shamisa_cli.errors import UsageError
+
+_WHOLE = re.compile("[0-9]+")
+_PERCENT = re.compile(r"[0-9]+(\.[0-9]+)? *%")
 
 
 @dataclass(frozen=True)
@@ -48,16 +53,11 @@ def parse_best(text: str) -> tuple[Fraction, bool]:
     """
     plain = text.strip()
     share = plain.endswith("%")
-    try:
-        number = Fraction(plain.removesuffix("%").strip())
-    except (ValueError, ZeroDivisionError):
-        number = Fraction(0)
-    if (
-        "/" in plain
-        or number <= 0
-        or (share and number > 100)
-        or not (share or number.denominator == 1)
-    ):
+    number = Fraction(0)
+    if _WHOLE.fullmatch(plain) or _PERCENT.fullmatch(plain):
+        with suppress(ValueError):  # more digits than Python reads
+            number = Fraction(plain.removesuffix("%").strip())
+    if number <= 0 or (share and number > 100):
         raise UsageError(f"best must be a number of photos, 40, or a share, 30%; got {text!r}")
     return number, share
 
@@ -101,7 +101,7 @@ def choose(
     left = [n for n in range(len(scores)) if n not in whole and n not in dropped]
     if rule.best is not None:
         count = math.ceil(len(left) * rule.best / 100) if rule.share else int(rule.best)
-        asked = f"{float(rule.best):g}{'%' if rule.share else ''}"
+        asked = f"{float(rule.best):g}%" if rule.share else f"{count}"
         dropped |= dict.fromkeys(sorted(left, key=rank)[count:], f"not among the best {asked}")
     if rule.least is not None:
         low = [n for n in left if scores[n] < rule.least]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shamisa_cli.culling.companions import Companions
 from shamisa_cli.culling.files import How, Place, look
+from shamisa_cli.culling.places import entry
 from shamisa_cli.errors import UsageError
 
 
@@ -73,47 +74,44 @@ def make_plan(keepers: Sequence[str], root: str, into: Path, how: How) -> Plan:
     root : see :func:`common_root`.
     """
     into = Path(os.path.abspath(into))  # noqa: PTH100 - the undo file holds for any folder
-    plan = Plan(how)
-    companions, photos, done = Companions(), 0, 0
-    gone = {os.path.realpath(path) for path in keepers}
     taken: set[str] = set()
-    for photo in keepers:
-        if how == "move" and os.path.islink(photo):  # noqa: PTH114
-            plan.left.append((photo, "it is a link; --move is for photos themselves"))
-            continue
-        place = _place(photo, root, into, how, taken)
-        if isinstance(place, Transfer):
-            photos += 1
-        elif place is Place.DONE:
-            done += 1
-        else:
-            plan.left.append((photo, f"{into / _below(photo, root)} is there and is another file"))
+    places = [(photo, _place(photo, root, into, how, taken)) for photo in keepers]
+    going = {entry(place.source) for _, place in places if isinstance(place, Transfer)}
+    companions, plan = Companions(), Plan(how)
+    for photo, place in places:
+        if isinstance(place, str):
+            plan.left.append((photo, place))
             continue
         for companion in companions.of(photo):
-            stays = any(
-                os.path.realpath(p) not in gone for p in companions.shared(companion, photo)
-            )
-            beside = None if how == "move" and stays else _place(companion, root, into, how, taken)
+            others = companions.shared(companion, photo)
+            if how == "move" and any(entry(other) not in going for other in others):
+                continue
+            beside = _place(companion, root, into, how, taken)
             if isinstance(beside, Transfer):
                 plan.transfers.append(beside)
-            elif beside is Place.TAKEN:
-                there = into / _below(companion, root)
-                plan.left.append((companion, f"{there} is there and is another file"))
+            elif isinstance(beside, str):
+                plan.left.append((companion, beside))
         if isinstance(place, Transfer):
             plan.transfers.append(place)
+    photos = sum(isinstance(place, Transfer) for _, place in places)
+    done = sum(place is None for _, place in places)
     return Plan(how, plan.transfers, photos, done, plan.left)
 
 
-def _place(path: str, root: str, into: Path, how: How, taken: set[str]) -> Transfer | Place:
-    """The transfer of ``path``, or why there is none; its place is then ``taken``."""
+def _place(path: str, root: str, into: Path, how: How, taken: set[str]) -> Transfer | str | None:
+    """The transfer of ``path``, why it stays, or None if it is at its place, which is ``taken``."""
     source, target = os.path.abspath(path), into / _below(path, root)  # noqa: PTH100
     if str(target) in taken:
-        return Place.DONE
+        return None
     taken.add(str(target))
+    if how == "move" and os.path.islink(path):  # noqa: PTH114
+        return "it is a link, and links are not moved"
     there = look(Path(source), target, how)
     if there is Place.FREE:
         return Transfer(source, str(target))
-    return Place.TAKEN if how == "move" else there
+    if there is Place.DONE and how != "move":
+        return None
+    return f"{target} is there and is another file"
 
 
 def _below(path: str, root: str) -> str:

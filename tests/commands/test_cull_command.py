@@ -258,7 +258,11 @@ def test_close_ups_decide_in_a_burst(
         ("photos", "what makes a keeper? Give --best 30%, --min 60 or --per-burst 1"),
         ("photos --best thirty", "--best must be a number of photos, 40, or a share, 30%"),
         ("photos --per-burst 0", "0 is not in the range"),
+        ("photos --best 1e400", "--best must be a number of photos, 40, or a share, 30%"),
         ("photos --min 101", "101.0 is not in the range"),
+        ("photos --min nan", "'--min': nan is not a finite number"),
+        ("photos --best 3 --gap inf", "'--gap': inf is not a finite number"),
+        ("photos --best 3 --gap nan", "'--gap': nan is not a finite number"),
         ("photos --per-burts 1", "--per-burst"),
         ("photos --best 3 --copy", "--copy needs the folder where keepers go: --into FOLDER"),
         ("photos --best 3 --copy --move --into k", "--copy and --move: give one of them"),
@@ -268,6 +272,7 @@ def test_close_ups_decide_in_a_burst(
         ("--best 3", "no photos given"),
         ("empty --best 3", "empty: no photos to cull"),
         ("photos --best 3 --rows none.csv", "none.csv: no such file; make it with shamisa score"),
+        ("--best 3 --rows rows.csv --into photos --copy", "rows.csv: no photos to cull"),
         ("photos other --best 3 --rows rows.csv", "has no row of other/new.jpg"),
         ("photos --best 3 --rows photos/a.jpg", "is no CSV file of"),
         ("photos --best 3 --model fats", "unknown model 'fats'"),
@@ -287,13 +292,6 @@ def test_wrong_usage_is_explained(photos: Path, cull: Cull, arguments: str, says
     assert says in result.stderr
     assert "Traceback" not in result.output
     assert tree(".") == before
-
-
-def test_rows_alone_are_enough(photos: Path, cull: Cull) -> None:
-    Path("photos/d.jpg").unlink()
-    result = cull("--rows", "rows.csv", "--best", 1, "--list")
-    assert result.stdout == "photos/a.jpg\n"
-    assert "rows.csv: 1 of its photos are gone" in result.stderr
 
 
 def test_features_that_were_kept_save_a_second_look(

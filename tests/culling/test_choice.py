@@ -80,10 +80,20 @@ def test_shares_and_numbers(text: str, expected: tuple[float, bool]) -> None:
     assert parse_best(text) == expected
 
 
-@pytest.mark.parametrize("text", ["0", "0%", "-3", "101%", "2.5", "1/2", "many", "30percent", ""])
+NEITHER = ["0", "0%", "-3", "101%", "2.5", "1/2", "many", "30percent", "", "%", "1e400", "4e1"]
+NEITHER += ["1e1%", "1e-3%", "nan", "inf%", "1_0", "\u0663", "9" * 9999]
+
+
+@pytest.mark.parametrize("text", NEITHER)
 def test_what_is_neither(text: str) -> None:
     with pytest.raises(UsageError, match="a number of photos, 40, or a share, 30%"):
         parse_best(text)
+
+
+def test_a_number_that_is_larger_than_any_float_keeps_all() -> None:
+    best, share = parse_best("9" * 400)
+    choices = choose(NAMES, SCORES, [], Rule(best, share))
+    assert all(choice.keep for choice in choices)
 
 
 def test_close_ups_rank_a_burst_by_the_mean_of_both() -> None:

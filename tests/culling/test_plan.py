@@ -76,6 +76,21 @@ def test_a_sidecar_of_two_photos_is_not_taken_away_from_one_that_stays() -> None
     assert Companions().of("p/a.png") == ["p/a.xmp"]
 
 
+def test_a_sidecar_stays_with_a_keeper_that_is_left() -> None:
+    """Whichever of the two is looked at first, and whatever it is left for."""
+    keepers = touch("p/a.webp", "p/a.jpg")
+    touch("p/a.xmp", "k/a.jpg")
+    assert going(planned(keepers, "move")) == ["a.webp"]
+    assert going(planned(keepers[::-1], "move")) == ["a.webp"]
+    assert going(planned(keepers, "copy")) == ["a.xmp", "a.webp"]
+    Path("k/a.jpg").unlink()
+    Path("p/a.jpg").unlink()
+    touch("q/z.jpg")
+    Path("p/a.jpg").symlink_to("../q/z.jpg")
+    plan = make_plan(["q/z.jpg", *keepers], common_root(["p", "q"]), Path("k"), "move")
+    assert going(plan) == ["q/z.jpg", "p/a.webp"]
+
+
 @pytest.mark.parametrize("how", ["link", "copy", "move"])
 def test_what_is_in_the_way_stays_and_is_told(how: How) -> None:
     touch("p/a.jpg", "p/b.jpg", "p/b.xmp", "k/a.jpg", "k/b.xmp")
@@ -104,3 +119,13 @@ def test_links_are_not_moved() -> None:
     assert going(plan) == ["b.jpg"]
     assert [path for path, why in plan.left] == ["p/a.jpg"]
     assert going(planned(["p/a.jpg", "p/b.jpg"])) == ["a.jpg", "b.jpg"]
+
+
+def test_a_sidecar_that_is_a_link_is_not_moved() -> None:
+    """From elsewhere it would lead nowhere."""
+    touch("p/a.jpg", "p/real/a.xmp", "p/a.mov")
+    Path("p/a.xmp").symlink_to("real/a.xmp")
+    plan = planned(["p/a.jpg"], "move")
+    assert going(plan) == ["a.mov", "a.jpg"]
+    assert plan.left == [("p/a.xmp", "it is a link, and links are not moved")]
+    assert going(planned(["p/a.jpg"])) == ["a.mov", "a.xmp", "a.jpg"]
