@@ -24,6 +24,8 @@ _REACH = 1 << 16
 _STARTS = (
     rb"(key,uid,)?path,score,uncertainty,(better_than|width),",  # rows of score
     rb'(\[\n)?\{"path": "[^\n]*", "score": (null|[\d.]+), "uncertainty": ',
+    rb'\[\n  \{\n    "path": "[^\n]*",\n    "score": (null|[\d.]+),\n    "uncertainty": '
+    rb'(null|[\d.]+),\n    "better_than": ',  # explanations
     rb"path,([a-z]+,)*x,y\n",  # places on a map
     rb'\{\n  "map": \{\n    "method": ',
     rb"\| measure \| in \| chance \|",
@@ -42,8 +44,8 @@ _STARTS = (
 def is_ours(path: Path) -> bool:
     """Whether a shamisa command made the file ``path``.
 
-    A picture or a model is known by :data:`MARK` near its start or its end. A table (CSV, JSON,
-    Markdown) is known by its columns or keys.
+    A picture, a model or an array is known by :data:`MARK` near its start or its end. A table
+    (CSV, JSON, Markdown) is known by its columns or keys.
 
     Raises
     ------
@@ -68,13 +70,18 @@ def writing(path: Path) -> Iterator[None]:
         raise ShamisaError(f"{path}: cannot be written: {system_reason(error)}") from error
 
 
+def is_device(path: Path) -> bool:
+    """Whether ``path`` is there and no ordinary file, or in /dev: it is never replaced."""
+    return path.exists() and (Path("/dev") in path.parents or not path.is_file())
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; what is there at the end takes the place of ``path``, all at once.
 
     If writing fails, an older ``path`` is as it was. A link stays one, and a device is written to.
     """
-    if path.exists() and (Path("/dev") in path.parents or not path.is_file()):
+    if is_device(path):
         yield path
         return
     target = path.resolve()

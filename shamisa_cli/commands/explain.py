@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import textwrap
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -19,12 +22,15 @@ from shamisa_cli.commands.shared import (
     recursive_option,
 )
 from shamisa_cli.errors import UsageError
+from shamisa_cli.files import is_device, locked, replacing, write_text, write_whole, writing
 
 if TYPE_CHECKING:
     from shamisa_cli.explaining import Explanation
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 NUMBERS = (".npy", ".png")
+END = "\n]\n"
+"""Of a JSON array."""
 
 
 @click.command()
@@ -63,6 +69,8 @@ def explain(
     """
     _check_endings(out, points)
     check_files(out, points, json, overwrite=overwrite)
+    if json:
+        click.get_current_context().with_resource(locked(json))
     photos = find_photos(paths, None, quiet, **how)
     if len(photos) > 1 and (out or points):
         raise UsageError(
@@ -73,16 +81,15 @@ def explain(
     from shamisa_cli.explaining import load_explainer
 
     explainer = load_explainer(model, device=device)
-    records: list[dict[str, Any]] = []
     failed = 0
-    for explanation in explainer.explain_many(photos):
-        failed += explanation.score.failed
-        click.echo("\n".join(_lines(explanation)), err=explanation.score.failed)
-        records.append(explanation.to_mapping())
-        if not explanation.score.failed:
-            _write(explanation, out, points)
-    if json:
-        _write_json(records, json)
+    with _JsonArray(json, len(photos)) if json else nullcontext() as array:
+        for explanation in explainer.explain_many(photos):
+            failed += explanation.score.failed
+            click.echo("\n".join(_lines(explanation)), err=explanation.score.failed)
+            if array:
+                array.write(explanation)
+            if not explanation.score.failed:
+                _write(explanation, out, points)
     if failed:
         sys.exit(1)
 
@@ -118,7 +125,6 @@ def _lines(explanation: Explanation) -> list[str]:
 def _write(explanation: Explanation, out: Path | None, points: Path | None) -> None:
     """The files of one photo."""
     from shamisa_cli.explaining.draw import save_map, write_points
-    from shamisa_cli.files import writing
 
     if out:
         with writing(out):
@@ -128,9 +134,53 @@ def _write(explanation: Explanation, out: Path | None, points: Path | None) -> N
             write_points(explanation.on_photo(), points)
 
 
-def _write_json(records: list[dict[str, Any]], path: Path) -> None:
-    import json
+class _JsonArray:
+    """A file of explanations, one JSON array, which is whole after each of them.
 
-    from shamisa_cli.files import write_text
+    State: the open file. It is made with the first explanation; until then an older one stays. What
+    goes to a device is kept, and written at the end.
 
-    write_text(path, json.dumps(records, indent=2) + "\n")
+    Parameters
+    ----------
+    path : of the file.
+    total : photos of the run, to say how many are there if it is stopped.
+    """
+
+    def __init__(self, path: Path, total: int) -> None:
+        self._path, self._total = path, total
+        self._written = 0
+        self._file: BinaryIO | None = None
+        self._kept: list[str] | None = [] if is_device(path) else None
+
+    def __enter__(self) -> _JsonArray:
+        return self
+
+    def write(self, explanation: Explanation) -> None:
+        """Add an explanation; it is in the file then, or a ShamisaError says why."""
+        import json
+
+        text = textwrap.indent(json.dumps(explanation.to_mapping(), indent=2), "  ")
+        if self._kept is not None:
+            self._kept.append(text)
+        else:
+            with writing(self._path):
+                self._add(text.encode())
+        self._written += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._file:
+            self._file.close()
+        if self._kept:
+            write_text(self._path, "[\n" + ",\n".join(self._kept) + END)
+        if kind and issubclass(kind, KeyboardInterrupt) and self._written:
+            click.echo(f"{self._path}: has {self._written} of {self._total} photos", err=True)
+
+    def _add(self, content: bytes) -> None:
+        end = END.encode()
+        if self._file:
+            place = self._file.seek(-len(end), os.SEEK_END)
+            write_whole(self._file, place, b",\n" + content + end, end)
+            return
+        with replacing(self._path) as part:
+            part.write_bytes(b"[\n" + content + end)
+        self._file = self._path.open("r+b", buffering=0)

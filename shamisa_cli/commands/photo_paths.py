@@ -41,7 +41,8 @@ def find_photos(
 
     if not asked:
         where = f"{_name(from_file)} is empty" if from_file else "no photos given"
-        raise UsageError(f"{where}: shamisa score PHOTO_OR_FOLDER … (or see it work: shamisa demo)")
+        asks = f"shamisa {click.get_current_context().info_name} PHOTO_OR_FOLDER …"
+        raise UsageError(f"{where}: {asks} (or see it work: shamisa demo)")
     photos: list[str] = []
     written: dict[str, str] = {}
     passed_by = PassedBy()

@@ -122,10 +122,12 @@ def watch(
 def _catch_up(scorer: Scorer, arrivals: Arrivals, rows: _Rows) -> None:
     """Score photos that are ready, so many that new ones need not wait long."""
     there = arrivals.look()
-    photos = arrivals.ready()[:AT_ONCE]
-    if not photos:
+    ready = arrivals.ready()[:AT_ONCE]
+    if not ready:
         return
-    rows.expect(photos, there)
+    photos = rows.expect(ready, there)
+    for path in set(ready).difference(photos):
+        arrivals.settle(path)
     for path, row in zip(photos, scorer.score_many(rows.sink.watch(photos)), strict=True):
         if row.failed and arrivals.try_again(path):
             rows.pass_over()
@@ -150,7 +152,8 @@ class _Rows:
     def open(self, photos: Sequence[str], there: Sequence[str]) -> None:
         """Open the files; rows of ``photos`` that were replaced or failed are taken out.
 
-        ``there`` are all photos of the folder; those that have rows get their sidecars.
+        ``there`` are all photos of the folder. Those of ``photos`` that keep their rows get the
+        sidecars that they lack; sidecars of others are not read.
         """
         from shamisa_cli.scoring.resume import photo_key
         from shamisa_cli.scoring.rows import RowFiles
@@ -160,7 +163,9 @@ class _Rows:
         self._known = {photo_key(row.path) for row in earlier.rows}
         self.sink = Both(self._in_files, self._terminal) if self._terminal else self._in_files
         if self._ratings:
-            self.sink = Sidecars(self.sink, self._ratings, there, earlier.rows)
+            asked = set(map(photo_key, photos))
+            stay = [row for row in earlier.rows if photo_key(row.path) in asked]
+            self.sink = Sidecars(self.sink, self._ratings, there, stay)
             self.sink.rate_earlier()
 
     def has(self, path: str) -> bool:
@@ -169,13 +174,17 @@ class _Rows:
 
         return photo_key(path) in self._known
 
-    def expect(self, photos: Sequence[str], there: Sequence[str]) -> None:
-        """Make way for rows of ``photos``, of all that are ``there``."""
-        if any(map(self.has, photos)):  # they were replaced
+    def expect(self, photos: Sequence[str], there: Sequence[str]) -> list[str]:
+        """Make way for rows of ``photos``, of all that are ``there``; returns those to score.
+
+        One that has its row, and is what it was then, came back: its row stays.
+        """
+        if any(map(self.has, photos)):  # they were replaced, or came back
             self.close()
             self.open(photos, there)
         elif isinstance(self.sink, Sidecars):
             self.sink.expect(there)
+        return [path for path in photos if not self.has(path)]
 
     def write(self, row: Score) -> None:
         """Add a row."""

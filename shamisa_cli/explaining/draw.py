@@ -77,6 +77,7 @@ def write_points(points: Tensor, path: Path) -> None:
     if path.suffix.lower() == ".npy":
         with replacing(path) as part, part.open("wb") as file:
             np.save(file, values.astype(np.float32))
+            file.write(f"\n{MARK}\n".encode())  # np.load reads the array, and not on
         return
     if path.suffix.lower() != ".png":
         raise UsageError(f"{path}: a map is written as .npy or .png (16 bits)")

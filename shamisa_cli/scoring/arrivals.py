@@ -30,7 +30,8 @@ class Arrivals:
 
     State: how each file was seen. A file counts as whole when its size and modification time have
     stayed the same for a while. One that cannot be decoded then may still be half-written by a
-    program that pauses, so it is tried again for :data:`PATIENCE` times that long.
+    program that pauses, so it is tried again for :data:`PATIENCE` times that long. A settled file
+    that goes, or whose folder cannot be listed for a while, is settled when it comes back the same.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ class Arrivals:
         self._folder, self._recursive = folder, recursive
         self._steady, self._clock = steady, clock
         self._seen: dict[str, _Seen] = {}
+        self._gone: dict[str, _Seen] = {}
 
     def look(self) -> list[str]:
         """The photos that are there now, in natural order.
@@ -70,9 +72,10 @@ class Arrivals:
         before, self._seen = self._seen, {}
         for path, record in records.items():
             if record is not None:
-                seen = before.get(path)
+                seen = before.pop(path, None) or self._gone.pop(path, None)
                 same = seen is not None and seen.record == record
                 self._seen[path] = seen if seen and same else _Seen(record, now)
+        self._gone |= {path: seen for path, seen in before.items() if seen.settled}
         return list(self._seen)
 
     def ready(self) -> list[str]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from PIL import Image
 from shamisa_cli.cli import app
 from shamisa_cli.models.head import HeadInfo
 from shamisa_cli.scoring.score import Score
+from shamisa_cli.scoring.sidecars import Ratings, write_sidecar
 
 HEAD = HeadInfo("h", "d", (0, 1), True, 9, 2, 1.0)
 LIMIT = 120.0
@@ -139,6 +141,61 @@ def test_it_goes_on_where_it_was(scorer: Scorer) -> None:
     assert watch(steps, "--poll", "0.05", "--quiet").stdout == ""
     assert sorted(scorer.tried) == ["3.jpg", "5.jpg"]
     assert rows()["3.jpg"] == "33.0"
+
+
+def test_a_photo_that_comes_back_keeps_its_row(scorer: Scorer) -> None:
+    """Whether it was there in this run or in an earlier one; another of its name is scored."""
+    for name in ("now", "earlier", "other"):
+        Path(f"in/{name}.jpg").write_text("10")
+    assert CliRunner().invoke(app, ["score", "in", "--csv", "o.csv"]).exit_code == 0
+    Path("in/earlier.jpg").rename("earlier.jpg")
+    scorer.tried.clear()
+
+    def put(name: str, score: str) -> None:
+        Path(name).write_text(score)
+        Path(name).rename(f"in/{name}")
+        until(lambda: rows().get(name) == f"{score}.0")
+
+    def steps() -> None:
+        put("new.jpg", "20")
+        for name in ("now.jpg", "new.jpg", "other.jpg"):
+            Path(f"in/{name}").rename(name)
+        put("y.jpg", "20")  # so the folder was looked at
+        for name in ("now.jpg", "new.jpg", "earlier.jpg"):
+            Path(name).rename(f"in/{name}")
+        put("other.jpg", "30")
+
+    watch(steps, "--poll", "0.05")
+    assert scorer.tried == ["new.jpg", "y.jpg", "other.jpg"]
+    assert len(rows()) == 5
+
+
+def test_only_sidecars_of_what_came_are_read(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rated: Counter[str] = Counter()
+
+    def count(row: Score, ratings: Ratings) -> bool:
+        rated[Path(row.path).name] += 1
+        return write_sidecar(row, ratings)
+
+    for n in range(4):
+        Path(f"in/{n}.jpg").write_text("10")
+    assert CliRunner().invoke(app, ["score", "in", "--csv", "o.csv"]).exit_code == 0
+    Path("in/3.jpg").rename("3.jpg")
+    monkeypatch.setattr("shamisa_cli.scoring.sidecars.write_sidecar", count)
+
+    def steps() -> None:
+        until(lambda: len(list(Path("in").glob("*.xmp"))) == 3)
+        for score in (50, 100):
+            Path("0.jpg").write_text(str(score))
+            Path("0.jpg").rename("in/0.jpg")
+            until(lambda score=score: rows().get("0.jpg") == f"{score}.0")
+        Path("3.jpg").rename("in/3.jpg")  # its row stays, and it has no sidecar yet
+        until(Path("in/3.jpg.xmp").exists)
+
+    watch(steps, "--xmp", "--poll", "0.05")
+    assert rated == {"0.jpg": 3, "1.jpg": 1, "2.jpg": 1, "3.jpg": 1}
 
 
 @pytest.mark.parametrize(

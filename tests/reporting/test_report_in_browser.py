@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -260,6 +261,28 @@ def test_by_keyboard_alone(see: Any, page: Path) -> None:
     assert "undo the last marks" in browser.find_element("id", "keys").text
     press(browser, key("ESCAPE"))
     assert not browser.find_element("id", "keys").is_displayed()
+
+
+def test_another_order_keeps_the_large_photo(see: Any, page: Path) -> None:
+    """What is marked is what is seen, and its neighbors are those of the new order."""
+    browser = see(page)
+    press(browser, key("ENTER"), "s")
+    assert text(browser, "viewer-name") == "p11.jpg"
+    assert browser.find_element("id", "previous").is_enabled()
+    press(browser, "r")
+    kept = browser.execute_script(
+        "return localStorage.getItem(`shamisa marks ${location.pathname}`)"
+    )
+    assert {Path(path).name: mark for path, mark in json.loads(kept).items()} == {
+        "p11.jpg": "reject"
+    }
+    press(browser, key("ARROW_LEFT"))
+    assert text(browser, "viewer-name") == "p10.jpg"
+    press(browser, key("ARROW_RIGHT"), "s", key("ESCAPE"), "k")
+    chosen = browser.find_element("css selector", ".tile[aria-selected=true]")
+    assert (chosen.text.splitlines()[-2], chosen.get_attribute("data-mark")) == ("p11.jpg", "keep")
+    press(browser, "s", "k")  # with no photo large, on with the first
+    assert browser.find_elements("css selector", ".tile")[0].get_attribute("data-mark") == "keep"
 
 
 def large(browser: Any, name: str = "large") -> list[Any]:

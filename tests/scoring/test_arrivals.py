@@ -75,6 +75,25 @@ def test_what_cannot_be_decoded_is_given_time(folder: Folder) -> None:
     assert folder.try_again(photo)  # no row for what is gone
 
 
+def test_what_comes_back_as_it_was_stays_settled(folder: Folder, tmp_path: Path) -> None:
+    settled = [folder.put(name, 10) for name in ("a.jpg", "sub/b.jpg", "sub/c.jpg")]
+    folder.put("sub/new.jpg", 10)
+    folder.after(0)
+    folder.after(STEADY)
+    for photo in settled:
+        folder.settle(photo)
+    (folder.path / "a.jpg").rename(tmp_path / "a.jpg")
+    (folder.path / "sub").rename(tmp_path / "sub")  # as if it cannot be listed
+    assert folder.after(1) == []
+    assert folder.after(1) == []
+    (tmp_path / "a.jpg").rename(folder.path / "a.jpg")
+    (tmp_path / "sub").rename(folder.path / "sub")
+    folder.put("sub/c.jpg", 30)  # it is another
+    assert folder.after(0) == []  # what was not settled must be steady again
+    assert folder.after(STEADY) == ["sub/c.jpg", "sub/new.jpg"]
+    assert folder.after(100) == ["sub/c.jpg", "sub/new.jpg"]
+
+
 def test_names_that_are_no_photos_yet(folder: Folder) -> None:
     folder.put("a.jpg.part", 10)
     folder.put(".b.jpg.x7", 10)

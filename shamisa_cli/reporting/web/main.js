@@ -60,12 +60,13 @@ function setRange(from, to) {
   refresh();
 }
 
+// From the top; but a photo that is shown large stays, at its place in the new order.
 function setOrder(sort) {
   view.sort = byId("sort").value = sort;
-  grid.current = 0;
-  grid.shown = [];
+  if (!viewer.open) grid.shown = [];
   refresh();
-  scrollTo(0, 0);
+  if (viewer.open) viewer.step(0);
+  else scrollTo(0, 0);
 }
 
 function resetFilters() {
