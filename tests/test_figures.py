@@ -38,6 +38,29 @@ def cells(text: str, begins: str, after: str = "") -> list[str]:
     return [cell.split(" ±")[0].strip("* ") for cell in row.split("|")][1:]
 
 
+EXPLAINED = {
+    "a part is damaged": "map_pointing",
+    "the same of a random map": "map_chance",
+    "overlap of the worst": "map_overlap",
+    "kind of single damage": "kinds_map_single",
+    "two or three kinds together": "kinds_map_few",
+    "the engine's compositions": "kinds_map_composition",
+    "severity 0.5 or more": "kinds_top",
+    "untouched photos": "kinds_accused",
+    "severity: mean": "severity_srcc",
+}
+
+
+def test_the_page_on_explanations_says_what_their_files_say() -> None:
+    page = (PROJECT / "docs" / "explaining.md").read_text(encoding="utf-8")
+    for n, model in enumerate(MODELS):
+        path = PROJECT / "weights" / model / "explain.json"
+        found = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+        assert set(EXPLAINED.values()) == set(found)
+        for row, name in EXPLAINED.items():
+            assert cells(page, row, "## How right it is")[n] == f"{found[name]:.3f}", (model, name)
+
+
 def test_the_readme_says_what_the_heads_say() -> None:
     scored = cells(README, "the default head", "SRCC with human scores")
     alone = cells(README, "a head fitted on human scores alone")
