@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,13 +86,19 @@ def replacing(path: Path) -> Iterator[Path]:
         yield path
         return
     target = path.resolve()
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{_short(target.name)}.{os.getpid()}.part")
     try:
         yield part
         part.replace(target)
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _short(name: str) -> str:
+    """``name``, or a number in its place that leaves room for more: systems allow 255 bytes."""
+    content = os.fsencode(name)
+    return name if len(content) <= 200 else f"{zlib.crc32(content):08x}"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -148,6 +148,13 @@ def test_no_half_file_is_left(
     assert [each.name for each in tmp_path.iterdir()] == ["a.xmp"]
 
 
+def test_a_name_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    """255 bytes with the ending of a sidecar; what it is written as first has a shorter name."""
+    photo = tmp_path / ("x" * 247 + ".jpg")
+    assert write_sidecar(row(photo), Ratings(naming="adobe"))
+    assert [each.name for each in tmp_path.iterdir()] == ["x" * 247 + ".xmp"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
