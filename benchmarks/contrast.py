@@ -19,17 +19,15 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-import torch
-
 from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.measures import measure_all
-from shamisa_cli.evaluation.ridge import fit_ridge, image_features
+from shamisa_cli.evaluation.ridge import fit_ridge
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning.config import FinetuneConfig, resolve
 from shamisa_cli.finetuning.kept import Kept, keep_early, looks_at_pixels
 from shamisa_cli.finetuning.manifold import held_out_spread
-from shamisa_cli.finetuning.run import features_of, finetune_split
+from shamisa_cli.finetuning.run import features_of, finetune_split, predict
 from shamisa_cli.models.names import locate_model
 from shamisa_cli.models.store import load_encoder
 from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
@@ -132,10 +130,9 @@ def measure(
 
 def srcc_of(tuned: FrozenEncoder, found: DatasetFeatures, split: Split, strength: float) -> float:
     """Test SRCC of a ridge on the training part, with the features of another encoder."""
-    scores, parts = found.dataset.scores, (split.train, split.test)
-    seen, test = features_of(tuned, found, torch.cat(parts)).split([len(each) for each in parts])
-    w, b = fit_ridge(seen, scores[split.train], strength)
-    predicted = (image_features(test) @ w + b).numpy()
+    scores = found.dataset.scores
+    fit = fit_ridge(features_of(tuned, found, split.train), scores[split.train], strength)
+    predicted = predict(tuned, found, split.test, fit)
     return measure_all(predicted, scores[split.test].double().numpy())["srcc"]
 
 

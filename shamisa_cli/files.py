@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -122,6 +122,48 @@ def write_whole(file: BinaryIO, place: int, content: bytes, before: bytes = b"")
         file.write(before)
         file.truncate(place + len(before))
         raise
+
+
+class ListFile:
+    """A file of items with something between them, whole after each of them. State: the open file.
+
+    Parameters
+    ----------
+    path : made anew, with ``items`` in it; it appears whole or not at all.
+    around : what stands before, between and after the items.
+
+    Raises
+    ------
+    OSError
+        if the file cannot be written, here and later; what was in it stays.
+    """
+
+    def __init__(
+        self, path: Path, around: tuple[bytes, bytes, bytes], items: Sequence[bytes] = ()
+    ) -> None:
+        self._path = path
+        self._start, self._between, self._end = around
+        self._replace(items)
+        self._empty = not items
+        self._file: BinaryIO = path.open("r+b", buffering=0)
+
+    def add(self, item: bytes) -> None:
+        """Add one item, in one write; the items before stay."""
+        content = (b"" if self._empty else self._between) + item + self._end
+        write_whole(self._file, self._file.seek(-len(self._end), os.SEEK_END), content, self._end)
+        self._empty = False
+
+    def close(self, items: Sequence[bytes] | None = None) -> None:
+        """Close the file; with ``items``, these take the place of what is in it, all at once."""
+        self._file.close()
+        if items is not None:
+            self._replace(items)
+
+    def _replace(self, items: Sequence[bytes]) -> None:
+        with replacing(self._path) as part, part.open("wb") as file:
+            file.write(self._start + self._between.join(items) + self._end)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,15 +21,15 @@ from shamisa_cli.commands.shared import (
     recursive_option,
 )
 from shamisa_cli.errors import UsageError
-from shamisa_cli.files import is_device, locked, replacing, write_text, write_whole, writing
+from shamisa_cli.files import ListFile, is_device, locked, write_text, writing
 
 if TYPE_CHECKING:
     from shamisa_cli.explaining import Explanation
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 NUMBERS = (".npy", ".png")
-END = "\n]\n"
-"""Of a JSON array."""
+ARRAY = (b"[\n", b",\n", b"\n]\n")
+"""What stands before, between and after the items of a JSON array."""
 
 
 @click.command()
@@ -149,8 +148,8 @@ class _JsonArray:
     def __init__(self, path: Path, total: int) -> None:
         self._path, self._total = path, total
         self._written = 0
-        self._file: BinaryIO | None = None
-        self._kept: list[str] | None = [] if is_device(path) else None
+        self._file: ListFile | None = None
+        self._kept: list[bytes] | None = [] if is_device(path) else None
 
     def __enter__(self) -> _JsonArray:
         return self
@@ -160,27 +159,21 @@ class _JsonArray:
         import json
 
         text = textwrap.indent(json.dumps(explanation.to_mapping(), indent=2), "  ")
-        if self._kept is not None:
-            self._kept.append(text)
-        else:
-            with writing(self._path):
-                self._add(text.encode())
+        content = text.encode()
+        with writing(self._path):
+            if self._kept is not None:
+                self._kept.append(content)
+            elif self._file:
+                self._file.add(content)
+            else:
+                self._file = ListFile(self._path, ARRAY, [content])
         self._written += 1
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._file:
             self._file.close()
         if self._kept:
-            write_text(self._path, "[\n" + ",\n".join(self._kept) + END)
+            start, between, end = ARRAY
+            write_text(self._path, (start + between.join(self._kept) + end).decode())
         if kind and issubclass(kind, KeyboardInterrupt) and self._written:
             click.echo(f"{self._path}: has {self._written} of {self._total} photos", err=True)
-
-    def _add(self, content: bytes) -> None:
-        end = END.encode()
-        if self._file:
-            place = self._file.seek(-len(end), os.SEEK_END)
-            write_whole(self._file, place, b",\n" + content + end, end)
-            return
-        with replacing(self._path) as part:
-            part.write_bytes(b"[\n" + content + end)
-        self._file = self._path.open("r+b", buffering=0)

@@ -40,7 +40,7 @@ explain_options = option_group(
 class Explained:
     """The rows of a run, with what was asked of their explanation.
 
-    State: the maps' files, and how many of them ``failed``, as no such name can be written.
+    State: the maps' files, and how many of them ``failed``, as they could not be written.
 
     Parameters
     ----------

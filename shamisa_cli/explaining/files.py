@@ -13,7 +13,7 @@ from shamisa_cli.files import FOLDER_MARK, MARK, writing
 ENDING = ".map.png"
 
 LONGEST = 200
-"""Bytes of a photo's name in that of its map: file systems allow 255, of the part file too."""
+"""Bytes of a photo's name in that of its map: file systems allow 255, with number and ending."""
 
 
 def open_map_folder(

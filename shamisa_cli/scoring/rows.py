@@ -10,14 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
-from shamisa_cli.files import replacing, write_whole
+from shamisa_cli.files import ListFile
 from shamisa_cli.scoring.records import PhotoRecord, RecordFile, record_photo
 from shamisa_cli.scoring.score import COLUMNS, Score, best_first
 
@@ -46,41 +45,28 @@ class RowFile:
     def __init__(self, path: Path, kind: Kind, rows: Iterable[Score] = ()) -> None:
         self.path = path
         self.kind: Kind = kind
+        around = (_START[kind].encode(), _BETWEEN[kind].encode(), _END[kind].encode())
         try:
-            self._empty = self._replace(rows)
-            self._file: BinaryIO = path.open("r+b", buffering=0)
+            self._file = ListFile(path, around, self._encoded(rows))
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {system_reason(error)}") from error
 
     def write(self, row: Score) -> None:
         """Add one row; it is in the file then, or a ShamisaError says why. The rows before stay."""
-        end = _END[self.kind].encode()
-        between = "" if self._empty else _BETWEEN[self.kind]
-        content = between.encode() + _encode(row, self.kind) + end
         try:
-            write_whole(self._file, self._file.seek(-len(end), os.SEEK_END), content, end)
+            self._file.add(_encode(row, self.kind))
         except OSError as error:
             raise _unwritable(self.path, error) from error
-        self._empty = False
 
     def close(self, rows: Iterable[Score] | None = None) -> None:
         """Close the file; with ``rows``, these take the place of what is in it, all at once."""
         try:
-            self._file.close()
-            if rows is not None:
-                self._replace(rows)
+            self._file.close(None if rows is None else self._encoded(rows))
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def _replace(self, rows: Iterable[Score]) -> bool:
-        """Write ``rows`` in place of the file; returns whether there were none."""
-        encoded = [_encode(row, self.kind) for row in rows]
-        start, between, end = (part[self.kind].encode() for part in (_START, _BETWEEN, _END))
-        with replacing(self.path) as part, part.open("wb") as file:
-            file.write(start + between.join(encoded) + end)
-            file.flush()
-            os.fsync(file.fileno())
-        return not encoded
+    def _encoded(self, rows: Iterable[Score]) -> list[bytes]:
+        return [_encode(row, self.kind) for row in rows]
 
 
 class RowFiles:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -13,9 +15,16 @@ from typing import Literal
 from shamisa_cli.errors import ShamisaError, UsageError, system_reason
 from shamisa_cli.files import replacing
 from shamisa_cli.imaging.raw import RAW_EXTENSIONS
-from shamisa_cli.scoring.rated import rated_in_photo, rated_in_sidecar
+from shamisa_cli.scoring.rated import rated_in_photo
 from shamisa_cli.scoring.score import Score
-from shamisa_cli.scoring.xmp import MAX_BYTES, Verdict, XmpError, rating_for, with_verdict
+from shamisa_cli.scoring.xmp import (
+    MAX_BYTES,
+    Verdict,
+    XmpError,
+    rated_by_a_person,
+    rating_for,
+    with_verdict,
+)
 
 Naming = Literal["digikam", "adobe"]
 """``photo.jpg.xmp``, as digiKam and darktable have it; or ``photo.xmp``, as Adobe has it."""
@@ -90,7 +99,7 @@ def write_sidecar(row: Score, ratings: Ratings) -> bool:
     verdict = Verdict(f"{score:.4f}", row.model, row.head, stars)
     try:
         before = _content(path)
-        after = with_verdict(before, verdict, rated=_rated_elsewhere(row.path, ratings.naming))
+        after = with_verdict(before, verdict, partial(_rated_elsewhere, row.path, ratings.naming))
         if after == before:
             return False
         _replace(path, after, earlier=before is not None)
@@ -103,7 +112,12 @@ def write_sidecar(row: Score, ratings: Ratings) -> bool:
 
 def _rated_elsewhere(photo: str, naming: Naming) -> bool:
     other: Naming = "digikam" if naming == "adobe" else "adobe"
-    return rated_in_photo(photo) or rated_in_sidecar(sidecar_path(photo, other))
+    if rated_in_photo(photo):
+        return True
+    with suppress(OSError, XmpError):
+        content = _content(sidecar_path(photo, other))
+        return content is not None and rated_by_a_person(content)
+    return False
 
 
 def _content(path: Path) -> bytes | None:

@@ -6,7 +6,7 @@ document type (and with it every entity of its own), too many elements, too deep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.dom import minidom
@@ -59,12 +59,14 @@ class Verdict:
     rating: int
 
 
-def with_verdict(content: bytes | None, verdict: Verdict, *, rated: bool = False) -> bytes:
+def with_verdict(
+    content: bytes | None, verdict: Verdict, rated: Callable[[], bool] = lambda: False
+) -> bytes:
     """The XMP ``content`` with ``verdict`` in it; all else stays. None is a new file.
 
     The rating is written beside a note of it in our own namespace. A rating that is not the one
     noted there is a person's, and stays; so does the place where a person took ours away. Where a
-    person has ``rated`` the photo elsewhere, none is written anew.
+    person has ``rated`` the photo elsewhere, none is written anew; only then is that asked.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def with_verdict(content: bytes | None, verdict: Verdict, *, rated: bool = False
     document = _parse(_EMPTY.encode() if content is None else content)
     rdf = _rdf(document)
     present, noted = _values(rdf, XMP, "Rating"), _values(rdf, OWN, _NOTE)
-    if _is_ours(present, noted) and (noted or not rated):
+    if _is_ours(present, noted) and (noted or not rated()):
         _put(rdf, XMP, "xmp", "Rating", str(verdict.rating))
         _put(rdf, OWN, "shamisa", _NOTE, str(verdict.rating))
     elif present and present[0] not in _UNRATED:  # a person's for good, even if ours comes to equal
@@ -93,9 +95,8 @@ def rated_by_a_person(content: bytes) -> bool:
         as :func:`with_verdict`.
     """
     rdf = _rdf(_parse(content))
-    return not _is_ours(_values(rdf, XMP, "Rating"), _values(rdf, OWN, _NOTE)) and any(
-        value not in _UNRATED for value in _values(rdf, XMP, "Rating")
-    )
+    present, noted = _values(rdf, XMP, "Rating"), _values(rdf, OWN, _NOTE)
+    return not _is_ours(present, noted) and any(value not in _UNRATED for value in present)
 
 
 def rating_for(score: float, stars: tuple[float, ...], reject_below: float | None = None) -> int:

@@ -216,7 +216,7 @@ def test_a_part_of_a_row_never_stays(
                 raise OSError(errno.EDQUOT, "Disk quota exceeded")
             return len(content)
 
-    monkeypatch.setattr(file, "_file", Full(path, "r+"))
+    monkeypatch.setattr(file._file, "_file", Full(path, "r+"))
     with pytest.raises(ShamisaError, match=r"Disk quota exceeded\. Finished rows are kept"):
         file.write(ROWS[3])
     assert read_rows(path, kind) == ROWS[:3]
