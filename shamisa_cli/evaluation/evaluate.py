@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.measures import Array, measure_all, srcc
+from shamisa_cli.evaluation.measures import Array, measure_all, srcc_of_columns
 from shamisa_cli.evaluation.ridge import RidgePath, crop_rows, image_features, ridge_path
 from shamisa_cli.evaluation.splits import Split
 
@@ -86,8 +86,7 @@ def validation_srcc(
 ) -> Array:
     """(S,) float64, SRCC of images (n, K, F) with their scores (n,) for each of ``strengths``."""
     predicted = path.predict(image_features(features), strengths).numpy()
-    wanted = scores.double().numpy()
-    return np.array([srcc(column, wanted) for column in predicted.T])
+    return srcc_of_columns(predicted, scores.double().numpy())
 
 
 def best_strength(validation: Array, strengths: Tensor = STRENGTHS) -> float:

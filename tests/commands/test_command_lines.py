@@ -52,6 +52,9 @@ PARSED_ONLY = {
 }
 """Patterns of lines that are not run, and why."""
 
+PHOTOS = ("photos", "TRAIN", "HELD_OUT", "END", "REST")
+"""Folders of photos that the lines name."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -134,35 +137,59 @@ def named(lines: list[Line], *, reason: bool = False) -> list[Any]:
     ]
 
 
+@pytest.fixture(scope="session")
+def layouts(
+    scores: Path, sample_photos: list[Image.Image], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Five photos; clive and koniq, as their authors lay them out, in iqa. Nobody writes there."""
+    top = tmp_path_factory.mktemp("layouts")
+    (top / "photos").mkdir()
+    for n in range(5):
+        sample_photos[n % 2].resize((96 + n, 64)).save(top / f"photos/{n}.jpg")
+    for name, images, columns in (
+        ("clive/clive.csv", "", ["image", "mos"]),
+        (
+            "koniq/koniq10k_scores_and_distributions.csv",
+            "512x384",
+            ["image_name", "MOS_zscore"],
+        ),
+    ):
+        file = top / "iqa" / name
+        (file.parent / images).mkdir(parents=True)
+        for image, _ in rows_of(scores):
+            os.link(scores.parent / image, file.parent / images / image)
+        write_rows(file, [columns, *rows_of(scores)])
+    return top
+
+
 @pytest.fixture
 def stand_ins(
     tmp_path: Path,
     scores: Path,
-    sample_photos: list[Image.Image],
+    layouts: Path,
     bundled: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A folder and a home with all that the lines name, and small models with the bundled names."""
+    """A folder and a home with all that the lines name, and small models with the bundled names.
+
+    What is only read is linked to: files cost more time than the lines.
+    """
     home = tmp_path / "home"
-    for folder in (
-        home / "photos",
-        tmp_path / "photos",
-        home / "iqa",
-        tmp_path / "DATA" / "images",
-    ):
+    for folder in (home, tmp_path / "DATA" / "images"):
         folder.mkdir(parents=True)
-    for folder in (home / "photos", tmp_path / "photos"):
-        for n in range(5):
-            sample_photos[n % 2].resize((96 + n, 64)).save(folder / f"{n}.jpg")
+    for folder in (home / "photos", *(tmp_path / name for name in PHOTOS)):
+        shutil.copytree(layouts / "photos", folder, copy_function=os.link)
     for name in ("photo.jpg", "a.jpg", "b.jpg"):
-        sample_photos[0].resize((96, 64)).save(tmp_path / name)
-    for name in ("TRAIN", "HELD_OUT", "END", "REST"):
-        shutil.copytree(tmp_path / "photos", tmp_path / name)
+        os.link(layouts / "photos" / "0.jpg", tmp_path / name)
     for name in ("FOLDER", "COPY", "runs/mine", "runs/pretrain/model"):
-        shutil.copytree(bundled / "lite0", tmp_path / name)
+        shutil.copytree(bundled / "lite0", tmp_path / name, copy_function=os.link)
     (tmp_path / "list.txt").write_text("photos/0.jpg\nphotos/1.jpg\n")
     (tmp_path / "run.toml").write_text('backbone = "resnet50"\n')
-    make_datasets(scores, tmp_path)
+    (tmp_path / "scored").symlink_to(scores.parent)
+    rows = [[f"scored/{image}", score] for image, score in rows_of(scores)]
+    write_rows(tmp_path / "mine.csv", [["image", "mos"], *rows])
+    (home / "iqa").symlink_to(layouts / "iqa")
+    (tmp_path / "DATA" / "clive").symlink_to(layouts / "iqa" / "clive")
     monkeypatch.chdir(tmp_path)
     for variable in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(home))
@@ -172,27 +199,15 @@ def stand_ins(
     return tmp_path
 
 
-def make_datasets(scores: Path, top: Path) -> None:
-    """mine.csv here; clive and koniq, as their authors lay them out, in ~/iqa and DATA."""
+def rows_of(scores: Path) -> list[list[str]]:
+    """Image and score of each row."""
     with scores.open(newline="") as file:
-        rows = [[row["image"], row["mos"]] for row in csv.DictReader(file)]
-    layouts = (
-        (top, "mine.csv", "", ["image", "mos"]),
-        (top / "home/iqa/clive", "clive.csv", "", ["image", "mos"]),
-        (top / "DATA/clive", "clive.csv", "", ["image", "mos"]),
-        (
-            top / "home/iqa/koniq",
-            "koniq10k_scores_and_distributions.csv",
-            "512x384",
-            ["image_name", "MOS_zscore"],
-        ),
-    )
-    for folder, name, images, columns in layouts:
-        (folder / images).mkdir(parents=True, exist_ok=True)
-        for image, _ in rows:
-            shutil.copy(scores.parent / image, folder / images / image)
-        with (folder / name).open("w", newline="") as file:
-            csv.writer(file).writerows([columns, *rows])
+        return [[row["image"], row["mos"]] for row in csv.DictReader(file)]
+
+
+def write_rows(path: Path, rows: list[list[str]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 @pytest.fixture
@@ -200,7 +215,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory, headed: Path) -> Path:
     """A folder like ``weights/``, with copies of a small model."""
     folder = tmp_path_factory.mktemp("bundled")
     for name in ("duo", "lite0", "fast"):
-        shutil.copytree(headed, folder / name)
+        shutil.copytree(headed, folder / name, copy_function=os.link)
     return folder
 
 

@@ -21,6 +21,7 @@ from shamisa_cli.evaluation.measures import (
     plcc_logistic,
     rmse,
     srcc,
+    srcc_of_columns,
 )
 
 vectors = st.lists(st.integers(-5, 5), min_size=4, max_size=12).filter(lambda v: len(set(v)) > 1)
@@ -42,6 +43,22 @@ def test_srcc_and_krcc_with_ties(values: list[int], random: object) -> None:
     )
     untied = [sum(v[i] != v[j] for i in range(len(v)) for j in range(i)) for v in (x, y)]
     assert krcc(x, y) == pytest.approx(concordance / math.sqrt(untied[0] * untied[1]))
+
+
+def test_columns_are_ranked_one_by_one() -> None:
+    """Where columns agree as well as each other they have the same value, to the last digit."""
+    rng = np.random.default_rng(2)
+    scores, columns = rng.integers(0, 9, 40).astype(float), rng.normal(size=(40, 3))
+    columns = np.column_stack([columns, np.zeros(40), np.exp(columns[:, 1])])
+    wanted = [stats.spearmanr(column, scores).statistic for column in columns[:, :3].T]
+    found = srcc_of_columns(columns, scores)
+    assert found[:3] == pytest.approx(wanted, abs=1e-12)
+    assert math.isnan(found[3])
+    assert found[4] == found[1]
+    neighbors_swapped = np.tile(np.arange(30.0), (29, 1))
+    for i, row in enumerate(neighbors_swapped):
+        row[[i, i + 1]] = row[[i + 1, i]]
+    assert len(set(srcc_of_columns(neighbors_swapped.T, np.arange(30.0)).tolist())) == 1
 
 
 def test_plcc_and_rmse_by_their_formulas() -> None:
