@@ -1,4 +1,4 @@
-"""``shamisa join``: the last stages of two models side by side."""
+"""``shamisa join``: the last stages of models side by side."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def join(start: str, other: str, out: Path) -> None:
     """Join two models: one first half, and the last stages of both side by side.
 
     OTHER is START with other last stages, as `shamisa finetune --all` makes it, or `pretrain` with
-    trained = 0.3: then the one knows what a photo shows, and the other what it was trained on. The
-    model has no head yet.
+    trained = 0.3: then the one knows what a photo shows, and the other what it was trained on.
+    START may be a joined model, which gets one more end. The model has no head yet.
 
     \b
     shamisa join lite0 runs/damage/model --out runs/both
@@ -32,5 +32,5 @@ def join(start: str, other: str, out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out}: is not empty; choose a new folder")
     made = join_models(locate_model(start), locate_model(other), out)
-    features = f"{made.feature_size} features, the second end from block {made.second} on"
+    features = f"{made.feature_size} features, the new end from block {made.ends[-1]} on"
     click.echo(f"{click.format_filename(out)}: {features}; fit a head with: shamisa fit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from shamisa_cli.encoders.backbones import create_backbone, earlier_channels, feature_size
 from shamisa_cli.encoders.cells import cell_features
 from shamisa_cli.encoders.config import Pooling, Preprocessing, Statistics
+from shamisa_cli.encoders.ends import add_end
 from shamisa_cli.encoders.pooling import log_scale, moments
 from shamisa_cli.encoders.regions import (
     Regions,
@@ -23,7 +25,6 @@ from shamisa_cli.encoders.regions import (
     region_size,
 )
 from shamisa_cli.encoders.scene_statistics import SCENE_STATISTICS, scene_statistics
-from shamisa_cli.encoders.second import add_second
 from shamisa_cli.errors import UsageError
 
 
@@ -88,16 +89,16 @@ class Encoder(nn.Module):
         pooling: Pooling = "last",
         statistics: Statistics = "none",
         regions: Regions | None = None,
-        second: int = 0,
+        ends: Sequence[int] = (),
     ) -> Encoder:
         """An encoder with random weights (drawn from torch's generator).
 
-        ``second`` is the block at which its second end starts, see
-        :mod:`~shamisa_cli.encoders.second`; 0 is none.
+        ``ends`` are the blocks at which its further ends start, see
+        :mod:`~shamisa_cli.encoders.ends`.
         """
         net = create_backbone(backbone)
-        if second:
-            add_second(net, second)
+        for block in ends:
+            add_end(net, block)
         return cls(net, preprocessing, pooling, statistics, regions)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from shamisa_cli.encoders.backbones import is_efficientnet
 from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.ends import further_ends
 from shamisa_cli.encoders.regions import (
     Regions,
     head_maps,
@@ -23,7 +24,6 @@ from shamisa_cli.encoders.regions import (
     region_features,
 )
 from shamisa_cli.encoders.scene_statistics import scene_statistics
-from shamisa_cli.encoders.second import second_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +69,10 @@ def can_be_cut(encoder: Encoder) -> bool:
 def cut_at(encoder: Encoder, block: int) -> Joint:
     """The joint before ``block`` of an encoder that :func:`can_be_cut`.
 
-    A second end is in the second half whole: the joint is where that starts, if ``block`` is later.
+    Further ends are in the second half whole: the joint is where the earliest of them starts, if
+    ``block`` is later.
     """
-    second = second_of(encoder.backbone)
-    if second is not None:
-        block = min(block, second.block)
+    block = min([block, *(end.block for end in further_ends(encoder.backbone))])
     channels = map_channels(encoder.backbone)
     of = map_of_features(channels, head_maps(encoder.backbone, len(channels)))
     return Joint(block, (of > block).nonzero().flatten())

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import Any, TypeVar, cast
 
 import torch
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shamisa_cli.encoders.backbones import is_efficientnet
+from shamisa_cli.encoders.ends import further_ends
 from shamisa_cli.encoders.pooling import deviation_of, log_scale, variance_about
-from shamisa_cli.encoders.second import second_of
 from shamisa_cli.errors import UsageError
 
 GRID = 4
@@ -53,8 +53,8 @@ class Regions:
 def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     """The maps (N, C, H, W) of a timm backbone from first to last, for normalized crops ``x``.
 
-    Of an EfficientNet: stem, every block and the head's convolution; then likewise of its second
-    end, if it has one. Of others: the stages.
+    Of an EfficientNet: stem, every block and the head's convolution; then likewise of each further
+    end. Of others: the stages.
     """
     net = cast(Any, backbone)
     if not is_efficientnet(backbone):
@@ -65,10 +65,10 @@ def network_maps(backbone: nn.Module, x: Tensor) -> list[Tensor]:
 
 def head_maps(backbone: nn.Module, count: int) -> tuple[int, ...]:
     """Which of the ``count`` maps of :func:`network_maps` are a head's convolution, or the last."""
-    second = second_of(backbone)
-    if second is None:
-        return (count - 1,)
-    return count - 2 - len(second.blocks), count - 1
+    heads = [count - 1]
+    for end in reversed(further_ends(backbone)):
+        heads.append(heads[-1] - len(end.blocks) - 1)
+    return tuple(reversed(heads))
 
 
 def maps_before(net: Any, x: Tensor, block: int) -> list[Tensor]:
@@ -93,13 +93,11 @@ def maps_from(net: Any, found: Tensor, block: int) -> list[Tensor]:
 def late_maps(net: Any, found: Tensor, block: int) -> list[Tensor]:
     """All of :func:`network_maps` after :func:`maps_before`, from what ``block`` gets.
 
-    A second end must not start before ``block``.
+    No further end may start before ``block``.
     """
-    maps = maps_from(net, found, block)
-    second = second_of(net)
-    if second is None:
-        return maps
-    return [*maps, *maps_from(second, [found, *maps][second.block - block], 0)]
+    first = [found, *maps_from(net, found, block)]
+    others = [maps_from(end, first[end.block - block], 0) for end in further_ends(net)]
+    return [*first[1:], *chain.from_iterable(others)]
 
 
 def map_channels(backbone: nn.Module) -> list[int]:

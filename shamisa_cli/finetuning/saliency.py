@@ -47,7 +47,7 @@ def mirrored_mean(raw: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
 def activation_map(encoder: Encoder, pixels: Tensor) -> Tensor:
     """(h, w) ≥ 0: the squared positive activations of the last map, summed over its channels.
 
-    Of a network with a second end it is the last map of the first one, which knows what a photo
+    Of a network with several ends it is the last map of the first one, which knows what a photo
     shows.
 
     Parameters

@@ -35,8 +35,7 @@ class ModelConfig:
     statistics : hand-made features beside h: ``none``, or ``scene``, those of
         :mod:`~shamisa_cli.encoders.scene_statistics`.
     regions : how much each part of the features counts, for ``pooling = "regions"``.
-    second : the block at which a second end starts, see :mod:`~shamisa_cli.encoders.second`; 0 is
-        none.
+    ends : the blocks at which further ends start, see :mod:`~shamisa_cli.encoders.ends`.
     default_head : the head that is used when none is asked for.
     training : facts about the training, for people; nothing reads them.
     seen : images that it was fine-tuned on, with scores or as ladders, each the first
@@ -49,7 +48,7 @@ class ModelConfig:
     pooling: Pooling = "last"
     statistics: Statistics = "none"
     regions: Regions = field(default_factory=Regions)
-    second: int = 0
+    ends: tuple[int, ...] = ()
     default_head: str = ""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     protocol: ViewingProtocol = field(default_factory=ViewingProtocol)

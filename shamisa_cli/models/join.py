@@ -1,4 +1,4 @@
-"""Two models of one start as one: what they share once, and the last stages of both."""
+"""Models of one start as one: what they share once, and the last stages of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from shamisa_cli.encoders.backbones import is_efficientnet
 from shamisa_cli.encoders.encoder import Encoder
-from shamisa_cli.encoders.second import add_second
+from shamisa_cli.encoders.ends import LastStages, add_end, further_ends
 from shamisa_cli.errors import UsageError
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.store import load_encoder, save_encoder
@@ -25,12 +25,14 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
 
     It looks at photos, and reads its maps, as ``start`` does; of ``other`` it takes the weights of
     the last stages. Their features count as much. It has no head: features of both are new to any.
+    ``start`` may have several ends already.
 
     Raises
     ------
     UsageError
         if the backbones or their preprocessing differ, if they are no EfficientNets, or ``start``
-        has another ``pooling`` than regions; if their first stages differ, or nothing does.
+        has another ``pooling`` than regions; if their first stages differ, or nothing does; if
+        ``other`` has several ends, or its own is among those of ``start``.
     """
     (one, config), (two, facts) = load_encoder(start), load_encoder(other)
     for name in SAME:
@@ -38,8 +40,8 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
             raise UsageError(f"{start} and {other}: {name} differs; join models of one start")
     if config.pooling != "regions" or not is_efficientnet(one.backbone):
         raise UsageError(f"{start}: only EfficientNets with pooling = regions can be joined")
-    if config.second or facts.second:
-        raise UsageError(f"{start if config.second else other}: has two ends already")
+    if facts.ends:
+        raise UsageError(f"{other}: has several ends; join the models that it was made of")
     block = first_difference(one.backbone, two.backbone)
     if block is None:
         raise UsageError(f"{start} and {other}: their weights are the same; nothing to join")
@@ -47,22 +49,26 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
         raise UsageError(
             f"{start} and {other}: their first stages differ; join models of one start"
         )
-    block = min(block, len(cast(Any, one.backbone).blocks) - 1)
-    add_second(one.backbone, block, two.backbone)
+    count = len(cast(Any, one.backbone).blocks)
+    block = min(block, count - 1)
+    if any(_is_end_of(end, two.backbone) for end in further_ends(one.backbone)):
+        raise UsageError(f"{start}: has the last stages of {other} already")
+    add_end(one.backbone, block, two.backbone)
     maps = config.regions.maps
-    regions = replace(config.regions, maps=(*maps, *maps[block + 1 :]))
+    of_first_end = maps[block + 1 : count + 2]  # behind the stem's, with the head's convolution
+    regions = replace(config.regions, maps=(*maps, *of_first_end))
     made = Encoder(one.backbone, config.preprocessing, config.pooling, config.statistics, regions)
     training: dict[str, Any] = {
         "method": "the last stages of two models side by side",
         "start": {"name": config.name, **config.training},
-        "second": {"name": facts.name, **facts.training},
+        "other": {"name": facts.name, **facts.training},
     }
     joined = replace(
         config,
         name=out.resolve().name,
         feature_size=made.feature_size,
         regions=regions,
-        second=block,
+        ends=(*config.ends, block),
         default_head="",
         training=training,
         seen=tuple(dict.fromkeys((*config.seen, *facts.seen))),
@@ -72,16 +78,16 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
 
 
 def first_difference(one: nn.Module, two: nn.Module) -> int | None:
-    """The first block in which two EfficientNets of one kind differ.
+    """The first block in which two EfficientNets of one kind differ, further ends left out.
 
     −1 is the stem, the number of blocks what comes after them; None if nothing differs.
     """
     count = len(cast(Any, one).blocks)
-    others = two.state_dict()
+    own = one.state_dict()
     different = [
         _place(name, count)
-        for name, value in one.state_dict().items()
-        if not torch.equal(value, others[name])
+        for name, value in two.state_dict().items()
+        if not torch.equal(value, own[name])
     ]
     return min(different, default=None)
 
@@ -91,3 +97,9 @@ def _place(name: str, count: int) -> int:
     if stage == "blocks":
         return int(rest.partition(".")[0])
     return -1 if stage in ("conv_stem", "bn1") else count
+
+
+def _is_end_of(end: LastStages, net: nn.Module) -> bool:
+    """Whether an end has the weights of the last stages of ``net``."""
+    theirs = LastStages(net, end.block).state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in end.state_dict().items())

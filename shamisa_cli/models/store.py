@@ -72,7 +72,7 @@ def random_encoder(config: ModelConfig, seed: int = 0) -> Encoder:
             config.pooling,
             config.statistics,
             config.regions,
-            config.second,
+            config.ends,
         ).eval()
 
 

@@ -237,6 +237,6 @@ def initial_encoder(config: PretrainConfig) -> Encoder:
             f"init: {config.init} is a {facts.backbone}, not a {config.backbone}; "
             f"set backbone to {facts.backbone}"
         )
-    if facts.second:
-        raise UsageError(f"init: {config.init} has two ends; take one such as lite0")
+    if facts.ends:
+        raise UsageError(f"init: {config.init} has several ends; take one such as lite0")
     return Encoder(encoder.backbone, encoder.preprocessing)

@@ -133,8 +133,8 @@ def fingerprint(folder: Path, config: ModelConfig, protocol: ViewingProtocol, he
     del mapping["seen"]  # it decides nothing
     if config.pooling != "regions":
         del mapping["regions"]  # they decide nothing
-    if not config.second:
-        del mapping["second"]  # earlier versions did not know it, and what they scored stands
+    if not config.ends:
+        del mapping["ends"]  # earlier versions did not know it, and what they scored stands
     facts = [mapping, head.bias, head.info.knots]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()[:_FINGERPRINT]

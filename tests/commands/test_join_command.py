@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from shamisa_cli.cli import app
 from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.encoders.regions import Regions
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.join import first_difference
 from shamisa_cli.models.store import load_encoder, random_encoder, save_encoder
@@ -62,10 +63,8 @@ def test_a_joined_model_has_the_features_of_both_and_scores(
     both, joined = load_encoder(out)
     block = first_difference(one.backbone, two.backbone)
     assert block is not None
-    assert joined.second == min(block, len(one.backbone.get_submodule("blocks")) - 1)
-    assert f"{joined.feature_size} features, the second end from block {joined.second}" in (
-        made.output
-    )
+    assert joined.ends == (min(block, len(one.backbone.get_submodule("blocks")) - 1),)
+    assert f"{joined.feature_size} features, the new end from block {joined.ends[0]}" in made.output
     assert joined.feature_size > config.feature_size
     assert joined.seen == facts.seen != ()
     assert joined.training["start"]["name"] == "start"
@@ -84,7 +83,34 @@ def test_a_joined_model_has_the_features_of_both_and_scores(
     again = run("finetune", scores, "--model", out, "--all", "--epochs", 0.2, "--workers", 0,
                 "--allow-seen", "--out", tmp_path / "on")  # fmt: skip
     assert again.exit_code == 0, again.output
-    assert load_encoder(tmp_path / "on/model")[1].second == joined.second
+    assert load_encoder(tmp_path / "on/model")[1].ends == joined.ends
+
+
+def test_a_joined_model_gets_one_more_end(start: Path, tuned: Path, tmp_path: Path) -> None:
+    weighted = tmp_path / "weighted"
+    encoder, config = load_encoder(start)
+    regions = Regions((0.1, 0.2, 0.3, 0.5, 0.7, 1.1, 1.3))
+    save_encoder(weighted, encoder, dataclasses.replace(config, regions=regions))
+    other = tmp_path / "other"
+    end, facts = load_encoder(tuned)
+    with torch.no_grad():
+        end.backbone.get_parameter("conv_head.weight").mul_(0.7)
+    save_encoder(other, end, dataclasses.replace(facts, seen=("0" * 16,)))
+    assert shamisa("join", weighted, tuned, "--out", tmp_path / "two").exit_code == 0
+    made = shamisa("join", tmp_path / "two", other, "--out", tmp_path / "three")
+    assert made.exit_code == 0, made.output
+    two, three = (load_encoder(tmp_path / name)[1] for name in ("two", "three"))
+    (block,) = two.ends
+    assert three.ends == (block, block)
+    late = regions.maps[block + 1 :]
+    assert three.regions.maps == (*regions.maps, *late, *late)
+    assert three.feature_size - two.feature_size == two.feature_size - config.feature_size
+    assert three.seen == (*facts.seen, "0" * 16)
+    x = torch.rand(1, 3, 96, 128)
+    folders = [tmp_path / name for name in ("three", "two", "weighted")]
+    with torch.no_grad():
+        found, before, alone = (set(load_encoder(each)[0](x)[0].tolist()) for each in folders)
+    assert alone < before < found
 
 
 def test_what_cannot_be_joined_is_told(
@@ -108,7 +134,8 @@ def test_what_cannot_be_joined_is_told(
     assert "preprocessing differs" in refused(start, other, "--out", out)
     assert not out.exists()
     assert shamisa("join", start, tuned, "--out", out).exit_code == 0
-    assert "out: has two ends already" in refused(out, out, "--out", tmp_path / "more")
+    assert "out: has several ends; join" in refused(start, out, "--out", tmp_path / "more")
+    assert "out: has the last stages of" in refused(out, tuned, "--out", tmp_path / "more")
     assert "is not empty; choose a new folder" in refused(start, tuned, "--out", out)
     assert "Missing option '--out'" in refused(start, tuned)
     no_such = shamisa("join", "lite", tuned, "--out", tmp_path / "more")
@@ -135,7 +162,7 @@ def test_a_second_end_that_was_pretrained(start: Path, scores: Path, tmp_path: P
     (one, config), (both, joined) = load_encoder(start), load_encoder(tmp_path / "both")
     assert joined.protocol == config.protocol
     assert joined.pooling == "regions"
-    assert joined.training["second"]["config"]["trained"] == 0.3
+    assert joined.training["other"]["config"]["trained"] == 0.3
     x = torch.rand(1, 3, 96, 128)
     with torch.no_grad():
         assert set(one(x)[0].tolist()) <= set(both(x)[0].tolist())
@@ -149,4 +176,4 @@ def test_training_on_starts_from_one_end(
     how = "--backbone", "test_efficientnet", "--init", out, "--out", tmp_path / "run"
     made = shamisa("pretrain", "--photos", scores.parent, *how)
     assert made.exit_code == 2, made.output
-    assert "has two ends; take one such as lite0" in made.output
+    assert "has several ends; take one such as lite0" in made.output

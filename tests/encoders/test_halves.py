@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.ends import add_end, further_ends
 from shamisa_cli.encoders.halves import can_be_cut, cut_at, early_half, late_half
 from shamisa_cli.encoders.regions import Regions
-from shamisa_cli.encoders.second import add_second
 
 
 def _encoder(**changes: object) -> Encoder:
@@ -41,24 +41,29 @@ def test_gradients_reach_the_second_half_alone() -> None:
     assert all(n.startswith(("blocks.3", "blocks.4", "conv_head", "bn2")) for n in reached)
 
 
-def _joined(second: int, **changes: object) -> Encoder:
-    """With a second end of other weights, from block ``second`` on."""
+def _joined(*ends: int, **changes: object) -> Encoder:
+    """With further ends of other weights, from these blocks on."""
     net = _encoder().backbone
-    add_second(net, second)
+    for block in ends:
+        add_end(net, block)
     with torch.no_grad():
-        for value in net.get_submodule("second").parameters():
-            value += 0.1 * torch.randn(value.shape)
+        for end in further_ends(net):
+            for value in end.parameters():
+                value += 0.1 * torch.randn(value.shape)
     return Encoder(net, pooling="regions", statistics="scene", **changes).eval()  # type: ignore
 
 
-@pytest.mark.parametrize(("block", "second"), [(0, 2), (2, 2), (2, 4), (4, 2), (5, 3)])
-def test_both_halves_of_two_ends_are_the_whole(block: int, second: int) -> None:
-    """Cut before the second end, where it starts, and no later."""
+@pytest.mark.parametrize(
+    ("block", "ends"), [(0, [2]), (2, [2]), (2, [4]), (4, [2]), (5, [3]), (5, [3, 2]), (2, [4, 3])]
+)
+def test_both_halves_of_several_ends_are_the_whole(block: int, ends: list[int]) -> None:
+    """Cut before the earliest further end, where it starts, and no later."""
     weights = (0.1, 0.2, 0.3, 0.5, 0.7, 1.1, 1.3)
-    encoder = _joined(second, regions=Regions((*weights, *weights[second + 1 :]), 0.15, 0.2))
+    late = [weight for end in ends for weight in weights[end + 1 :]]
+    encoder = _joined(*ends, regions=Regions((*weights, *late), 0.15, 0.2))
     x = torch.rand(2, 3, 72, 96, generator=torch.Generator().manual_seed(1))
     joint = cut_at(encoder, block)
-    assert joint.block == min(block, second)
+    assert joint.block == min(block, *ends)
     with torch.no_grad():
         early = early_half(encoder, x, joint)
         torch.testing.assert_close(late_half(encoder, early), encoder(x))

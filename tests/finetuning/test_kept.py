@@ -14,8 +14,8 @@ import torch
 from finetuning_toy import WHOLE, halved
 
 from shamisa_cli.encoders.encoder import train_last
+from shamisa_cli.encoders.ends import add_end
 from shamisa_cli.encoders.halves import early_half
-from shamisa_cli.encoders.second import add_second
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning import kept as kept_module
@@ -223,9 +223,11 @@ def test_the_first_trained_block() -> None:
 def test_the_second_end_is_the_last_layer_of_all() -> None:
     """It is trained with the first one's last stages, and before these."""
     backbone = random_encoder(WHOLE).backbone
-    add_second(backbone, 3)
+    add_end(backbone, 3)
     shares = (0.1, 0.3, 0.5, 0.7, 1.0)
     assert [first_trained_block(backbone, share) for share in shares] == [5, 4, 2, 1, None]
     train_last(backbone, 0.1)
     trained = {name for name, each in backbone.named_parameters() if each.requires_grad}
-    assert trained == {name for name, _ in backbone.named_parameters() if "second" in name}
+    assert trained == {
+        name for name, _ in backbone.named_parameters() if name.startswith("second.")
+    }

@@ -10,8 +10,8 @@ from finetuning_toy import WHOLE
 from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.ends import add_end
 from shamisa_cli.encoders.halves import Early, cell_side, cut_at, early_half
-from shamisa_cli.encoders.second import add_second
 from shamisa_cli.finetuning.places import (
     choose_places,
     cut,
@@ -97,7 +97,7 @@ def test_planted_texture_is_salient_and_mirrors(left: bool, kept: bool) -> None:
 def test_a_second_end_says_nothing_of_where_people_look() -> None:
     """It learnt damage. Maps from kept layers and from pixels are the first end's, both."""
     net = random_encoder(WHOLE, seed=1).eval().backbone
-    add_second(net, 3)
+    add_end(net, 3)
     with torch.no_grad():
         for value in net.get_submodule("second").parameters():
             value.mul_(-1)

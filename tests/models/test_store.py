@@ -112,7 +112,7 @@ def test_a_tensor_of_the_wrong_shape_is_refused(folder: Path) -> None:
     ("key", "value", "message"),
     [
         ("backbone", "test_resnt", "Did you mean"),
-        ("second", 2, "ResNet cannot have a second end"),
+        ("ends", [2], "ResNet cannot have several"),
         ("regions", {"maps": [1.0]}, "1 weights for"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Two ends of one network against two whole networks."""
+"""Several ends of one network against so many whole networks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from shamisa_cli.encoders.encoder import Encoder
+from shamisa_cli.encoders.ends import add_end, further_ends
 from shamisa_cli.encoders.fold import fold_batch_norm
 from shamisa_cli.encoders.regions import (
     Regions,
@@ -20,7 +21,6 @@ from shamisa_cli.encoders.regions import (
     region_size,
 )
 from shamisa_cli.encoders.same_padding import without_run_time_padding
-from shamisa_cli.encoders.second import add_second, second_of
 from shamisa_cli.errors import UsageError
 
 BLOCK = 5
@@ -48,7 +48,7 @@ def nets() -> tuple[nn.Module, nn.Module]:
 def both(nets: tuple[nn.Module, nn.Module]) -> nn.Module:
     """The first network, with the end of the second."""
     net = copy.deepcopy(nets[0])
-    add_second(net, BLOCK, nets[1])
+    add_end(net, BLOCK, nets[1])
     return net
 
 
@@ -103,11 +103,11 @@ def test_what_makes_scoring_fast_changes_nothing(both: nn.Module) -> None:
         folded = without_run_time_padding(fold_batch_norm(encoder, x))
         torch.testing.assert_close(folded(x), wanted, rtol=0, atol=1e-4)
     left = [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert not left  # of the second end, too
+    assert not left  # of the other end, too
 
 
 def test_weights_are_among_those_of_the_network(both: nn.Module) -> None:
-    again = Encoder.from_name("tf_efficientnet_lite0", pooling="regions", second=BLOCK)
+    again = Encoder.from_name("tf_efficientnet_lite0", pooling="regions", ends=[BLOCK])
     again.backbone.load_state_dict(both.state_dict())
     encoder = Encoder(both, pooling="regions")
     x = torch.rand(1, 3, 64, 64)
@@ -115,10 +115,43 @@ def test_weights_are_among_those_of_the_network(both: nn.Module) -> None:
         assert torch.equal(again.eval()(x), encoder.eval()(x))
 
 
-def test_what_has_no_second_end_is_told(nets: tuple[nn.Module, nn.Module]) -> None:
-    assert second_of(nets[0]) is None
+def test_a_third_end_follows_the_second(nets: tuple[nn.Module, nn.Module], both: nn.Module) -> None:
+    """It may start later; the maps of what was there stay what and where they were."""
+    other = copy.deepcopy(nets[1])
+    with torch.no_grad():
+        for value in other.blocks[BLOCK + 1].parameters():
+            value *= 1.1
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        before = network_maps(both, x)
+        add_end(both, BLOCK + 1, other)
+        found = network_maps(both, x)
+        wanted = other.blocks[BLOCK + 1](before[BLOCK + 1])  # of what the first end has there
+    assert len(found) == len(before) + 2
+    for got, expected in zip(found, before, strict=False):
+        assert torch.equal(got, expected)
+    assert torch.equal(found[-2], wanted)
+    assert head_maps(both, len(found)) == (8, 11, 13)
+    again = Encoder.from_name("tf_efficientnet_lite0", pooling="regions", ends=[5, 6])
+    again.backbone.load_state_dict(both.state_dict())
+    encoder = Encoder(both, pooling="regions")
+    with torch.no_grad():
+        assert torch.equal(again.eval()(x), encoder.eval()(x))
+    assert set(encoder.maps_of_features().tolist()) == set(range(14))
+
+
+def test_there_are_four_ends_at_most(both: nn.Module) -> None:
+    for block in (3, 6):
+        add_end(both, block)
+    assert [end.block for end in further_ends(both)] == [BLOCK, 3, 6]
+    with pytest.raises(UsageError, match="there may be 3 further ones, no more"):
+        add_end(both, 4)
+
+
+def test_what_has_no_further_end_is_told(nets: tuple[nn.Module, nn.Module]) -> None:
+    assert further_ends(nets[0]) == []
     for block in (0, 7, -1):
-        with pytest.raises(UsageError, match="must be a block from 1 to 6"):
-            add_second(copy.deepcopy(nets[0]), block)
-    with pytest.raises(UsageError, match="ResNet cannot have a second end; EfficientNets can"):
-        Encoder.from_name("resnet18", pooling="regions", second=2)
+        with pytest.raises(UsageError, match="must start at a block from 1 to 6"):
+            add_end(copy.deepcopy(nets[0]), block)
+    with pytest.raises(UsageError, match="ResNet cannot have several; EfficientNets can"):
+        Encoder.from_name("resnet18", pooling="regions", ends=[2])
