@@ -69,17 +69,22 @@ def test_bf16_moves_no_score_by_a_point(
     assert spearmanr(exact, rounded).statistic > 0.995
 
 
-def test_draft_mode_moves_no_score_by_two_points(
-    scorer: Scorer, sample_photos: list[Image.Image], tmp_path: Path
-) -> None:
-    """12-MP JPEGs with the grain of a camera, decoded in draft mode and in full."""
-    generator = np.random.default_rng(0)
-    for photo in sample_photos:
-        large = photo.resize((4000, 2668), Image.Resampling.BICUBIC)
+@pytest.fixture(scope="module")
+def large(sample_photos: list[Image.Image], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The samples as JPEGs of 12 MP with the grain of a camera."""
+    generator, folder = np.random.default_rng(0), tmp_path_factory.mktemp("large")
+    paths = [folder / f"{number}.jpg" for number in range(len(sample_photos))]
+    for photo, path in zip(sample_photos, paths, strict=True):
+        size = (4000, 2668)
         grain = generator.normal(0, 5, (2668, 4000, 1))
-        noisy = np.clip(np.asarray(large) + grain, 0, 255).astype(np.uint8)
-        path = tmp_path / "large.jpg"
-        Image.fromarray(noisy).save(path, quality=92)
+        noisy = np.asarray(photo.resize(size, Image.Resampling.BICUBIC)) + grain
+        Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(path, quality=92)
+    return paths
+
+
+def test_draft_mode_moves_no_score_by_two_points(scorer: Scorer, large: list[Path]) -> None:
+    """12-MP JPEGs decoded in draft mode and in full."""
+    for path in large:
         in_full = Image.open(io.BytesIO(path.read_bytes()))
         difference = scorer.score(path).score - scorer.score(in_full).score  # type: ignore[operator]
         assert abs(difference) < 2 * ONE_POINT
