@@ -182,9 +182,11 @@ def _for_inference(
 ) -> Encoder:
     """A copy of ``encoder``: folded, channels last, and mixed in precision if ``bf16``."""
     example = torch.rand(2, 3, protocol.crop, protocol.crop, generator=torch.Generator())
-    ready = copy.deepcopy(encoder).cpu().float().requires_grad_(False)
-    ready.statistics = "none"  # the checks below are about h
-    ready = without_run_time_padding(fold_batch_norm(ready, example))
+    plain = copy.copy(encoder)  # folding copies its weights
+    plain.statistics = "none"  # the checks below are about h
+    if any(each.device.type != "cpu" or each.dtype != torch.float32 for each in plain.parameters()):
+        plain = copy.deepcopy(plain).cpu().float()
+    ready = without_run_time_padding(fold_batch_norm(plain, example)).requires_grad_(False)
     if protocol.crops == "whole":
         _check_any_size(ready, example)
     if bf16:
