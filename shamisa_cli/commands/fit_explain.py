@@ -30,6 +30,13 @@ LEAST = 20
 @model_option
 @click.option("--sample", type=click.IntRange(LEAST), default=600, help="Photos drawn at random.")
 @click.option("--test", type=FOLDER, help="Photos to measure on.  [default: a tenth of PHOTOS]")
+@click.option(
+    "--ends",
+    type=click.IntRange(0),
+    default=0,
+    help="Read the first N ends of a joined model only.  [default: all]",
+    metavar="N",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what the model has learned before.")
 @follow_links_option
 @seed_option

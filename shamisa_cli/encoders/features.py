@@ -138,6 +138,11 @@ class FeatureExtractor:
         return self.encoder.pooling == "regions" and self.plan.kind == "whole"
 
     @torch.inference_mode()
+    def check_cells(self) -> None:
+        """A UsageError unless :attr:`has_cells`."""
+        if not self.has_cells:
+            raise UsageError("this model has no cells: it needs pooling regions and crops whole")
+
     def features_and_cells(self, photo: CropBatches) -> tuple[Tensor, Tensor]:
         """:meth:`features` (1, F) of a photo, and (C, rows, columns) of its cells, from one pass.
 
@@ -148,8 +153,7 @@ class FeatureExtractor:
         UsageError
             unless :attr:`has_cells`.
         """
-        if not self.has_cells:
-            raise UsageError("this model has no cells: it needs pooling regions and crops whole")
+        self.check_cells()
         (crops,) = photo
         first, *others = crops
         with _autocast(self.device, self.bf16):

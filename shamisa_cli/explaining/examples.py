@@ -16,6 +16,7 @@ from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
 from shamisa_cli.explaining.kinds import heard
 from shamisa_cli.explaining.lessons import Lesson, make_lessons
+from shamisa_cli.explaining.reading import Readable
 from shamisa_cli.explaining.tones import tones
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import to_tensor
@@ -81,6 +82,7 @@ def extract_examples(
     head: Head,
     photos: Sequence[Path],
     *,
+    readable: Readable,
     seed: int,
     workers: int,
     all_cells: bool = False,
@@ -91,6 +93,7 @@ def extract_examples(
 
     Parameters
     ----------
+    readable : what the readings read of features and cells.
     seed : with the content of a photo it decides what is done to that, with its number which
         cells are drawn.
     workers : threads that damage photos ahead of the encoder.
@@ -115,6 +118,7 @@ def extract_examples(
             for lesson in lessons:
                 features, cells = extractor.features_and_cells(extractor.cut(lesson.picture))
                 score = head.score(features).score
+                features, cells = readable.of(features, cells)
                 inputs = heard(features, tones(to_tensor(lesson.picture)))
                 made.add(lesson, number, score, inputs, cells.mean((1, 2)))
                 of_part = None if all_cells else PART_CELLS

@@ -16,7 +16,8 @@ from shamisa_cli.encoders.threads import one_thread
 from shamisa_cli.errors import UsageError
 from shamisa_cli.explaining.kinds import Likeness, in_words
 from shamisa_cli.explaining.places import QualityMap, quality_map
-from shamisa_cli.explaining.store import ExplainHeads, load_explain_heads
+from shamisa_cli.explaining.reading import Readable, readable_of
+from shamisa_cli.explaining.store import ExplainHeads, check_fits, load_explain_heads
 from shamisa_cli.explaining.tones import tones
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import to_tensor
@@ -74,11 +75,13 @@ class Explainer:
     ----------
     scorer : its scores are those of ``shamisa score``, to the bit.
     heads : of kinds and of places.
+    readable : what these read of features and cells.
     """
 
-    def __init__(self, scorer: Scorer, heads: ExplainHeads) -> None:
+    def __init__(self, scorer: Scorer, heads: ExplainHeads, readable: Readable) -> None:
         self.scorer = scorer
         self.heads = heads
+        self.readable = readable
 
     def explain(self, photo: Photo) -> Explanation:
         """Explain one photo; a PhotoError if it cannot be read.
@@ -111,6 +114,7 @@ class Explainer:
     def _explained(self, photo: Photo, prepared: Prepared) -> Explanation:
         features, cells = self.scorer.extractor.features_and_cells(prepared.crops)
         score = self.scorer.scored(photo, prepared, features)
+        features, cells = self.readable.of(features, cells)
         ((crops, *_),) = prepared.crops
         seen, view = (crops.shape[2], crops.shape[1]), prepared.viewing_size
         picture = _middle(crops[0], view)
@@ -154,4 +158,7 @@ def explain_scorer(scorer: Scorer, model: str | Path) -> Explainer:
             "explanations need photos seen whole, by a model with pooling regions; leave out "
             "native and crops"
         )
-    return Explainer(scorer, load_explain_heads(folder, config, scorer.head.info.name))
+    heads = load_explain_heads(folder, config, scorer.head.info.name)
+    readable = readable_of(scorer.extractor, heads.info.ends)
+    check_fits(heads, readable, folder)
+    return Explainer(scorer, heads, readable)

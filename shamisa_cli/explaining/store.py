@@ -13,6 +13,7 @@ from torch import Tensor
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.explaining.kinds import KindHeads
 from shamisa_cli.explaining.places import PlaceHead
+from shamisa_cli.explaining.reading import Readable
 from shamisa_cli.explaining.tones import TONES
 from shamisa_cli.models.config import ModelConfig, load_stored
 from shamisa_cli.models.names import EXPLAIN_FILES
@@ -34,6 +35,7 @@ class ExplainInfo:
     photos : good photos that they were fitted on.
     damaged : damaged copies of these.
     metrics : figures on photos that took no part in the fit.
+    ends : how many of the model's ends they read; 0 is all.
     """
 
     kinds: tuple[str, ...]
@@ -43,6 +45,7 @@ class ExplainInfo:
     photos: int
     damaged: int
     metrics: dict[str, float] = field(default_factory=dict)
+    ends: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,8 @@ def load_explain_heads(folder: Path, config: ModelConfig, head: str) -> ExplainH
         if the model has none, or they tell the scores of another head than ``head``.
     WeightsError
         if they are damaged, or were fitted to other weights.
+
+    That they fit what the model gives is for :func:`check_fits`.
     """
     info_file, tensors_file = (folder / name for name in EXPLAIN_FILES)
     if not info_file.is_file():
@@ -100,13 +105,13 @@ def load_explain_heads(folder: Path, config: ModelConfig, head: str) -> ExplainH
             f"{folder}: explains the scores of head {info.head!r} only; leave out head {head!r}"
         )
     tensors = read_tensors(tensors_file)
-    return ExplainHeads(*_checked(tensors, info, config, tensors_file), info)
+    return ExplainHeads(*_checked(tensors, info, tensors_file), info)
 
 
 def _checked(
-    tensors: dict[str, Tensor], info: ExplainInfo, config: ModelConfig, path: Path
+    tensors: dict[str, Tensor], info: ExplainInfo, path: Path
 ) -> tuple[KindHeads, PlaceHead]:
-    """The heads in ``tensors``, or a WeightsError: they do not fit each other, or the model."""
+    """The heads in ``tensors``, or a WeightsError: they are damaged, or do not fit each other."""
     try:
         detect, severity = tensors["detect"].float(), tensors["severity"].float()
         kinds = KindHeads(info.kinds, detect, severity, info.threshold)
@@ -117,8 +122,13 @@ def _checked(
         places = PlaceHead(**parts, base=float(tensors["places/base"]))
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise WeightsError(f"{path}: does not fit {path.stem}.json: {error}") from error
-    features = config.feature_size * len(config.protocol.scales)
-    finite = all(bool(torch.isfinite(each).all()) for each in tensors.values())
-    if detect.shape[1] - 1 not in (features, features + TONES) or not finite:
-        raise WeightsError(f"{path}: damaged, or not of this model; get the model again")
+    if not all(bool(torch.isfinite(each).all()) for each in tensors.values()):
+        raise WeightsError(f"{path}: damaged: not all values are finite; get the model again")
     return kinds, places
+
+
+def check_fits(heads: ExplainHeads, readable: Readable, folder: Path) -> None:
+    """A WeightsError unless the readings are as long as what they read of the model."""
+    features, heard = len(readable.maps), heads.kinds.detect.shape[1] - 1
+    if heard not in (features, features + TONES) or len(heads.places.center) != readable.cells:
+        raise WeightsError(f"{folder / EXPLAIN_FILES[1]}: not of this model; get the model again")

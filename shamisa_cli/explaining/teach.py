@@ -11,6 +11,7 @@ from shamisa_cli.explaining.examples import Examples, extract_examples
 from shamisa_cli.explaining.fit_kinds import fit_kinds
 from shamisa_cli.explaining.fit_places import fit_places
 from shamisa_cli.explaining.measure import measure
+from shamisa_cli.explaining.reading import readable_of
 from shamisa_cli.explaining.store import ExplainHeads, ExplainInfo, save_explain_heads
 from shamisa_cli.models.heads import choose_head
 from shamisa_cli.models.names import EXPLAIN_FILES, is_bundled
@@ -36,6 +37,7 @@ def teach(
     photos: Sequence[Path],
     tested: Sequence[Path],
     *,
+    ends: int,
     seed: int,
     device: str,
     workers: int,
@@ -44,14 +46,18 @@ def teach(
 ) -> ExplainInfo:
     """Fit both readings of a model folder to ``photos``, measure them on ``tested``, and keep them.
 
+    They read the first ``ends`` ends of the model; 0 is all.
+
     Raises
     ------
     UsageError
-        if the model cannot tell places apart: it needs pooling regions, and crops whole.
+        if the model cannot tell places apart: it needs pooling regions, and crops whole; if it has
+        fewer ends.
     """
     encoder, config = load_encoder(folder)
     head = choose_head(folder, None, config)
     extractor = FeatureExtractor(encoder, config.protocol, device)
+    readable = readable_of(extractor, ends)
 
     def examples_of(paths: Sequence[Path], what: str, *, all_cells: bool) -> Examples:
         with progress_bar(len(paths), what, quiet=quiet) as bar:
@@ -59,6 +65,7 @@ def teach(
                 extractor,
                 head,
                 paths,
+                readable=readable,
                 seed=seed,
                 workers=workers,
                 all_cells=all_cells,
@@ -67,7 +74,7 @@ def teach(
             )
 
     examples = examples_of(photos, "photos to learn from", all_cells=False)
-    kinds = fit_kinds(examples, encoder.maps_of_features(), seed=seed)
+    kinds = fit_kinds(examples, readable.maps, seed=seed)
     places = fit_places(examples, seed=seed)
     unseen = examples_of(tested, "photos to test on", all_cells=True)
     info = ExplainInfo(
@@ -78,6 +85,7 @@ def teach(
         photos=len(set(examples.photo.tolist())),
         damaged=sum(what != "as it is" for what in examples.what),
         metrics=measure(unseen, kinds, places),
+        ends=ends,
     )
     save_explain_heads(folder, ExplainHeads(kinds, places, info))
     return info
