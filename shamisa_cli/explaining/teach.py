@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError, UsageError
@@ -61,17 +62,13 @@ def teach(
 
     def examples_of(paths: Sequence[Path], what: str, *, all_cells: bool) -> Examples:
         with progress_bar(len(paths), what, quiet=quiet) as bar:
-            return extract_examples(
-                extractor,
-                head,
-                paths,
-                readable=readable,
-                seed=seed,
-                workers=workers,
-                all_cells=all_cells,
-                skip=skip,
-                progress=bar.update,
-            )
+            how: dict[str, Any] = {
+                "seed": seed,
+                "workers": workers,
+                "skip": skip,
+                "progress": bar.update,
+            }
+            return extract_examples(extractor, head, paths, readable, all_cells=all_cells, **how)
 
     examples = examples_of(photos, "photos to learn from", all_cells=False)
     kinds = fit_kinds(examples, readable.maps, seed=seed)

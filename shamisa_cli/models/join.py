@@ -42,19 +42,9 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
         raise UsageError(f"{start}: only EfficientNets with pooling = regions can be joined")
     if facts.ends:
         raise UsageError(f"{other}: has several ends; join the models that it was made of")
-    block = first_difference(one.backbone, two.backbone)
-    if block is None:
-        raise UsageError(f"{start} and {other}: their weights are the same; nothing to join")
-    if block < 1:
-        raise UsageError(
-            f"{start} and {other}: their first stages differ; join models of one start"
-        )
-    count = len(cast(Any, one.backbone).blocks)
-    block = min(block, count - 1)
-    if any(_is_end_of(end, two.backbone) for end in further_ends(one.backbone)):
-        raise UsageError(f"{start}: has the last stages of {other} already")
+    block = _first_of_new_end(one.backbone, two.backbone, start, other)
     add_end(one.backbone, block, two.backbone)
-    maps = config.regions.maps
+    maps, count = config.regions.maps, len(cast(Any, one.backbone).blocks)
     of_first_end = maps[block + 1 : count + 2]  # behind the stem's, with the head's convolution
     regions = replace(config.regions, maps=(*maps, *of_first_end))
     made = Encoder(one.backbone, config.preprocessing, config.pooling, config.statistics, regions)
@@ -75,6 +65,20 @@ def join_models(start: Path, other: Path, out: Path) -> ModelConfig:
     )
     save_encoder(out, made, joined)
     return joined
+
+
+def _first_of_new_end(one: nn.Module, two: nn.Module, start: Path, other: Path) -> int:
+    """The block at which the end of ``two`` starts; a UsageError if ``one`` cannot have it."""
+    block = first_difference(one, two)
+    if block is None:
+        raise UsageError(f"{start} and {other}: their weights are the same; nothing to join")
+    if block < 1:
+        raise UsageError(
+            f"{start} and {other}: their first stages differ; join models of one start"
+        )
+    if any(_is_end_of(end, two) for end in further_ends(one)):
+        raise UsageError(f"{start}: has the last stages of {other} already")
+    return min(block, len(cast(Any, one).blocks) - 1)
 
 
 def first_difference(one: nn.Module, two: nn.Module) -> int | None:
