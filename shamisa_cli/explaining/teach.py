@@ -52,8 +52,7 @@ def teach(
     Raises
     ------
     UsageError
-        if the model cannot tell places apart: it needs pooling regions, and crops whole; if it has
-        fewer ends.
+        if the model needs pooling regions or crops whole to tell places apart, or has fewer ends.
     """
     encoder, config = load_encoder(folder)
     head = choose_head(folder, None, config)
@@ -62,13 +61,9 @@ def teach(
 
     def examples_of(paths: Sequence[Path], what: str, *, all_cells: bool) -> Examples:
         with progress_bar(len(paths), what, quiet=quiet) as bar:
-            how: dict[str, Any] = {
-                "seed": seed,
-                "workers": workers,
-                "skip": skip,
-                "progress": bar.update,
-            }
-            return extract_examples(extractor, head, paths, readable, all_cells=all_cells, **how)
+            how: dict[str, Any] = {"all_cells": all_cells, "progress": bar.update}
+            how |= {"seed": seed, "workers": workers, "skip": skip}
+            return extract_examples(extractor, head, paths, readable, **how)
 
     examples = examples_of(photos, "photos to learn from", all_cells=False)
     kinds = fit_kinds(examples, readable.maps, seed=seed)
