@@ -17,7 +17,6 @@ from shamisa_cli.errors import PhotoError
 from shamisa_cli.explaining.kinds import heard
 from shamisa_cli.explaining.lessons import Lesson, make_lessons
 from shamisa_cli.explaining.reading import Readable
-from shamisa_cli.explaining.tones import tones
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import to_tensor
 from shamisa_cli.imaging.decode import decode
@@ -119,7 +118,7 @@ def extract_examples(
                 features, cells = extractor.features_and_cells(extractor.cut(lesson.picture))
                 score = head.score(features).score
                 features, cells = readable.of(features, cells)
-                inputs = heard(features, tones(to_tensor(lesson.picture)))
+                inputs = heard(features, to_tensor(lesson.picture))
                 made.add(lesson, number, score, inputs, cells.mean((1, 2)))
                 of_part = None if all_cells else PART_CELLS
                 made.add_cells(cells, lesson, of_part if lesson.what == "part" else CELLS, draws)

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from shamisa_cli.encoders.threads import one_thread
 from shamisa_cli.errors import UsageError
-from shamisa_cli.explaining.kinds import Likeness, in_words
+from shamisa_cli.explaining.kinds import Likeness, heard, in_words
 from shamisa_cli.explaining.places import QualityMap, quality_map
 from shamisa_cli.explaining.reading import Readable, readable_of
 from shamisa_cli.explaining.store import ExplainHeads, check_fits, load_explain_heads
-from shamisa_cli.explaining.tones import tones
 from shamisa_cli.imaging.ahead import map_ahead
 from shamisa_cli.imaging.arrays import to_tensor
 from shamisa_cli.models.config import ModelConfig
@@ -118,7 +117,7 @@ class Explainer:
         ((crops, *_),) = prepared.crops
         seen, view = (crops.shape[2], crops.shape[1]), prepared.viewing_size
         picture = _middle(crops[0], view)
-        kinds = self.heads.kinds.read(features, tones(to_tensor(picture)))
+        kinds = self.heads.kinds.read(heard(features, to_tensor(picture)))
         likely = self.heads.kinds.named(kinds)
         quality = quality_map(cells, self.heads.places, score.score or 0.0, seen, view)
         score = replace(score, looks_like=in_words(likely))

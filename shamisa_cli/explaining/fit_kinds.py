@@ -13,6 +13,7 @@ from shamisa_cli.explaining.examples import Examples
 from shamisa_cli.explaining.kinds import KindHeads, extend
 from shamisa_cli.explaining.lessons import KINDS
 from shamisa_cli.explaining.tones import TONES
+from shamisa_cli.explaining.traces import TRACES
 
 SEEN = 0.15
 """Severity from which damage counts as there; weaker damage is hardly seen, and does not count."""
@@ -27,8 +28,8 @@ At 0 the many features of late maps, which tell what a photo shows, outvote the 
 which see damage. At 0.5 each map counts alike. What it gains is in docs/explaining.md.
 """
 
-TONES_COUNT = 3.0
-"""Tones count so much more than a map of as many features."""
+TONES_COUNT, TRACES_COUNT = 3.0, 2.0
+"""Tones, and traces, count so much more than a map of as many features."""
 
 CHOOSING = 0.2
 """Share of the photos that choose penalty and threshold."""
@@ -53,7 +54,8 @@ def fit_kinds(examples: Examples, maps: Tensor, *, seed: int) -> KindHeads:
     Parameters
     ----------
     examples : whole pictures count, those damaged in part do not.
-    maps : (d,) int64, which map of the network each feature tells of; tones come after these.
+    maps : (d,) int64, which map of the network each feature tells of; tones and traces come after
+        these.
     seed : of the draw of photos that choose penalty and threshold.
     """
     choosing = photos_split(examples.photo, CHOOSING, seed)
@@ -74,8 +76,8 @@ def fit_kinds(examples: Examples, maps: Tensor, *, seed: int) -> KindHeads:
 
     tried = [logistic(fitted, there, judged, penalty) for penalty in PENALTIES]
     detect = min(tried, key=misfit)
-    plain = examples.shows(*_PLAIN)[learning]
-    severity = _fit_severities(fitted[plain], examples.severities[learning][plain])
+    plain = examples.shows(*_PLAIN)  # of all photos: nothing is chosen by severities
+    severity = _fit_severities(standard(plain), examples.severities[plain])
     untouched = examples.shows("as it is")[choosing]
     threshold = threshold_of((extend(chosen[untouched]) @ detect.T).sigmoid())
     detect = _unscaled(detect, center, scale)
@@ -141,15 +143,19 @@ def center_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def evened(maps: Tensor) -> Tensor:
-    """(d + TONES,) float32 of mean square 1: what each standard number counts.
+    """(d + TONES + TRACES,) float32 of mean square 1: what each standard number counts.
 
     A feature counts by how many its map has, ``maps`` (d,) int64 as of
-    :meth:`~shamisa_cli.encoders.encoder.Encoder.maps_of_features`; tones, the last ones, as one
-    more map, :data:`TONES_COUNT` times.
+    :meth:`~shamisa_cli.encoders.encoder.Encoder.maps_of_features`; tones and traces, the last ones,
+    as one more map each, :data:`TONES_COUNT` and :data:`TRACES_COUNT` times.
     """
-    maps = torch.cat([maps, (maps.max() + 1).expand(TONES)])
-    counts = torch.bincount(maps)[maps].float() ** -EVENNESS
-    counts[-TONES:] *= TONES_COUNT
+    counts = torch.cat(
+        [
+            torch.bincount(maps)[maps].float() ** -EVENNESS,
+            torch.full((TONES,), TONES_COUNT * TONES**-EVENNESS),
+            torch.full((TRACES,), TRACES_COUNT * TRACES**-EVENNESS),
+        ]
+    )
     return counts / counts.square().mean().sqrt()
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from shamisa_cli.explaining.tones import tones
+from shamisa_cli.explaining.traces import traces
+
 WORDS = {
     "gaussian_blur": "soft blur",
     "lens_blur": "out-of-focus blur",
@@ -89,12 +92,12 @@ class KindHeads:
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
 
-    def read(self, features: Tensor, tones: Tensor) -> list[Likeness]:
-        """Every kind, the most probable first, from what :func:`heard` takes of one photo.
+    def read(self, heard: Tensor) -> list[Likeness]:
+        """Every kind, the most probable first, from what is :func:`heard` of one photo.
 
-        Readings that were fitted before there were tones hear the features alone.
+        Readings that were fitted before there were tones, or traces, hear what there was.
         """
-        extended = extend(heard(features, tones)[None, : self.detect.shape[1] - 1])
+        extended = extend(heard[None, : self.detect.shape[1] - 1])
         probabilities = (extended @ self.detect.T).sigmoid()[0]
         severities = (extended @ self.severity.T).clamp(0, 1)[0]
         rows = zip(self.kinds, probabilities.tolist(), severities.tolist(), strict=True)
@@ -105,9 +108,12 @@ class KindHeads:
         return [likeness for likeness in found if likeness.probability >= self.threshold]
 
 
-def heard(features: Tensor, tones: Tensor) -> Tensor:
-    """(F,) float32: the mean of one photo's features (K, d) over its crops, and its tones (T,)."""
-    return torch.cat([features.float().mean(0), tones])
+def heard(features: Tensor, x: Tensor) -> Tensor:
+    """(F,) float32 of a photo ``x`` (3, H, W), RGB in [0, 1]: features, its tones, its traces.
+
+    Of its ``features`` (K, d) the mean over crops.
+    """
+    return torch.cat([features.float().mean(0), tones(x), traces(x)])
 
 
 def extend(features: Tensor) -> Tensor:

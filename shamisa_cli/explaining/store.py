@@ -15,6 +15,7 @@ from shamisa_cli.explaining.kinds import KindHeads
 from shamisa_cli.explaining.places import PlaceHead
 from shamisa_cli.explaining.reading import Readable
 from shamisa_cli.explaining.tones import TONES
+from shamisa_cli.explaining.traces import TRACES
 from shamisa_cli.models.config import ModelConfig, load_stored
 from shamisa_cli.models.names import EXPLAIN_FILES
 from shamisa_cli.models.store import encoder_digest
@@ -129,6 +130,6 @@ def _checked(
 
 def check_fits(heads: ExplainHeads, readable: Readable, folder: Path) -> None:
     """A WeightsError unless the readings are as long as what they read of the model."""
-    features, heard = len(readable.maps), heads.kinds.detect.shape[1] - 1
-    if heard not in (features, features + TONES) or len(heads.places.center) != readable.cells:
+    more = heads.kinds.detect.shape[1] - 1 - len(readable.maps)
+    if more not in (0, TONES, TONES + TRACES) or len(heads.places.center) != readable.cells:
         raise WeightsError(f"{folder / EXPLAIN_FILES[1]}: not of this model; get the model again")

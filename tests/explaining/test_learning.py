@@ -30,6 +30,7 @@ from shamisa_cli.explaining.measure import (
     overlap,
 )
 from shamisa_cli.explaining.tones import TONES
+from shamisa_cli.explaining.traces import TRACES
 
 MAPS = torch.tensor([0, 0, 1, 1, 2, 2])
 """Of the six features of :func:`planted`."""
@@ -109,11 +110,12 @@ def test_few_untouched_photos_are_accused() -> None:
 
 
 def test_few_features_of_a_map_count_more_than_many() -> None:
-    """Each by 1/n^¾, and 1 in the mean square; tones as a map, three times."""
+    """Each by 1/n^¾, 1 in the mean square; tones as a map, three times, and traces, twice."""
     weights = evened(torch.tensor([0, 1, 1, 1, 1]))
-    assert len(weights) == 5 + TONES
+    assert len(weights) == 5 + TONES + TRACES
     assert float(weights[0] / weights[1]) == pytest.approx(4**0.75)
-    assert float(weights[0] / weights[-1]) == pytest.approx(TONES**0.75 / 3)
+    assert float(weights[0] / weights[5]) == pytest.approx(TONES**0.75 / 3)
+    assert float(weights[0] / weights[-1]) == pytest.approx(TRACES**0.75 / 2)
     assert float(weights.square().mean()) == pytest.approx(1)
 
 
@@ -135,8 +137,8 @@ def _among_many(examples: Examples, seed: int) -> Examples:
     """With 300 more features, which are noise."""
     draws = torch.Generator().manual_seed(100 + seed)
     noise = torch.randn(len(examples.features), 300, generator=draws).half()
-    features, tones = examples.features.split([6, TONES], dim=1)
-    return replace(examples, features=torch.cat([features, noise, tones], dim=1))
+    features, others = examples.features.split([6, TONES + TRACES], dim=1)
+    return replace(examples, features=torch.cat([features, noise, others], dim=1))
 
 
 def planted(seed: int = 0, photos: int = 60) -> Examples:
@@ -161,7 +163,7 @@ def planted(seed: int = 0, photos: int = 60) -> Examples:
                 "photo": torch.tensor([number]),
                 "severities": row[None],
                 "scores": torch.tensor([80.0 - 40 * severity * (name == "single")]),
-                "features": torch.cat([feature, torch.zeros(TONES)])[None].half(),
+                "features": torch.cat([feature, torch.zeros(TONES + TRACES)])[None].half(),
                 "context": cell.mean(0, keepdim=True).half(),
                 "cells": cell.half(),
                 "picture": torch.full((12,), len(what)),

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from shamisa_cli.distortions.registry import DISTORTIONS
-from shamisa_cli.explaining.kinds import WORDS, KindHeads, Likeness, in_words
+from shamisa_cli.explaining.kinds import WORDS, KindHeads, Likeness, heard, in_words
 from shamisa_cli.explaining.places import PlaceHead, QualityMap, quality_map
+from shamisa_cli.explaining.tones import tones
+from shamisa_cli.explaining.traces import traces
 
 
 def kind_heads(threshold: float = 0.6) -> KindHeads:
@@ -22,19 +24,26 @@ def test_every_distortion_has_its_words() -> None:
 
 
 def test_kinds_are_logistic_and_sorted() -> None:
-    crops = torch.tensor([[1.0, 2.0], [0.0, 0.0]])  # their mean counts: 0.5, 1
-    found = kind_heads().read(crops[:, :1], torch.tensor([1.0]))  # the second number is a tone
+    found = kind_heads().read(torch.tensor([0.5, 1.0]))
     assert [each.kind for each in found] == ["white_noise", "jpeg"]
     assert found[0].probability == pytest.approx(1 / (1 + 2.718281828**-1), abs=1e-6)
     assert found[1].probability == pytest.approx(0.5)
     assert found[1].severity == pytest.approx(0.05 + 0.2 + 0.3)
     assert found[0].severity == 1.0, "what lies beyond is clipped"
-    assert kind_heads().read(crops, torch.tensor([7.0])) == found, "fitted before there were tones"
+    later = torch.tensor([0.5, 1.0, 7.0])
+    assert kind_heads().read(later) == found, "fitted before there was the last number"
     assert [each.kind for each in kind_heads().named(found)] == ["white_noise"]
     assert kind_heads(0.9).named(found) == []
     assert in_words(found) == "noise 1.0, JPEG compression 0.6"
     assert in_words([]) == ""
     assert Likeness("not ours", 1, 0).words == "not ours 0.0"
+
+
+def test_crops_are_heard_as_their_mean_then_tones_and_traces() -> None:
+    crops, photo = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.rand(3, 40, 48)
+    told = heard(crops, photo)
+    assert told[:2].tolist() == [0.5, 1.0]
+    torch.testing.assert_close(told[2:], torch.cat([tones(photo), traces(photo)]))
 
 
 def test_heads_that_do_not_fit_are_refused() -> None:
