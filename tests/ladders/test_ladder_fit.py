@@ -161,6 +161,20 @@ def test_joined_terms_keep_their_shares() -> None:
     torch.testing.assert_close(factors[:3] / factors[3:4], one.shares / other.shares[:1])
 
 
+def test_directions_are_those_of_the_products_of_features() -> None:
+    """Of more rows than features, and of fewer; of rows that are the same there are fewer."""
+    draws = torch.Generator().manual_seed(6)
+    scales = torch.arange(1, 10).flip(0)
+    for count, found in ((30, 4), (7, 4), (3, 3)):
+        rows = torch.randn(count, 9, generator=draws) * scales
+        basis = principal_directions([rows[:2], rows[2:]], 4)
+        assert basis.shape == (9, found)
+        torch.testing.assert_close(basis.T @ basis, torch.eye(found).double())
+        wanted = torch.linalg.svd(rows.double(), full_matrices=False)[2][:4].T
+        torch.testing.assert_close(basis @ basis.T, wanted @ wanted.T)
+    assert principal_directions([rows, rows], 9).shape == (9, 3)
+
+
 def test_within_the_span_of_all_rows_nothing_is_lost() -> None:
     """Rows in five of seven dimensions: five directions hold them, and the fit is the same."""
     features, scores = scored(20)
