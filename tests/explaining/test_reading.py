@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import UsageError, WeightsError
 from shamisa_cli.explaining import load_explainer
+from shamisa_cli.explaining.lessons import make_lessons
 from shamisa_cli.explaining.reading import readable_of
 from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.head import Head, HeadInfo
@@ -29,7 +31,7 @@ PROTOCOL = ViewingProtocol(short_side=64, crop=64, crops="whole", scales=(1.0,))
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reading") / "start"
-    config = ModelConfig("start", "test_efficientnet", 1, "regions", "scene", protocol=PROTOCOL)
+    config = ModelConfig("start", "test_efficientnet", 1, "regions", protocol=PROTOCOL)
     encoder = random_encoder(config, seed=1)
     size = encoder.feature_size
     save_encoder(
@@ -85,8 +87,14 @@ def test_the_first_end_is_what_the_start_gives(
 
 
 def test_a_joined_model_is_taught_by_its_first_end(
-    start: Path, joined: Path, good_photos: Path, sample_photos: list[Image.Image]
+    start: Path,
+    joined: Path,
+    good_photos: Path,
+    sample_photos: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    few = "shamisa_cli.explaining.examples.make_lessons"  # as they are, and nine kinds of damage
+    monkeypatch.setattr(few, lambda *of: islice(make_lessons(*of), 10))
     arguments = ["fit-explain", str(good_photos), "--model", str(joined), "--workers", "0"]
     refused = CliRunner().invoke(app, [*arguments, "--ends", "4"])
     assert refused.exit_code == 2
