@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -37,12 +37,6 @@ gc.set_threshold(GARBAGE)  # as in a process of the command
 _ON_MAIN_THREAD = threading.current_thread() is threading.main_thread()
 if _ON_MAIN_THREAD and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.hookimpl(wrapper=True, optionalhook=True)
-def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """One more than the cores: a seventh of the time tests wait, for clusters, servers, clients."""
-    return (yield) + 1
 
 
 @pytest.fixture(scope="session")
