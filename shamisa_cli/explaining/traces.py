@@ -126,9 +126,9 @@ def _upright(light: Tensor) -> Tensor:
     ratio = parts / ((around[:, :-2] + around[:, 1:-1] + around[:, 2:]) / 3 + _LEAST)
     numbers = [(ratio > least).float().mean() for least in RATIOS]
     for values in (parts, ratio):
-        count = values.numel()
-        top = values.flatten().topk(max(1, round(TOP[0] * count))).values
-        numbers += [top[0], *(top[max(0, round(share * count) - 1)] for share in TOP)]
+        n = values.numel()
+        top = values.flatten().topk(max(1, round(TOP[0] * n))).values
+        numbers += [top[0], *(top[max(0, round(share * n) - 1)] for share in TOP)]
     return torch.stack(numbers)
 
 
