@@ -187,6 +187,6 @@ def _summary(tried: int, failed: int, earlier: int, seconds: float, files: Files
     parts = [f"{tried - failed} scored", f"{failed} failed"]
     if earlier:
         parts.append(f"{earlier} already there")
-    rate = tried / max(seconds, 1e-9)
+    rate = f" ({tried / max(seconds, 1e-9):.1f} photos/s)" if tried > failed else ""
     written = f"; rows in {', '.join(str(path) for path, _ in files)}" if files else ""
-    return f"{', '.join(parts)} in {seconds:.1f} s ({rate:.1f} photos/s){written}"
+    return f"{', '.join(parts)} in {seconds:.1f} s{rate}{written}"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from shamisa_cli.culling.survey import Survey
     from shamisa_cli.scoring import Scorer
 
+ROWS = (".csv", ".json", ".jsonl")
+"""Endings of the files of rows that ``score`` writes."""
+
 
 def photos_to_cull(paths: Sequence[str], into: Path | None, quiet: bool, **how: bool) -> list[str]:
     """The photos that ``paths`` mean, a RAW file beside its JPEG not among them.
@@ -26,6 +29,10 @@ def photos_to_cull(paths: Sequence[str], into: Path | None, quiet: bool, **how: 
     """
     from shamisa_cli.imaging.paths import expand_paths
 
+    for path in paths:
+        if path.lower().endswith(ROWS) and Path(path).is_file():
+            name = click.format_filename(path)
+            raise UsageError(f"{name}: no photo; rows that score wrote go by --rows {quote(name)}")
     passed_by = PassedBy()
     found = list(expand_paths(paths, pass_by=passed_by, **how))
     if not quiet:

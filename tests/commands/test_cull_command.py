@@ -271,6 +271,7 @@ def test_close_ups_decide_in_a_burst(
         ("photos --best 3 -0", "--null is for --list"),
         ("--best 3", "no photos given"),
         ("empty --best 3", "empty: no photos to cull"),
+        ("photos rows.csv --best 3", "rows.csv: no photo; rows that score wrote go by --rows rows"),
         ("photos --best 3 --rows none.csv", "none.csv: no such file; make it with shamisa score"),
         ("--best 3 --rows rows.csv --into photos --copy", "rows.csv: no photos to cull"),
         ("photos other --best 3 --rows rows.csv", "has no row of other/new.jpg"),

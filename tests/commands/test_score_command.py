@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def test_one_damaged_photo_costs_one_row(photos: Path, score) -> None:
     assert rows[3]["score"] == ""
     assert all(0 <= float(row["score"]) <= 100 for row in rows if row["score"])
     assert (rows[1]["width"], rows[1]["height"], rows[1]["head"]) == ("290", "240", "toy")
-    assert "5 scored, 1 failed" in result.stderr
+    assert re.search(r"5 scored, 1 failed in [\d.]+ s \([\d.]+ photos/s\)", result.stderr)
     assert "out.csv" in result.stderr
     assert result.stdout == ""
 
@@ -275,6 +276,7 @@ def test_a_photo_that_was_replaced_is_scored_again(photos: Path, score) -> None:
     again = score("./photos", str(photos), "--csv", "o.csv", "--resume")
     assert again.exit_code == 0
     assert "0 scored, 0 failed, 5 already there" in again.stderr  # asked for by two names
+    assert "photos/s" not in again.stderr  # no pace where nothing was scored
     assert score("./photos", "--csv", "o.csv", "--resume").exit_code == 0
     assert len(table("o.csv")) == 5
     assert score("photos/p1.png", "./photos/p1.png", "--csv", "two.csv").exit_code == 0
