@@ -44,6 +44,15 @@ def test_short_sides_are_continued_by_reflection() -> None:
     assert np.array_equal(crop_at(image, (1.0, 0.0), (224, 224)), expected[:, -224:])
 
 
+@pytest.mark.parametrize(("size", "distinct"), [((700, 501), 5), ((512, 384), 3), ((300, 300), 1)])
+def test_half_scale_crops_of_small_photos_fall_together(
+    size: tuple[int, int], distinct: int
+) -> None:
+    """docs/scoring.md says so."""
+    ((_, half),) = crop_batches(numbered(*size), CropPlan())
+    assert len({crop.tobytes() for crop in half}) == distinct
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (3, 2), (2000, 5), (223, 225)])
 @pytest.mark.parametrize("kind", ["five", "whole", "tiles"])
 def test_any_size_can_be_cropped(size: tuple[int, int], kind: str) -> None:
