@@ -67,7 +67,7 @@ class Likeness:
 
 @dataclass(frozen=True, eq=False)
 class KindHeads:
-    """Linear readings of F numbers for each kind of damage: features and tones, see :func:`heard`.
+    """Linear readings, for each kind of damage, of the F numbers that are :func:`heard` of a photo.
 
     Attributes
     ----------
@@ -92,12 +92,9 @@ class KindHeads:
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
 
-    def read(self, heard: Tensor) -> list[Likeness]:
-        """Every kind, the most probable first, from what is :func:`heard` of one photo.
-
-        Readings that were fitted before there were tones, or traces, hear what there was.
-        """
-        extended = extend(heard[None, : self.detect.shape[1] - 1])
+    def read(self, numbers: Tensor) -> list[Likeness]:
+        """Every kind, the most probable first, from the (F,) numbers of one photo."""
+        extended = extend(numbers[None])
         probabilities = (extended @ self.detect.T).sigmoid()[0]
         severities = (extended @ self.severity.T).clamp(0, 1)[0]
         rows = zip(self.kinds, probabilities.tolist(), severities.tolist(), strict=True)

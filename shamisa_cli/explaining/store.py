@@ -130,6 +130,9 @@ def _checked(
 
 def check_fits(heads: ExplainHeads, readable: Readable, folder: Path) -> None:
     """A WeightsError unless the readings are as long as what they read of the model."""
-    more = heads.kinds.detect.shape[1] - 1 - len(readable.maps)
-    if more not in (0, TONES, TONES + TRACES) or len(heads.places.center) != readable.cells:
-        raise WeightsError(f"{folder / EXPLAIN_FILES[1]}: not of this model; get the model again")
+    numbers = len(readable.maps) + TONES + TRACES
+    if heads.kinds.detect.shape[1] - 1 != numbers or len(heads.places.center) != readable.cells:
+        raise WeightsError(
+            f"{folder / EXPLAIN_FILES[1]}: not of this model, or of an earlier shamisa; fit it "
+            f"again with: shamisa fit-explain PHOTOS --model {folder} --overwrite"
+        )

@@ -75,15 +75,13 @@ def displaced(one: Tensor, other: Tensor) -> Tensor:
     """
     height, width = (side - 1 for side in one.shape)
     padded = [fast_length(side + REACH) for side in (height, width)]
-    product: Tensor | None = None
-    energies = torch.zeros(2)
-    for axis in (0, 1):
-        a, b = (each.diff(dim=axis)[:height, :width] for each in (one, other))
-        cross = torch.fft.rfft2(a, s=padded) * torch.fft.rfft2(b, s=padded).conj()
-        product = cross if product is None else product + cross
-        energies += torch.stack([a.square().sum(), b.square().sum()])
-    assert product is not None
-    found = torch.fft.irfft2(product, s=padded).roll((REACH, REACH), (0, 1))
+    gradients = [
+        torch.stack([each.diff(dim=axis)[:height, :width] for axis in (0, 1)])
+        for each in (one, other)
+    ]
+    a, b = (torch.fft.rfft2(each, s=padded) for each in gradients)
+    found = torch.fft.irfft2((a * b.conj()).sum(0), s=padded).roll((REACH, REACH), (0, 1))
+    energies = torch.stack([each.square().sum() for each in gradients])
     size = 2 * REACH + 1
     return found[:size, :size] / energies.prod().sqrt().clamp_min(1e-6)
 

@@ -30,8 +30,6 @@ def test_kinds_are_logistic_and_sorted() -> None:
     assert found[1].probability == pytest.approx(0.5)
     assert found[1].severity == pytest.approx(0.05 + 0.2 + 0.3)
     assert found[0].severity == 1.0, "what lies beyond is clipped"
-    later = torch.tensor([0.5, 1.0, 7.0])
-    assert kind_heads().read(later) == found, "fitted before there was the last number"
     assert [each.kind for each in kind_heads().named(found)] == ["white_noise"]
     assert kind_heads(0.9).named(found) == []
     assert in_words(found) == "noise 1.0, JPEG compression 0.6"
