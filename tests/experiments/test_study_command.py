@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,11 @@ main()
 """``shamisa``, killed at step 7 of its fifth run, which nothing can catch."""
 
 
+def told(path: Path) -> str:
+    """A file to nine decimals: the logistic curve's fit has its last digits from the machine."""
+    return re.sub(r"(\.\d{9})\d+", r"\1", path.read_text())
+
+
 def test_killed_in_a_run_it_goes_on_as_if_it_had_not_been(here: Path) -> None:
     arguments = ["study", "mine.toml", "--photos", "photos", "--out", "killed", "--quiet"]
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments])
@@ -104,7 +110,7 @@ def test_killed_in_a_run_it_goes_on_as_if_it_had_not_been(here: Path) -> None:
         assert "too many neighbors, seed 1: " in made.output
     assert (run / "log.jsonl").read_text().count("\n") == 10
     for name in ("table.md", "splits.csv"):
-        assert (here / "killed" / name).read_text() == (here / "whole" / name).read_text()
+        assert told(here / "killed" / name) == told(here / "whole" / name)
     with (here / "whole" / "splits.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["variant"] for row in rows] == ["random weights"] * 6 + ["published"] * 6
