@@ -29,10 +29,9 @@ def photos_to_cull(paths: Sequence[str], into: Path | None, quiet: bool, **how: 
     """
     from shamisa_cli.imaging.paths import expand_paths
 
-    for path in paths:
-        if path.lower().endswith(ROWS) and Path(path).is_file():
-            name = click.format_filename(path)
-            raise UsageError(f"{name}: no photo; rows that score wrote go by --rows {quote(name)}")
+    if paths and all(path.lower().endswith(ROWS) and Path(path).is_file() for path in paths):
+        name = click.format_filename(paths[0])
+        raise UsageError(f"{name}: no photo; rows that score wrote go by --rows {quote(name)}")
     passed_by = PassedBy()
     found = list(expand_paths(paths, pass_by=passed_by, **how))
     if not quiet:

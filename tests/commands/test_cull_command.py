@@ -225,9 +225,14 @@ def test_two_runs_into_one_folder(by_rows: Cull) -> None:
 
 
 def test_scored_by_a_model(photos: Path, cull: Cull, tiny_model: Path) -> None:
-    """Every photo is looked at once, and a burst is found by its detail."""
-    result = cull("photos", "--model", tiny_model, "--device", "cpu", "--per-burst", 1)
+    """Every photo is looked at once, and a burst is found by its detail.
+
+    A file that is no photo stops nothing.
+    """
+    rows = Path("rows.csv").resolve()
+    result = cull("photos", rows, "--model", tiny_model, "--device", "cpu", "--per-burst", 1)
     assert result.exit_code == 1
+    assert f"not culled: {rows}: not a photo" in result.stderr
     assert "3 of 5 photos are keepers (1 burst)" in result.stderr
     assert "not culled: photos/broken.jpg: not a photo in a format" in result.stderr
 
@@ -271,7 +276,7 @@ def test_close_ups_decide_in_a_burst(
         ("photos --best 3 -0", "--null is for --list"),
         ("--best 3", "no photos given"),
         ("empty --best 3", "empty: no photos to cull"),
-        ("photos rows.csv --best 3", "rows.csv: no photo; rows that score wrote go by --rows rows"),
+        ("rows.csv --best 3", "rows.csv: no photo; rows that score wrote go by --rows rows"),
         ("photos --best 3 --rows none.csv", "none.csv: no such file; make it with shamisa score"),
         ("--best 3 --rows rows.csv --into photos --copy", "rows.csv: no photos to cull"),
         ("photos other --best 3 --rows rows.csv", "has no row of other/new.jpg"),
