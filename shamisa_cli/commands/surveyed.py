@@ -17,9 +17,10 @@ from shamisa_cli.errors import UsageError
 if TYPE_CHECKING:
     from shamisa_cli.culling.survey import Survey
     from shamisa_cli.scoring import Scorer
+    from shamisa_cli.scoring.rows import Kind
 
-ROWS = (".csv", ".json", ".jsonl")
-"""Endings of the files of rows that ``score`` writes."""
+ROWS: dict[str, Kind] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl"}
+"""What rows a file that ``score`` wrote has, by its ending."""
 
 
 def photos_to_cull(paths: Sequence[str], into: Path | None, quiet: bool, **how: bool) -> list[str]:
@@ -29,7 +30,7 @@ def photos_to_cull(paths: Sequence[str], into: Path | None, quiet: bool, **how: 
     """
     from shamisa_cli.imaging.paths import expand_paths
 
-    if paths and all(path.lower().endswith(ROWS) and Path(path).is_file() for path in paths):
+    if paths and all(Path(path).suffix.lower() in ROWS and Path(path).is_file() for path in paths):
         name = click.format_filename(paths[0])
         raise UsageError(f"{name}: no photo; rows that score wrote go by --rows {quote(name)}")
     passed_by = PassedBy()
@@ -76,8 +77,7 @@ def from_rows(
         raise UsageError(
             f"{rows}: no such file; make it with shamisa score PHOTOS --csv {quote(str(rows))}"
         )
-    kinds = {".json": "json", ".jsonl": "jsonl"}
-    found = read_rows(rows, kinds.get(rows.suffix.lower(), "csv"))  # type: ignore[arg-type]
+    found = read_rows(rows, ROWS.get(rows.suffix.lower(), "csv"))
     there = rows_there(found, rows)
     if not (paths or there):
         raise UsageError(
