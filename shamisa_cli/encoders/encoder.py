@@ -31,7 +31,8 @@ from shamisa_cli.errors import UsageError
 class Encoder(nn.Module):
     """A timm backbone from RGB in [0, 1] to unit-length features, and statistics if wanted.
 
-    State: the backbone's weights, and the preprocessing that belongs to them.
+    State: the backbone's weights, and the preprocessing that belongs to them. ``channels`` says how
+    many each map of the backbone has, for ``pooling="regions"``; with other poolings it is empty.
 
     Parameters
     ----------
@@ -65,13 +66,13 @@ class Encoder(nn.Module):
         self.statistics = statistics
         self.regions = regions or Regions()
         self.feature_size = feature_size(backbone)
+        self.channels = map_channels(backbone) if pooling == "regions" else []
         if pooling == "regions":
-            channels = map_channels(backbone)
-            if len(self.regions.maps) not in (0, len(channels)):
+            if len(self.regions.maps) not in (0, len(self.channels)):
                 given = len(self.regions.maps)
-                raise UsageError(f"regions: {given} weights for {len(channels)} maps")
-            self._heads = head_maps(backbone, len(channels))
-            self.feature_size = region_size(channels, self._heads)
+                raise UsageError(f"regions: {given} weights for {len(self.channels)} maps")
+            self._heads = head_maps(backbone, len(self.channels))
+            self.feature_size = region_size(self.channels, self._heads)
         elif pooling == "log_stages":
             self.feature_size += 2 * sum(earlier_channels(backbone))
         if statistics == "scene":
@@ -118,9 +119,8 @@ class Encoder(nn.Module):
 
     def maps_of_features(self) -> Tensor:
         """(d,) int64, for ``regions``: which map each feature tells of; statistics are one more."""
-        channels = map_channels(self.backbone)
-        of = map_of_features(channels, self._heads)
-        return F.pad(of, (0, self.feature_size - len(of)), value=len(channels))
+        of = map_of_features(self.channels, self._heads)
+        return F.pad(of, (0, self.feature_size - len(of)), value=len(self.channels))
 
     def _with_statistics(self, h: Tensor, x: Tensor) -> Tensor:
         """``h`` (N, d), and after it the statistics of the crops, if the encoder has any."""

@@ -18,7 +18,6 @@ from shamisa_cli.encoders.regions import (
     Regions,
     head_maps,
     late_maps,
-    map_channels,
     map_of_features,
     maps_before,
     region_features,
@@ -73,8 +72,8 @@ def cut_at(encoder: Encoder, block: int) -> Joint:
     ``block`` is later.
     """
     block = min([block, *(end.block for end in further_ends(encoder.backbone))])
-    channels = map_channels(encoder.backbone)
-    of = map_of_features(channels, head_maps(encoder.backbone, len(channels)))
+    heads = head_maps(encoder.backbone, len(encoder.channels))
+    of = map_of_features(encoder.channels, heads)
     return Joint(block, (of > block).nonzero().flatten())
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shamisa_cli.encoders.cells import cell_size
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.encoders.regions import head_maps, map_channels
+from shamisa_cli.encoders.regions import head_maps
 from shamisa_cli.errors import UsageError
 
 
@@ -45,7 +45,7 @@ def readable_of(extractor: FeatureExtractor, ends: int = 0) -> Readable:
     """
     extractor.check_cells()
     encoder = extractor.encoder
-    channels = map_channels(encoder.backbone)
+    channels = encoder.channels
     heads = head_maps(encoder.backbone, len(channels))
     if ends > len(heads):
         raise UsageError(f"ends: the model has {len(heads)}, got {ends}")
