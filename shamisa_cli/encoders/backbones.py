@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,6 +36,9 @@ def check_backbone(name: str) -> str:
 def create_backbone(name: str) -> nn.Module:
     """A timm backbone without classifier, (N, 3, H, W) → (N, d) pooled features.
 
+    A ViT takes pictures of any size: its position embedding is resampled to their patches, and
+    sides that are no whole number of patches are padded. At its own size nothing changes.
+
     Parameters
     ----------
     name : timm name, such as ``resnet50``. Its weights are drawn from torch's generator; for
@@ -46,8 +50,11 @@ def create_backbone(name: str) -> nn.Module:
         for a name that timm does not know.
     """
     import timm
+    from timm.models import is_model_in_modules
 
-    return timm.create_model(check_backbone(name), pretrained=False, num_classes=0)
+    vit = is_model_in_modules(check_backbone(name), ["vision_transformer"])
+    any_size: dict[str, Any] = {"dynamic_img_size": True, "dynamic_img_pad": True} if vit else {}
+    return timm.create_model(name, pretrained=False, num_classes=0, **any_size)
 
 
 def describe_backbone(name: str) -> BackboneInfo:

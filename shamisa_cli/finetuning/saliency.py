@@ -73,7 +73,7 @@ def attention_map(encoder: Encoder, pixels: Tensor) -> Tensor:
     """(h, w) ≥ 0: what the class token of a ViT's last block attends to, mean over its heads.
 
     The weights are computed from the block's own queries and keys: timm's fused attention hides
-    them. Parameters as for :func:`activation_map`.
+    them. The photo is taken to whole patches before. Parameters as for :func:`activation_map`.
 
     Raises
     ------
@@ -82,7 +82,11 @@ def attention_map(encoder: Encoder, pixels: Tensor) -> Tensor:
     """
     check_attention(encoder.backbone)
     net = cast(Any, encoder.backbone)
-    attention = net.blocks[-1].attn
+    attention, patch = net.blocks[-1].attn, net.patch_embed.patch_size[0]
+    rows, columns = (max(1, round(side / patch)) for side in pixels.shape[1:])
+    whole = F.interpolate(
+        pixels[None], (rows * patch, columns * patch), mode="bilinear", antialias=True
+    )[0]
 
     def raw(x: Tensor) -> Tensor:
         seen: list[Tensor] = []
@@ -92,10 +96,9 @@ def attention_map(encoder: Encoder, pixels: Tensor) -> Tensor:
         finally:
             hook.remove()
         weights = class_attention(attention, seen[0])[0, :, net.num_prefix_tokens :]
-        rows, columns = (side // net.patch_embed.patch_size[0] for side in x.shape[1:])
         return weights.mean(0).reshape(rows, columns)
 
-    return mirrored_mean(raw, pixels)
+    return mirrored_mean(raw, whole)
 
 
 def check_attention(backbone: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 from click.testing import CliRunner
 
@@ -22,6 +23,18 @@ def test_the_stated_feature_size_is_the_real_one(name: str) -> None:
     info = describe_backbone(name)
     assert features.shape == (2, feature_size(backbone)) == (2, info.feature_size)
     assert info.parameters == sum(p.numel() for p in backbone.parameters())
+
+
+def test_a_vit_takes_pictures_of_any_size_and_at_its_own_is_as_timm_makes_it() -> None:
+    backbone = create_backbone("vit_tiny_patch16_224").eval()
+    plain = timm.create_model("vit_tiny_patch16_224", num_classes=0).eval()
+    plain.load_state_dict(backbone.state_dict())
+    own = torch.rand(1, 3, 224, 224)
+    with torch.no_grad():
+        assert torch.equal(backbone(own), plain(own))
+        assert torch.isfinite(backbone(torch.rand(2, 3, 75, 101))).all()
+        with pytest.raises(AssertionError):
+            plain(torch.rand(2, 3, 75, 101))
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_convnext"])

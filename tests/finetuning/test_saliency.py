@@ -78,6 +78,17 @@ def test_a_flat_map_says_the_center(value: float, size: tuple[int, int]) -> None
         assert abs(2 * start + 32 - length) == abs(2 * nearest + 32 - length)
 
 
+def test_of_windows_as_good_and_as_near_the_upper_then_the_left_one_wins() -> None:
+    saliency = torch.zeros(16, 16)
+    for row, column in ((2, 13), (13, 2), (2, 2), (13, 13)):
+        saliency[row, column] = 1.0
+    left, top = best_window(saliency, (64, 64), 8)
+    assert left < 32 > top
+    saliency[2, 2] = 0
+    left, top = best_window(saliency, (64, 64), 8)
+    assert top < 32 < left
+
+
 def test_almost_flat_is_flat() -> None:
     saliency = torch.ones(4, 4)
     saliency[0, 0] = 1.005
@@ -171,6 +182,11 @@ def test_attention_needs_a_class_token(encoder: Encoder) -> None:
     found = attention_map(vit, pixels)
     assert found.shape == (10, 10)
     assert torch.equal(attention_map(vit, pixels.flip(-1)).flip(-1), found)
+    odd = pixels[:, :75, :101]  # no whole number of patches
+    assert attention_map(vit, odd).shape == (5, 6)
+    torch.testing.assert_close(
+        attention_map(vit, odd.flip(-1)).flip(-1), attention_map(vit, odd), atol=1e-6, rtol=1e-5
+    )
     with pytest.raises(UsageError, match="ViT"):
         attention_map(encoder, pixels)
 
