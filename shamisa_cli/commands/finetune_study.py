@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
 
 def _shares(_: click.Context, __: click.Parameter, text: str) -> tuple[float, ...]:
-    """Shares in (0, 1] with commas between, each once."""
+    """Shares in (0, 1] with commas between, each once, in whole percents: so are their folders."""
     try:
         found = tuple(dict.fromkeys(float(part) for part in text.split(",")))
     except ValueError:
         found = ()
     if not found or not all(0 < share <= 1 for share in found):
         raise click.BadParameter(f"expected shares such as 0.2,0.4,1, each above 0, got {text!r}")
+    if any(round(share, 2) != share for share in found):
+        raise click.BadParameter(f"expected whole percents, such as 0.25, got {text!r}")
     return found
 
 

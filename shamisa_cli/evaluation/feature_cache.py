@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from shamisa_cli import digests
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.errors import PhotoError
@@ -59,6 +60,15 @@ class FeatureCache:
 
 def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
     """A digest of everything but the image that features of ``extractor`` depend on."""
+    return _key(encoder, extractor.protocol, extractor.device.type, extractor.bf16)
+
+
+def encoder_key(encoder: Encoder, protocol: ViewingProtocol) -> str:
+    """A digest of an encoder and of how it looks at photos, whatever it runs on."""
+    return _key(encoder, protocol)
+
+
+def _key(encoder: Encoder, protocol: ViewingProtocol, *machine: object) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
@@ -69,9 +79,8 @@ def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
         encoder.pooling,
         encoder.statistics,
         to_mapping(encoder.regions),
-        to_mapping(extractor.protocol),
-        extractor.device.type,
-        extractor.bf16,
+        to_mapping(protocol),
+        *machine,
     ]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()

@@ -21,11 +21,11 @@ from shamisa_cli.evaluation.datasets import evaluate_dataset, readable_splits
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip
 from shamisa_cli.evaluation.heads import judge_apart
 from shamisa_cli.evaluation.splits import Split
+from shamisa_cli.finetuning.same_run import read_facts
 from shamisa_cli.finetuning.study import RESULT, read_outcome
 from shamisa_cli.finetuning.watch import BEST, Watch
 from shamisa_cli.ladders.heads import Judged, TaughtDataset, join_judged, judge_taught_apart
 from shamisa_cli.models.config import SEEN_DIGITS
-from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +70,15 @@ def split_encoders(run: Path, splits: Sequence[Split]) -> list[SplitEncoder]:
 
 
 def _split_encoder(folder: Path, split: Split) -> SplitEncoder:
-    outcome, saved = read_outcome(folder / RESULT), checkpoints(folder / "checkpoints")
-    if outcome is None or not saved or not (folder / BEST).is_file():
+    outcome = read_outcome(folder / RESULT)
+    if outcome is None or not (folder / BEST).is_file():
         raise UsageError(
             f"{folder}: holds no finished split; make as many by shamisa finetune --splits, "
             "without --all"
         )
-    facts = load_checkpoint(saved[-1]).facts
-    ladders = frozenset(digest[:SEEN_DIGITS] for digest in facts.get("ladders", ()))
-    trained = facts["images"], facts["train"]
+    facts = read_facts(folder)
+    ladders = frozenset(digest[:SEEN_DIGITS] for digest in facts["photos for ladders"])
+    trained = facts["images"], facts["split"]["train"]
     return SplitEncoder(folder, split, outcome.strength, trained, ladders)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -55,6 +56,11 @@ class LadderPart:
     choose: Ladders
     held: Ladders
     seed: int
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """SHA-256 of the photos to learn from."""
+        return [file_digest(path) for path in self.train]
 
     @property
     def held_photos(self) -> list[Path]:
@@ -131,7 +137,6 @@ class LadderViews(Dataset[list[Rungs]]):
         self, photos: Sequence[Path], protocol: ViewingProtocol, config: FinetuneConfig
     ) -> None:
         self.photos = photos
-        self.digests = [file_digest(path) for path in photos]
         self.protocol = protocol
         self.config = config
         self.plan = training_plan(protocol, config.crop)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.precision import choose_device
-from shamisa_cli.errors import StoppedError, UsageError
+from shamisa_cli.errors import StoppedError
 from shamisa_cli.evaluation.evaluate import STRENGTHS, SplitResult, evaluate, validation_srcc
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, stop_at
 from shamisa_cli.evaluation.measures import measure_all
@@ -37,17 +37,14 @@ from shamisa_cli.finetuning.kept import Kept, keep_early, views_of
 from shamisa_cli.finetuning.ladders import LadderPart, LadderViews
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit
 from shamisa_cli.finetuning.plots import plot_training
+from shamisa_cli.finetuning.same_run import begin, run_facts
 from shamisa_cli.finetuning.targets import targets_of
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.finetuning.watch import Check, Watch
-from shamisa_cli.settings import to_mapping
-from shamisa_cli.training.checkpoint import Checkpoint, checkpoints, load_checkpoint
+from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
 from shamisa_cli.training.log import alone_in
 from shamisa_cli.training.loop import Trainer
-
-RUNNING = ("workers", "device", "precision", "compile", "keep_mb")
-"""Keys that a resumed run may change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +82,8 @@ def finetune_split(
 ) -> Finetuned:
     """Fine-tune on one split; a StoppedError if a signal stopped it: it can be resumed.
 
+    A UsageError if another run is in ``out``.
+
     Parameters
     ----------
     frozen : the encoder to start from, and how it looks at photos.
@@ -96,6 +95,7 @@ def finetune_split(
     ladders : that take part, unless they weigh nothing.
     kept : by :func:`~shamisa_cli.finetuning.kept.keep_early`, if several runs share it.
     """
+    begin(out, run_facts(frozen, found, split, config, ladders))
     scores = found.dataset.scores
     probe = evaluate(found.features, scores, [split])[0]
     fit = fit_ridge(found.features[split.train], scores[split.train], probe.strength)
@@ -162,8 +162,6 @@ def _train(
     """Train to the end, with looks at the validation part, and at ladders that choose."""
     saved = checkpoints(watch.out / "checkpoints")
     checkpoint = load_checkpoint(saved[-1]) if saved else None
-    if checkpoint is not None:
-        check_same_run(checkpoint, task, watch.out)
     trainer = Trainer(task, task.config, watch.out, checkpoint=checkpoint)
     watch.resume(trainer.step)
     scores = found.dataset.scores
@@ -199,23 +197,6 @@ def agreement(validation: np.ndarray, strength: float) -> float:
     strengths = STRENGTHS.numpy()
     around = (strengths >= strength / 10) & (strengths <= strength * 10)
     return float(np.nan_to_num(validation[around], nan=-2.0).mean())
-
-
-def check_same_run(checkpoint: Checkpoint, task: Finetuning, out: Path) -> None:
-    """Refuse to go on with other settings, or with other photos in the training part."""
-    now, then = to_mapping(task.config), checkpoint.config
-    plain = to_mapping(FinetuneConfig())  # of keys that an older version did not have
-    differing = [key for key in now if key not in RUNNING and now[key] != then.get(key, plain[key])]
-    facts, earlier = to_mapping(task.facts()), dict(checkpoint.facts)
-    if facts.pop("ladders", None) != earlier.pop("ladders", None):
-        differing.append("photos for ladders")
-    if facts != earlier:
-        differing.append("images")
-    if differing:
-        raise UsageError(
-            f"the run in {out} was made with another {', '.join(differing)}: resume with the same, "
-            "or choose another out"
-        )
 
 
 def rounded(encoder: Encoder) -> Encoder:

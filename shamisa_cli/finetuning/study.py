@@ -24,6 +24,7 @@ from shamisa_cli.finetuning.judges import Both, Judges, in_order_line
 from shamisa_cli.finetuning.kept import keep_early
 from shamisa_cli.finetuning.ladders import LadderPart
 from shamisa_cli.finetuning.run import finetune_split
+from shamisa_cli.finetuning.same_run import check_same_run, run_facts
 from shamisa_cli.finetuning.watch import Check
 from shamisa_cli.seeds import generator
 from shamisa_cli.training.checkpoint import writing
@@ -113,20 +114,21 @@ def finetune_splits(
 ) -> Iterator[Outcome]:
     """Fine-tune on every split and share; ends early where a signal stops a run.
 
-    Each has a folder in ``out``. A split that is finished there is not trained again.
+    Each has a folder in ``out``. A split that is finished there is not trained again, and a
+    UsageError if it is of another run.
 
     Parameters
     ----------
+    shares : of the training part, whole percents: their folders are named so.
     judges : of each kept state, beside the test part.
     """
     kept = keep_early(frozen, found, config)
     for share in shares:
         for number, split in enumerate(splits):
             folder = out / f"share-{round(100 * share):03d}" / f"split-{number:02d}"
-            outcome = read_outcome(folder / RESULT)
+            some, ladders = smaller(split, share, config.seed, number), judges.ladders
+            outcome = finished(folder, run_facts(frozen, found, some, config, ladders))
             if outcome is None or not outcome.judged_by(judges):
-                some = smaller(split, share, config.seed, number)
-                ladders = judges.ladders
                 made = finetune_split(frozen, found, some, config, folder, on_step, ladders, kept)
                 outcome = Outcome(
                     number,
@@ -148,6 +150,14 @@ def finetune_splits(
                 f"{outcome.tuned['srcc']:.3f} (step {outcome.best})"
             )
             yield outcome
+
+
+def finished(folder: Path, facts: dict[str, Any]) -> Outcome | None:
+    """What the run in ``folder`` came to, if it has ended; a UsageError if ``facts`` differ."""
+    outcome = read_outcome(folder / RESULT)
+    if outcome is not None:
+        check_same_run(folder, facts)
+    return outcome
 
 
 def read_outcome(path: Path) -> Outcome | None:

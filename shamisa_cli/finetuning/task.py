@@ -129,7 +129,3 @@ class Finetuning(Task):
         if self.model.contrast is not None:
             self.model.contrast.update(self.model.encoder)
         return {}
-
-    def facts(self) -> dict[str, Any]:
-        facts = {"images": len(self.targets), "train": self.views.train.tolist()}
-        return facts if self.ladders is None else {**facts, "ladders": self.ladders.digests}

@@ -81,7 +81,7 @@ def save_model(
         "start": start.name,
         "dataset": name,
         "images": len(dataset.images),
-        "validation_srcc": max(check.srcc for check in made.checks),
+        "validation_srcc": next(each.srcc for each in made.checks if each.step == made.best),
         "kept_step": made.best,
         "config": to_mapping(config),
     }

@@ -6,13 +6,17 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from shamisa_cli.cli import app
+from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.files import is_ours
+from shamisa_cli.models.store import load_encoder, save_encoder
 
 Run = Callable[..., Result]
 
@@ -55,11 +59,58 @@ def test_a_run_goes_on_and_is_not_overwritten(finetune: Run, scores: Path, tmp_p
     assert "of 2" in made.output
 
 
+def test_another_run_is_not_gone_on_with(
+    finetune: Run, headless: Path, scores: Path, tmp_path: Path
+) -> None:
+    """Neither are its figures shown as those of other settings."""
+    out = tmp_path / "run"
+    assert finetune(scores, "--splits", 1, "--out", out).exit_code == 0
+    other = tmp_path / "other"
+    encoder, config = load_encoder(headless)
+    with torch.no_grad():
+        next(encoder.parameters()).mul_(1.5)
+    save_encoder(other, encoder, config)
+    for changed, name in (
+        (("--lr", 0.01), "optimizer"),
+        (("--epochs", 2), "epochs"),
+        (("--seed", 5), "split"),
+        (("--model", other), "model"),
+    ):
+        refused = finetune(scores, "--splits", 1, "--out", out, "--resume", *changed)
+        assert refused.exit_code == 2, changed
+        assert re.search(rf"was made with another [a-z, ]*{name}", refused.output)
+        assert "choose another out" in refused.output
+
+
 def test_a_share_of_the_training_part(finetune: Run, scores: Path, tmp_path: Path) -> None:
     shares = ("--train-share", "0.5,1", "--splits", 1)
     result = finetune(scores, *shares, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "linear probe, 50% of the training part" in result.output
+
+
+def test_a_model_by_lml_is_scored_with_and_exported(
+    run: Run, headless: Path, scores: Path, tmp_path: Path
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "mine"
+    encoder, config = load_encoder(headless)
+    protocol = ViewingProtocol(short_side=96, crop=64, crops="whole", scales=(1.0,))
+    save_encoder(whole, encoder, replace(config, protocol=protocol))
+    file = tmp_path / "lml.toml"
+    file.write_text("[contrast]\nside = 48\nplaces = 1\n")
+    more = ("--method", "lml", "--config", file, "--epochs", 1, "--workers", 0, "--all")
+    result = run("finetune", scores, "--model", whole, *more, "--out", out)
+    assert result.exit_code == 0, result.output
+    folder = str(out / "model")
+    training = json.loads((out / "model" / "config.json").read_text())["training"]
+    assert training["method"] == "fine-tuned (lml)"
+    photo = str(scores.parent / "r0.png")
+    scored = CliRunner().invoke(app, ["score", photo, "--model", folder, "--quiet"])
+    assert scored.exit_code == 0, scored.output
+    graph = tmp_path / "mine.pt2"
+    exported = CliRunner().invoke(app, ["export", folder, "--torch-export", str(graph)])
+    assert exported.exit_code == 0, exported.output
+    assert graph.is_file()
 
 
 def test_a_model_from_all_images_scores_and_is_not_probed_silently(
@@ -88,6 +139,7 @@ def test_a_model_from_all_images_scores_and_is_not_probed_silently(
         (["mine.csv", "--dataset", "clive"], "name one dataset"),
         (["mine.csv", "--method", "regres"], "regress"),
         (["mine.csv", "--train-share", "0.2,2"], "expected shares"),
+        (["mine.csv", "--train-share", "0.504,0.5"], "expected whole percents"),
         (["mine.csv", "--budget", "5x"], "duration"),
         (["mine.csv", "--crop", "8"], "crop must be at least 32"),
         (["mine.csv", "--method", "lml", "--crop", "64"], "leave crop out"),

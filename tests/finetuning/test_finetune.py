@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from finetuning_toy import BASE, config, unreadable
+from finetuning_toy import BASE, config, end_of, unreadable
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
@@ -24,14 +25,14 @@ from shamisa_cli.evaluation.splits import Split, random_splits
 from shamisa_cli.finetuning import run as run_module
 from shamisa_cli.finetuning.config import EPOCHS, resolve
 from shamisa_cli.finetuning.model import FinetuneModel, cross_fit, regression_loss
-from shamisa_cli.finetuning.run import Finetuned, agreement, finetune_split
+from shamisa_cli.finetuning.run import Finetuned, agreement, finetune_split, predict
 from shamisa_cli.finetuning.study import Outcome, finetune_splits, paired, smaller
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews
 from shamisa_cli.finetuning.watch import Check
-from shamisa_cli.finetuning.whole import finetune_whole
+from shamisa_cli.finetuning.whole import finetune_whole, save_model, whole_split
 from shamisa_cli.models.heads import load_head
-from shamisa_cli.models.store import load_encoder
+from shamisa_cli.models.store import load_encoder, random_encoder, save_encoder
 from shamisa_cli.training.optimizer import make_optimizer
 
 
@@ -120,7 +121,7 @@ def test_validation_and_test_images_are_never_seen(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Their scores may be anything, and no batch holds one of them."""
+    """Scores of the test part may be anything, and no batch holds an image of either."""
     seen: set[int] = set()
     original = LabeledViews.__getitem__
 
@@ -133,13 +134,34 @@ def test_validation_and_test_images_are_never_seen(
     other = found.dataset.scores.clone()
     other[split.test] = torch.linspace(0, 90, len(split.test), dtype=torch.float64)
     changed = dataclasses.replace(found, dataset=dataclasses.replace(found.dataset, scores=other))
+    looked: list[list[int]] = []
+
+    def predicted(*arguments: Any) -> np.ndarray:
+        looked.append(arguments[2].tolist())
+        return predict(*arguments)
+
+    monkeypatch.setattr(run_module, "predict", predicted)
     first = finetune_split(frozen, found, split, config(), tmp_path / "a")
+    looks = keep_the_end(monkeypatch)
     second = finetune_split(frozen, changed, split, config(), tmp_path / "b")
-    assert first is not None
-    assert second is not None
     assert seen == set(split.train.tolist())
-    assert first.checks == second.checks
-    assert np.array_equal(first.predictions, second.predictions)
+    assert looks == [check.srcc for check in first.checks]
+    ends = [end_of(tmp_path / name) for name in "ab"]
+    assert all(torch.equal(values, ends[1][name]) for name, values in ends[0].items())
+    assert (second.best, looked) == (8, [split.test.tolist()])  # at the end, and once
+
+
+def keep_the_end(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let every look at the validation part be better than the last; what they are comes here."""
+    looks: list[float] = []
+    original = agreement
+
+    def better(*arguments: Any) -> float:
+        looks.append(original(*arguments))
+        return float(len(looks))
+
+    monkeypatch.setattr(run_module, "agreement", better)
+    return looks
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(
@@ -168,6 +190,12 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     assert np.array_equal(made.predictions, tuned.predictions)
     with pytest.raises(UsageError, match="another optimizer, images"):
         finetune_split(frozen, found, split, config(lr=1e-4, images=5), tmp_path)
+    other = frozen.with_encoder(random_encoder(BASE, seed=2))
+    with pytest.raises(UsageError, match="another model:"):
+        finetune_split(other, found, split, config(), tmp_path)
+    half = dataclasses.replace(found.dataset, scores=found.dataset.scores / 2)
+    with pytest.raises(UsageError, match="another dataset:"):
+        finetune_split(frozen, dataclasses.replace(found, dataset=half), split, config(), tmp_path)
 
 
 def test_shuffled_labels_teach_nothing(
@@ -203,6 +231,14 @@ def test_finished_splits_are_not_done_again(
     first = study()
     monkeypatch.setattr("shamisa_cli.finetuning.study.finetune_split", None)
     assert study() == first
+    run = tmp_path / "share-050" / "split-00" / "run.json"
+    facts = json.loads(run.read_text())
+    run.write_text(json.dumps({**facts, "config": {**facts["config"], "seed": 9}}))
+    with pytest.raises(UsageError, match="another seed: resume with the same"):
+        study()
+    run.unlink()
+    with pytest.raises(UsageError, match=r"does not say in run\.json what it was made with"):
+        study()
 
 
 def test_loss_against_a_loop() -> None:
@@ -253,6 +289,32 @@ def test_a_model_from_all_images(
     raws = [head.raw(each) for each in features]
     agreement = np.corrcoef(raws, found.dataset.scores.numpy())[0, 1]
     assert agreement > 0.8
+
+
+def test_the_saved_head_says_what_the_kept_state_said(
+    found: DatasetFeatures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a start as a model folder stores it, in float16; a trained state is kept."""
+    keep_the_end(monkeypatch)
+    save_encoder(tmp_path / "start", random_encoder(BASE, seed=1), BASE)
+    encoder, model = load_encoder(tmp_path / "start")
+    stored = FrozenEncoder("stored", encoder, model.protocol, device="cpu")
+    own = stored.dataset(found.dataset, unreadable)
+    split = whole_split(own, 0)
+    made = finetune_split(stored, own, split, config(), tmp_path / "run")
+    assert made.best > 0
+    folder = save_model(made, model, own, split, config(), tmp_path / "run")
+    again, kept = load_encoder(folder)
+    head = load_head(folder, kept.default_head)
+    features = FrozenEncoder("again", again, kept.protocol, device="cpu").dataset(
+        found.dataset, unreadable
+    )
+    everything = torch.arange(len(found.dataset.images))
+    said = predict(stored.with_encoder(made.encoder), own, everything, made.fit)
+    np.testing.assert_allclose([head.raw(each) for each in features.features], said, atol=1e-5)
+    training = json.loads((folder / "config.json").read_text())["training"]
+    (check,) = [each for each in made.checks if each.step == made.best]
+    assert training["validation_srcc"] == check.srcc
 
 
 def test_paired_differences() -> None:

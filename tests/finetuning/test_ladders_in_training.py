@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetuning_toy import BASE, config, unreadable
+from finetuning_toy import BASE, config, end_of, unreadable
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -28,12 +28,11 @@ from shamisa_cli.finetuning.ladders import (
     make_ladder_part,
     order_loss,
 )
-from shamisa_cli.finetuning.run import Finetuned, check_same_run, finetune_split, make_task
+from shamisa_cli.finetuning.run import Finetuned, finetune_split, make_task
+from shamisa_cli.finetuning.same_run import begin, check_same_run, run_facts
 from shamisa_cli.finetuning.watch import Check, Watch
 from shamisa_cli.ladders.extract import extract_ladders
 from shamisa_cli.models.store import random_encoder
-from shamisa_cli.settings import to_mapping
-from shamisa_cli.training.checkpoint import Checkpoint
 from shamisa_cli.training.optimizer import make_optimizer
 
 
@@ -114,14 +113,17 @@ def test_without_weight_it_is_plain_regression(
     frozen: FrozenEncoder,
     found: DatasetFeatures,
     split: Split,
-    tuned: Finetuned,
     part: LadderPart,
     tmp_path: Path,
 ) -> None:
-    plain = config(ladder_weight=0.0)
-    made = finetune_split(frozen, found, split, plain, tmp_path, ladders=part)
-    assert made.checks == tuned.checks
-    assert np.array_equal(made.predictions, tuned.predictions)
+    """Bit for bit."""
+    ends = []
+    for weight, ladders in ((1.0, None), (0.0, part)):
+        out, settings = tmp_path / f"{weight}", config(epochs=0.5, ladder_weight=weight)
+        finetune_split(frozen, found, split, settings, out, ladders=ladders)
+        ends.append(end_of(out))
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(values, ends[1][name]) for name, values in ends[0].items())
 
 
 def test_photos_held_out_are_not_read_in_training(
@@ -257,10 +259,23 @@ def test_figures_of_photos_held_out(
 def test_a_run_of_an_older_version_goes_on(
     frozen: FrozenEncoder, found: DatasetFeatures, split: Split, tmp_path: Path
 ) -> None:
-    task = make_task(frozen, found, split, config(), 10.0)
-    older = {key: v for key, v in to_mapping(task.config).items() if not key.startswith("ladder")}
-    facts = to_mapping(task.facts())
-    check_same_run(Checkpoint(3, 1.0, older, {}, {}, facts), task, tmp_path)
-    older["images"] = 99
+    facts = run_facts(frozen, found, split, config())
+    older = {k: v for k, v in facts["config"].items() if not k.startswith("ladder")}
+    begin(tmp_path, {**facts, "config": older})
+    check_same_run(tmp_path, facts)
+    begin(tmp_path / "other", {**facts, "config": {**older, "images": 99}})
     with pytest.raises(UsageError, match="another images"):
-        check_same_run(Checkpoint(3, 1.0, older, {}, {}, facts), task, tmp_path)
+        check_same_run(tmp_path / "other", facts)
+
+
+def test_ladders_are_part_of_what_a_run_is_made_with(
+    frozen: FrozenEncoder, found: DatasetFeatures, split: Split, part: LadderPart, tmp_path: Path
+) -> None:
+    """Unless they weigh nothing."""
+    plain = run_facts(frozen, found, split, config())
+    begin(tmp_path, run_facts(frozen, found, split, config(), part))
+    with pytest.raises(UsageError, match="another photos for ladders"):
+        check_same_run(tmp_path, plain)
+    without = config(ladder_weight=0.0)
+    facts = (run_facts(frozen, found, split, without, each) for each in (None, part))
+    assert next(facts) == next(facts)

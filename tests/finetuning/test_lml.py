@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetuning_toy import BASE, config, halved
+from finetuning_toy import BASE, WHOLE, config, end_of, halved, unreadable
 from torch import Tensor, nn
 
+from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.halves import Early
 from shamisa_cli.errors import UsageError
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
@@ -29,7 +31,7 @@ from shamisa_cli.finetuning.run import Finetuned, finetune_split, make_task
 from shamisa_cli.finetuning.task import Finetuning
 from shamisa_cli.finetuning.views import LabeledViews, Views
 from shamisa_cli.models.store import random_encoder
-from shamisa_cli.training.checkpoint import checkpoints, load_checkpoint
+from shamisa_cli.training.task import Loss
 
 SMALL: dict[str, Any] = {"places": 2, "side": 48, "hidden": 16, "out": 8}
 
@@ -156,11 +158,19 @@ def test_teacher_is_a_moving_average_in_closed_form() -> None:
     made = LocalContrast(
         start, torch.randn(9, 8), torch.zeros(9), torch.arange(9), settings, None, 1, seed=0
     )
+    first = copy.deepcopy(made.projector)
+    with torch.no_grad():
+        for each in made.projector.parameters():
+            each += 1.0
     for _ in range(7):
         made.update(student)
-    pairs = zip(start.parameters(), student.parameters(), made.teacher.parameters(), strict=True)
-    for before, constant, after in pairs:
-        assert torch.allclose(after, constant + 0.9**7 * (before - constant), atol=1e-5)
+    for begun, constant, teacher in (
+        (start, student, made.teacher),
+        (first, made.projector, made.teacher_projector),
+    ):
+        parts = (begun.parameters(), constant.parameters(), teacher.parameters())
+        for before, fixed, after in zip(*parts, strict=True):
+            assert torch.allclose(after, fixed + 0.9**7 * (before - fixed), atol=1e-5)
 
 
 def test_momentum_follows_the_length_of_the_run() -> None:
@@ -221,15 +231,10 @@ def test_without_weight_it_is_regress_bit_for_bit(
     found = finetune_split(whole, seen, split, lml(weight=0.0), tmp_path / "lml")
     assert found.checks == plain.checks
     assert np.array_equal(found.predictions, plain.predictions)
-    regress, without, with_weight = map(end_of, (tmp_path / "regress", tmp_path / "lml", run[1]))
+    runs = (tmp_path / "regress", tmp_path / "lml", run[1])
+    regress, without, with_weight = (end_of(out, "encoder.") for out in runs)
     assert all(torch.equal(regress[name], without[name]) for name in regress)
     assert any(not torch.equal(regress[name], with_weight[name]) for name in regress)
-
-
-def end_of(out: Path) -> dict[str, Tensor]:
-    """The encoder's weights at the end of the run in ``out``, kept or not."""
-    state = load_checkpoint(checkpoints(out / "checkpoints")[-1]).model
-    return {name: values for name, values in state.items() if name.startswith("encoder.")}
 
 
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(
@@ -254,7 +259,10 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
             finetune_split(whole, seen, split, lml(), tmp_path)
     made = finetune_split(whole, seen, split, lml(), tmp_path)
     assert made.checks == run[0].checks
-    assert np.array_equal(made.predictions, run[0].predictions)
+    ends = [end_of(out) for out in (run[1], tmp_path)]
+    assert any(name.startswith("contrast.teacher.") for name in ends[0])
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(values, ends[1][name]) for name, values in ends[0].items())
     with pytest.raises(UsageError, match="another contrast"):
         finetune_split(whole, seen, split, lml(temperature=0.5), tmp_path)
 
@@ -285,6 +293,25 @@ def test_only_photos_of_the_training_part_are_seen(
     assert task.model.contrast is not None
     known = ~task.model.contrast.shares.isnan()
     assert known.nonzero().flatten().tolist() == sorted(split.train.tolist())
+
+
+def test_no_statistic_is_of_other_parts(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split
+) -> None:
+    """NaN in all that is known of them: targets, heads and the contrast stay as they are."""
+    others = torch.cat([split.val, split.test])
+    features, scores = seen.features.clone(), seen.dataset.scores.clone()
+    features[others], scores[others] = math.nan, math.nan
+    unknown = replace(seen, features=features, dataset=replace(seen.dataset, scores=scores))
+    for settings in (short(), lml()):
+        clean, task = (make_task(whole, each, split, settings, 2.0) for each in (seen, unknown))
+        assert torch.equal(task.targets[split.train], clean.targets[split.train])
+        assert task.targets[others].isnan().all()
+        buffers = dict(task.model.named_buffers())
+        assert {"weights", "biases"} <= buffers.keys()
+        assert ("contrast.deviation" in buffers) == settings.contrasts
+        for name, values in clean.model.named_buffers():
+            assert torch.equal(buffers[name], values), name
 
 
 @pytest.mark.parametrize("apart", [True, False])
@@ -348,9 +375,36 @@ def test_mixed_precision_changes_little(
 def test_every_saliency_trains(
     saliency: str, whole: FrozenEncoder, seen: DatasetFeatures, split: Split
 ) -> None:
-    task = task_of(whole, seen, split, lml(saliency=saliency))
-    batch = next(task.batches(iter([(0, 0.0)])))
-    assert torch.isfinite(task.loss(task.model.train(), batch).total)
+    assert torch.isfinite(first_loss(whole, seen, split, lml(saliency=saliency)).total)
+
+
+def first_loss(
+    whole: FrozenEncoder, seen: DatasetFeatures, split: Split, settings: FinetuneConfig
+) -> Loss:
+    """Of the first mini-batch."""
+    task = task_of(whole, seen, split, settings)
+    return task.loss(task.model.train(), next(task.batches(iter([(0, 0.0)]))))
+
+
+def test_attention_of_a_vit_trains(scores: Path, split: Split) -> None:
+    """It sees photos whole, also those that are no whole number of patches."""
+    base = replace(WHOLE, backbone="test_vit", feature_size=64, pooling="last", statistics="none")
+    vit = FrozenEncoder("vit", random_encoder(base, seed=1), base.protocol, device="cpu")
+    seen = vit.dataset(open_dataset(str(scores), None), unreadable)
+    settings = lml(saliency="attention")
+    check_contrast(settings, vit)
+    assert first_loss(vit, seen, split, settings).terms["contrast"] > 0
+
+
+@pytest.mark.parametrize("sources", [{}, {"same_image_apart": {"coeff": 0.0}}])
+def test_a_mini_batch_of_one_image(
+    sources: dict[str, Any], whole: FrozenEncoder, seen: DatasetFeatures, split: Split
+) -> None:
+    """No other photo is there to be held apart from."""
+    settings = short(method="lml", images=1, contrast={**SMALL, "sources": sources})
+    loss = first_loss(whole, seen, split, settings)
+    assert torch.isfinite(loss.total)
+    assert bool(loss.terms["contrast"] > 0) == (not sources)
 
 
 def test_kept_layers_change_little(
