@@ -133,10 +133,10 @@ def test_what_cannot_be_seen_whole(encoder: Encoder) -> None:
     whole = ViewingProtocol(short_side=None, crops="whole")
     with pytest.raises(PhotoError, match="crops five"):
         FeatureExtractor(encoder, whole, "cpu", "fp32").cut(Image.new("RGB", (5000, 4000)))
-    fixed = Encoder.from_name("vit_tiny_patch16_224")
+    fixed = Encoder.from_name("gmlp_ti16_224")
     with pytest.raises(UsageError, match="crops five"):
         FeatureExtractor(fixed, whole, "cpu", "fp32")
-    assert FeatureExtractor(fixed, ViewingProtocol(), "cpu", "fp32").size == 2 * 192
+    assert FeatureExtractor(fixed, ViewingProtocol(), "cpu", "fp32").size == 2 * 128
 
 
 @pytest.mark.parametrize(("device", "precision"), [("cpu", "fp16"), ("tpu", "fp32")])
