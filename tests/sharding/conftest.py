@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from shard_data import FIXED, Inline, make_tars
+from shard_data import FIXED, IN_TAR, TARS, Inline, make_tars
 
 from shamisa_cli.cli import app
 from shamisa_cli.scoring import Scorer, load
@@ -21,9 +21,9 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def contents(sample_photos: list[Image.Image]) -> list[bytes]:
-    """500 small photos as JPEG, each another."""
+    """Small photos as JPEG, each another."""
     made = []
-    for n in range(500):
+    for n in range(TARS * IN_TAR):
         left, top = 5 * (n % 50), 10 * (n // 50)
         file = io.BytesIO()
         sample_photos[n % 2].crop((left, top, left + 64 + n % 3, top + 48)).save(file, "JPEG")
@@ -33,9 +33,9 @@ def contents(sample_photos: list[Image.Image]) -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def tars(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> Path:
-    """A folder of 20 tars with these photos, and a damaged one at the end of the last."""
-    shares = [contents[25 * n : 25 * n + 25] for n in range(20)]
-    shares[19] = [*shares[19], contents[0][:300]]
+    """A folder of tars with these photos, and a damaged one at the end of the last."""
+    shares = [contents[IN_TAR * n : IN_TAR * (n + 1)] for n in range(TARS)]
+    shares[-1] = [*shares[-1], contents[0][:300]]
     folder = tmp_path_factory.mktemp("tars")
     make_tars(folder, shares)
     return folder

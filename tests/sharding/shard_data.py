@@ -17,6 +17,9 @@ from shamisa_cli.scoring.score import Score
 FIXED = ("--device", "cpu", "--precision", "fp32", "--crops", "whole")
 """Options of ``score`` by which small photos cost little."""
 
+TARS, IN_TAR = 20, 10
+"""How many tars there are, and how many good photos in each."""
+
 
 def add_member(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     """Put an ordinary file into a tar."""

@@ -17,7 +17,7 @@ from unittest import mock
 
 import pytest
 from poison import PlainTask, prepare_poisoned
-from shard_data import Inline, rows_of
+from shard_data import IN_TAR, Inline, rows_of
 
 from shamisa_cli.engines.engine import Engine
 from shamisa_cli.engines.registry import open_engine
@@ -98,7 +98,7 @@ def test_rows_are_those_of_one_process_whatever_is_killed(
         result = score(inputs, "--out", out, "--engine", name, "--address", address)
         killer.join()
         assert result.exit_code == 1, result.output
-        assert "150 scored, 1 failed, 6 shards done" in result.stderr
+        assert f"{6 * IN_TAR} scored, 1 failed, 6 shards done" in result.stderr
         single = open_engine(name, address=address, workers=1)
         poisoned(single, tmp_path / "poisoned")
         one_at_a_time(single)
@@ -110,7 +110,7 @@ def test_rows_are_those_of_one_process_whatever_is_killed(
     there = {path.name: path.read_bytes() for path in out.glob("[!.]*")}
     assert there == {path.name: path.read_bytes() for path in alone.iterdir()}
     rows = rows_of(out)
-    assert len(rows) == len({row["path"] for row in rows}) == 151
+    assert len(rows) == len({row["path"] for row in rows}) == 6 * IN_TAR + 1
 
 
 def poisoned(engine: Engine, folder: Path) -> None:
