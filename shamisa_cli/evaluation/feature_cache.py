@@ -60,15 +60,11 @@ class FeatureCache:
 
 def features_key(encoder: Encoder, extractor: FeatureExtractor) -> str:
     """A digest of everything but the image that features of ``extractor`` depend on."""
-    return _key(encoder, extractor.protocol, extractor.device.type, extractor.bf16)
+    return encoder_key(encoder, extractor.protocol, extractor.device.type, extractor.bf16)
 
 
-def encoder_key(encoder: Encoder, protocol: ViewingProtocol) -> str:
-    """A digest of an encoder and of how it looks at photos, whatever it runs on."""
-    return _key(encoder, protocol)
-
-
-def _key(encoder: Encoder, protocol: ViewingProtocol, *machine: object) -> str:
+def encoder_key(encoder: Encoder, protocol: ViewingProtocol, *machine: object) -> str:
+    """A digest of an encoder and of how it looks at photos; whatever it runs on, if not given."""
     digest = hashlib.sha256()
     for name, value in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
