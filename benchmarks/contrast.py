@@ -6,8 +6,8 @@ Each row is one change of the contrast, over the same splits: the median test SR
 state, its mean difference from labels alone (``regress``), in how many splits it is ahead; and of
 the end of the training, kept or not, its median test SRCC, and how spread out the places of one
 photo are beside those of different photos (ρ), on features as they are and on standard ones. ρ is
-of the same places in every row: the central one of each test photo, and seven at random. What is
-done is kept in --out, and not done again.
+of the same places in every row: the central one of each test photo, and seven at random; test
+photos that fill no mini-batch are left out. What is done is kept in --out, and not done again.
 """
 
 from __future__ import annotations

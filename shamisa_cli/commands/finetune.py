@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.finetune_study import Study, study_options
@@ -106,29 +107,50 @@ def finetune(
     shamisa finetune mine.csv --all --out runs/tuned     a model: runs/tuned/model
     """
     from shamisa_cli.datasets.registry import open_dataset
-    from shamisa_cli.evaluation.splits import choose_splits
+    from shamisa_cli.evaluation.seen import seen_among
 
     if (dataset is None) == (csv_or_name is None):
         raise UsageError("name one dataset: shamisa finetune mine.csv, or --dataset clive")
     check_files(*files.values(), plot=study.plot, overwrite=overwrite)
-    seed = splits["seed"]
-    own = {"seed": seed, **{key: features[key] for key in ("device", "precision")}}
-    config = _settings(config_file, {**training, **own})
+    config = _settings(config_file, {**training, **_given({**splits, **features})})
+    features |= {"device": config.device, "precision": config.precision}
     _check_out(out, resume=resume)
     scored = open_dataset(dataset or csv_or_name or "", root)
     others = study.open_others(scored, root)
-    chosen = choose_splits(scored, **splits)
-    photos = study.draw(seed)
+    chosen = _choose_splits(scored, {**splits, "seed": config.seed}, study)
     start, frozen = _open(model, features, config, scored)
     mention_all(start, (scored, *others), allow_seen=allow_seen)
+    photos = study.draw(config.seed, seen_among((scored, *others), start.seen))
     skipped = Skipped()
     found = frozen.dataset(scored, skipped)
-    judges = study.judges(frozen, others, photos, seed, skipped)
+    judges = study.judges(frozen, others, photos, config.seed, skipped)
     if study.whole:
         _whole(frozen, start, found, config, judges.ladders, out)
     else:
         _over_splits(frozen, found, chosen, study, judges, config, out, files)
     skipped.tell("in the figures")
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those of a run's config that are asked for by ``options``, not there by default."""
+    source = click.get_current_context().get_parameter_source
+    names = ("seed", "device", "precision")
+    return {name: options[name] for name in names if source(name) is not ParameterSource.DEFAULT}
+
+
+def _choose_splits(scored: Dataset, splits: dict[str, Any], study: Study) -> list[Split]:
+    """The splits; of one model from all images none, and it needs a name that its head can have."""
+    from shamisa_cli.evaluation.splits import choose_splits
+    from shamisa_cli.models.heads import check_head_name
+
+    if not study.whole:
+        return choose_splits(scored, **splits)
+    try:
+        check_head_name(scored.info.name)
+    except UsageError as error:
+        raise UsageError(f"{error}; the head is named after the CSV: rename that") from error
+    choose_splits(scored, 1, splits["seed"], "random")  # too few images: refused now, not later
+    return []
 
 
 def _settings(config_file: Path | None, options: dict[str, Any]) -> FinetuneConfig:

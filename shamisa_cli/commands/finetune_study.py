@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,9 +76,10 @@ class Study:
             )
         return list(others.values())
 
-    def draw(self, seed: int) -> list[Path]:
-        """The photos to make ladders of; too few are refused."""
-        return draw_ladder_photos(self.with_ladder, "--with-ladder", self.ladder_photos, seed)
+    def draw(self, seed: int, without: Callable[[Path], bool]) -> list[Path]:
+        """The photos to make ladders of; too few are refused. None of ``without`` is drawn."""
+        folder, count = self.with_ladder, self.ladder_photos
+        return draw_ladder_photos(folder, "--with-ladder", count, seed, without)
 
     def judges(
         self,
@@ -93,7 +94,9 @@ class Study:
         from shamisa_cli.finetuning.ladders import make_ladder_part
 
         datasets = [other_dataset(frozen, each, skip) for each in others]
-        return Judges(datasets, make_ladder_part(frozen, photos, seed, skip) if photos else None)
+        if self.with_ladder is None:
+            return Judges(datasets)
+        return Judges(datasets, make_ladder_part(frozen, self.with_ladder, photos, seed, skip))
 
 
 OF_SPLITS = {

@@ -94,7 +94,7 @@ def fit(
     folder, config, frozen = _frozen(model, name, overwrite, scored.info.short_side, features)
     digest = encoder_digest(folder, config)  # now: a training may go on while features are made
     mention_all(config, [scored], allow_seen=allow_seen or splits_of is not None)
-    encoders = _split_encoders(splits_of, chosen)
+    encoders = _split_encoders(splits_of, chosen, config, scored, frozen)
     photos = request.draw(splits["seed"], _seen_by(config, encoders))
     skipped = Skipped()
     teach = partial(request.teach, photos=photos, seed=splits["seed"], skip=skipped)
@@ -139,11 +139,26 @@ def _fitted(
     return result, fit_taught(name, taught, judged, calibrate=calibrate), judged
 
 
-def _split_encoders(run: Path | None, splits: Sequence[Split]) -> list[SplitEncoder]:
-    """The encoders of the study ``run``, if there is one."""
+def _split_encoders(
+    run: Path | None,
+    splits: Sequence[Split],
+    config: ModelConfig,
+    scored: Dataset,
+    frozen: FrozenEncoder,
+) -> list[SplitEncoder]:
+    """The encoders of the study ``run``, if there is one; for a model trained on ``scored``."""
+    from shamisa_cli.evaluation.seen import count_seen
     from shamisa_cli.finetuning.apart import split_encoders
 
-    return [] if run is None else split_encoders(run, splits)
+    if run is None:
+        return []
+    if not count_seen(config, scored):
+        raise UsageError(
+            f"--splits-of {run}: model {config.name} was not trained on {scored.info.name}, so "
+            "figures by fine-tuned encoders are not its own; give --model the folder that "
+            "shamisa finetune --all made"
+        )
+    return split_encoders(run, splits, frozen.encoder)
 
 
 def _seen_by(config: ModelConfig, encoders: Sequence[SplitEncoder]) -> Callable[[Path], bool]:

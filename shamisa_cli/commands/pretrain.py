@@ -159,7 +159,7 @@ def pretrain(
         )
     if folder is not None:
         click.echo(str(folder))
-    if finished.signal:
+    if finished.reason == "stopped":
         sys.exit(128 + finished.signal)
 
 

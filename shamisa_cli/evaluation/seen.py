@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from shamisa_cli.datasets.dataset import Dataset
@@ -22,6 +24,23 @@ def is_one_of(seen: Collection[str], path: Path) -> bool:
         return bool(seen) and seen_digest(path) in seen
     except PhotoError:
         return False
+
+
+def seen_among(datasets: Iterable[Dataset], seen: Iterable[str]) -> Callable[[Path], bool]:
+    """Whether a photo is one of ``datasets``, or known by a digest of ``seen``.
+
+    The datasets are read when it is first asked.
+    """
+
+    @cache
+    def known() -> frozenset[str]:
+        found = set(seen)
+        for image in (image for dataset in datasets for image in dataset.images):
+            with suppress(PhotoError):  # of one that cannot be read nothing is known
+                found.add(seen_digest(image))
+        return frozenset(found)
+
+    return lambda path: is_one_of(known(), path)
 
 
 def count_seen(config: ModelConfig, dataset: Dataset) -> int:

@@ -61,12 +61,22 @@ class SplitEncoder:
             )
 
 
-def split_encoders(run: Path, splits: Sequence[Split]) -> list[SplitEncoder]:
-    """The encoders in the folder ``run`` of a study over ``splits``; all must be finished."""
-    return [
+def split_encoders(run: Path, splits: Sequence[Split], like: Encoder) -> list[SplitEncoder]:
+    """The encoders in the folder ``run`` of a study over ``splits``.
+
+    All must be finished, and have the layers of the encoder ``like``.
+    """
+    found = [
         _split_encoder(run / "share-100" / f"split-{number:02d}", split)
         for number, split in enumerate(splits)
     ]
+    for each in found:
+        if not Watch(each.folder, 0.0).fits(like):
+            raise UsageError(
+                f"{each.folder}: has an encoder of other layers than the model; give the --model "
+                "that shamisa finetune --all made from the same start"
+            )
+    return found
 
 
 def _split_encoder(folder: Path, split: Split) -> SplitEncoder:

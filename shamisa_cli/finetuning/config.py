@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,7 @@ class FinetuneConfig(TrainingConfig):
         check_range(self, 2, "folds")
         check_range(self, 32, "crop")
         check_range(self, 0, "trained", above=True, most=1)
-        check_range(self, 0, "keep_mb")
+        check_range(self, 0, "keep_mb", most=math.inf)
         if self.contrasts and self.crop is not None:
             raise ValueError("method lml chooses places of whole photos: leave crop out")
 

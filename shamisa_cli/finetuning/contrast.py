@@ -33,11 +33,14 @@ from shamisa_cli.finetuning.saliency import overlap
 from shamisa_cli.graphs.combine import GraphCombination
 from shamisa_cli.graphs.contrast import cosines, infonce
 from shamisa_cli.graphs.registry import create_sources
-from shamisa_cli.graphs.source import GraphInputs, Places, Role, seeded_linear
+from shamisa_cli.graphs.source import GraphInputs, GraphSource, Places, Role, seeded_linear
 from shamisa_cli.seeds import generator
 
 PROJECTOR, GRAPHS = range(20, 22)
 """Names of random streams."""
+
+GIVEN = frozenset({"places"})
+"""What graph sources are told of labeled photos, of all that they may need."""
 
 MEMORY = 10
 """A teacher forgets in a tenth of the run."""
@@ -126,13 +129,8 @@ class LocalContrast(nn.Module):
         size = features.shape[1]
         self.projector = seeded_projector(size, config.hidden, config.out, seed)
         self.teacher_projector = copy.deepcopy(self.projector).requires_grad_(False)
-        self.graphs = GraphCombination(create_sources(config.sources))
+        self.graphs = make_graphs(config)
         self.graphs.prepare(size, generator(seed, GRAPHS))
-        if not self.graphs.repelling:
-            raise UsageError(
-                "contrast.sources: nothing is held apart: give same_image_apart or "
-                "other_image_apart a coeff above 0"
-            )
         self.register_buffer("mean", features.mean(0).float(), persistent=False)
         spread = features.std(0, correction=0).float()
         self.register_buffer("deviation", torch.where(spread > 0, spread, 1.0), persistent=False)
@@ -232,6 +230,29 @@ class LocalContrast(nn.Module):
         h = F.normalize(torch.cat([nodes.teacher, nodes.h.detach()]), dim=1)
         image = self.identity[image].to(device)
         return GraphInputs(h, z, image, torch.zeros_like(image), role, places=places)
+
+
+def make_graphs(config: ContrastConfig) -> GraphCombination:
+    """The graph sources of a contrast; those that it cannot do with are a UsageError."""
+    sources = create_sources(config.sources)
+    for name, (source, _) in sources.items():
+        if missing := source.needs - GIVEN:
+            raise UsageError(
+                f"contrast.sources.{name}: needs {' and '.join(sorted(missing))}, which labeled "
+                "photos lack; leave it out"
+            )
+        if type(source).auxiliary_loss is not GraphSource.auxiliary_loss:
+            raise UsageError(
+                f"contrast.sources.{name}: learns by a loss of its own, which method lml does not "
+                "have; leave it out"
+            )
+    graphs = GraphCombination(sources)
+    if not graphs.repelling:
+        raise UsageError(
+            "contrast.sources: nothing is held apart: give same_image_apart or "
+            "other_image_apart a coeff above 0"
+        )
+    return graphs
 
 
 def contrast_of(

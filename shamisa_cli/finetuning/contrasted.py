@@ -11,12 +11,15 @@ from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.ridge import image_features
 from shamisa_cli.finetuning.config import FinetuneConfig
-from shamisa_cli.finetuning.contrast import LocalContrast
+from shamisa_cli.finetuning.contrast import LocalContrast, make_graphs
 from shamisa_cli.finetuning.saliency import check_attention
 
 
 def check_contrast(config: FinetuneConfig, frozen: FrozenEncoder) -> None:
-    """Refuse a model whose photos have no places to be chosen: not seen whole, or seen twice."""
+    """Refuse graph sources that cannot do with labeled photos, and models without places.
+
+    These are the models that do not see photos whole, or see them twice.
+    """
     if not config.contrasts:
         return
     protocol = frozen.protocol
@@ -32,6 +35,7 @@ def check_contrast(config: FinetuneConfig, frozen: FrozenEncoder) -> None:
         )
     if config.contrast.saliency == "attention":
         check_attention(frozen.encoder.backbone)
+    make_graphs(config.contrast)
 
 
 def make_contrast(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 
 import torch
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.evaluation.datasets import fit_to_100, measure_across
+from shamisa_cli.evaluation.feature_cache import file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder, Skip, stop_at
 from shamisa_cli.evaluation.ridge import fit_ridge, image_features
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.finetuning.ladders import LadderPart
 from shamisa_cli.finetuning.run import Finetuned, features_of
+from shamisa_cli.finetuning.same_run import scored_digest
 from shamisa_cli.ladders.extract import extract_ladders
 from shamisa_cli.ladders.ladder import Ladders, score_ladders
 
@@ -46,6 +49,18 @@ class Judges:
     def names(self) -> list[str]:
         """Of the datasets."""
         return [other.dataset.info.name for other in self.datasets]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """What is judged by: each dataset's scored images, and the photos of ladders."""
+        found = {
+            f"dataset {other.dataset.info.name}": scored_digest(other.dataset)
+            for other in self.datasets
+        }
+        if self.ladders:
+            each = [file_digest(path) for path in self.ladders.held_photos]
+            found["ladders"] = f"{self.ladders.seed} {' '.join(each)}"
+        return found
 
     def on_datasets(
         self, made: Finetuned, frozen: FrozenEncoder, found: DatasetFeatures, split: Split

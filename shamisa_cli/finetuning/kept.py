@@ -51,7 +51,7 @@ class Kept:
         self.workers = frozen.workers
         self.extractor = frozen.tools(self.short_side)[0]
         self.joint = joint
-        self.room = int(megabytes * 1e6)
+        self.room = megabytes * 1e6
         self._kept: dict[View, list[Early]] = {}
 
     def fill(self, views: Iterable[View]) -> frozenset[View]:

@@ -28,7 +28,7 @@ from shamisa_cli.finetuning.views import crops_of, stacked, training_plan
 from shamisa_cli.imaging.decode import decode
 from shamisa_cli.imaging.resample import resize, viewing_size
 from shamisa_cli.ladders.extract import extract_ladders
-from shamisa_cli.ladders.ladder import Ladders, score_ladders
+from shamisa_cli.ladders.ladder import Ladders, check_photos, score_ladders
 from shamisa_cli.seeds import derived_seed, generator
 from shamisa_cli.training.feed import shuffled_order
 
@@ -63,6 +63,11 @@ class LadderPart:
         return [file_digest(path) for path in self.train]
 
     @property
+    def choose_photos(self) -> list[Path]:
+        """The photos that help to choose."""
+        return list(dict.fromkeys(self.choose.photos))
+
+    @property
     def held_photos(self) -> list[Path]:
         """The photos that measure."""
         return list(dict.fromkeys(self.held.photos))
@@ -74,8 +79,7 @@ class LadderPart:
         """
         ladders = self.choose
         if tuned:
-            photos = list(dict.fromkeys(ladders.photos))
-            ladders = extract_ladders(tuned, photos, stop_at, seed=self.seed)
+            ladders = extract_ladders(tuned, self.choose_photos, stop_at, seed=self.seed)
         return score_ladders(ladders, w)["all"].in_order
 
 
@@ -88,10 +92,15 @@ def divide_photos(photos: Sequence[Path], seed: int) -> tuple[list[Path], list[P
 
 
 def make_ladder_part(
-    frozen: FrozenEncoder, photos: Sequence[Path], seed: int, skip: Skip
+    frozen: FrozenEncoder, folder: Path, photos: Sequence[Path], seed: int, skip: Skip
 ) -> LadderPart:
-    """Divide the photos, and make the ladders that judge; ``skip`` hears of unreadable photos."""
-    train, choose, held = divide_photos(_readable(photos, skip), seed)
+    """Divide the photos of ``folder``, and make the ladders that judge.
+
+    ``skip`` hears of unreadable photos. Where too few can be read, it is a UsageError.
+    """
+    readable = _readable(photos, skip)
+    check_photos(folder, len(readable))
+    train, choose, held = divide_photos(readable, seed)
     to_choose, to_measure = (
         extract_ladders(frozen, some, skip, seed=seed) for some in (choose, held)
     )

@@ -29,7 +29,7 @@ class CrossFit:
 
     A head fits its own training images far better than others, since features are many: errors
     there say little of what the encoder lacks. So each image is judged by the head that never saw
-    it.
+    it, nor another version of it.
 
     Attributes
     ----------
@@ -52,16 +52,31 @@ class CrossFit:
 
 
 def cross_fit(
-    features: Tensor, targets: Tensor, train: Tensor, strength: float, folds: int, seed: int
+    features: Tensor,
+    targets: Tensor,
+    train: Tensor,
+    strength: float,
+    folds: int,
+    seed: int,
+    references: Sequence[str] | None = None,
 ) -> CrossFit:
     """Heads for the images ``train`` (t,) of features (n, K, F) and targets (n, T), scores first.
 
     ``strength`` is the ridge's on the whole part; each head's is smaller by its share of images.
+    Images with one of the ``references`` (n,) are in one fold, as splits have them in one part; but
+    where all have the same, and where none are given, each image goes by itself.
     """
-    folds = min(folds, len(train))
-    order = torch.randperm(len(train), generator=generator(seed, FOLDS))
+    names = [references[i] for i in train.tolist()] if references else []
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    apart = len(numbers) > 1
+    group = torch.tensor([numbers[name] for name in names]) if apart else torch.arange(len(train))
+    groups = len(numbers) if apart else len(train)
+    folds = min(folds, groups)
+    order = torch.randperm(groups, generator=generator(seed, FOLDS))
+    dealt = torch.empty(groups, dtype=torch.int64)
+    dealt[order] = torch.arange(groups) % folds
     fold = torch.full((len(targets),), -1)
-    fold[train[order]] = torch.arange(len(train)) % folds
+    fold[train] = dealt[group]
     means = targets[train].double().mean(0)
     deviation = float(targets[train, 0].double().std(correction=0)) or 1.0
     weights, biases = [], []

@@ -21,6 +21,7 @@ from shamisa_cli.finetuning.saliency import (
     activation_map,
     activations,
     attention_map,
+    best_of,
     best_window,
     overlap,
     random_window,
@@ -117,13 +118,17 @@ def choose_places(
     max_overlap : a random place that overlaps the first by more, intersection over union, is drawn
         again, ten times at most; then the one of them that overlaps it least is taken. 1 takes
         every place.
-    sampled : all are drawn at random, and the most salient of them comes first.
+    sampled : all are drawn at random, and the most salient of them comes first; where the map tells
+        none from another, the one nearest to the center.
     """
     draw = partial(random_window, size, side, generator)
     if sampled:
         places = [draw() for _ in range(1 + count)]
-        means = [window_means(saliency, size, side, [x], [y]).item() for x, y in places]
-        return [places.pop(means.index(max(means))), *places]
+        if kind == "random":
+            return places
+        means = torch.cat([window_means(saliency, size, side, [x], [y])[0] for x, y in places])
+        first = best_of(places, means, saliency, size, side)
+        return [places.pop(places.index(first)), *places]
     first = draw() if kind == "random" else best_window(saliency, size, side)
     places = [first]
     for _ in range(count):

@@ -133,7 +133,15 @@ def make_task(
 ) -> Finetuning:
     """What is trained on a split, from its linear probe of a ridge ``strength``."""
     info, targets = found.dataset.info, targets_of(found.dataset, kinds=config.kinds)
-    heads = cross_fit(found.features, targets, split.train, strength, config.folds, config.seed)
+    heads = cross_fit(
+        found.features,
+        targets,
+        split.train,
+        strength,
+        config.folds,
+        config.seed,
+        found.dataset.references,
+    )
     contrast = make_contrast(frozen, found, split.train, config, kept.joint if kept else None)
     model = FinetuneModel(frozen.encoder, heads, config.trained, contrast)
     protocol = frozen.protocol_for(info.short_side)

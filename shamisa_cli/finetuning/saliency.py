@@ -5,7 +5,7 @@ After LML-IQA (arXiv 2406.19247). Its equations are not public to us: these are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -168,11 +168,23 @@ def best_window(saliency: Tensor, size: tuple[int, int], side: int) -> tuple[int
         raise ValueError(f"a window of {side} px does not fit into {width}×{height} px")
     columns, rows = grid_steps(width - side, side), grid_steps(height - side, side)
     means = window_means(saliency, size, side, columns, rows)
+    places = [(x, y) for y in rows for x in columns]
+    return best_of(places, means.flatten(), saliency, size, side)
+
+
+def best_of(
+    places: Sequence[tuple[int, int]],
+    means: Tensor,
+    saliency: Tensor,
+    size: tuple[int, int],
+    side: int,
+) -> tuple[int, int]:
+    """The most salient of the windows at ``places`` by their ``means`` (n,), as in best_window."""
     flat = float(saliency.max() - saliency.min()) < FLAT * float(saliency.mean())
     # Sums of mirrored maps differ in their last digits; equal is equal up to these.
     best = torch.ones_like(means, dtype=torch.bool) if flat else means >= means.max() * (1 - 1e-9)
-    places = [(columns[x], rows[y]) for y, x in best.nonzero().tolist()]
-    return min(places, key=lambda at: _from_center(at, size, side))
+    among = [places[number] for number in best.nonzero().flatten().tolist()]
+    return min(among, key=lambda at: _from_center(at, size, side))
 
 
 def _from_center(at: tuple[int, int], size: tuple[int, int], side: int) -> int:

@@ -7,18 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.feature_cache import encoder_key
+from shamisa_cli.evaluation.feature_cache import encoder_key, file_digest
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import write_text
 from shamisa_cli.finetuning.config import FinetuneConfig
 from shamisa_cli.finetuning.ladders import LadderPart
+from shamisa_cli.finetuning.targets import targets_of
 from shamisa_cli.settings import to_mapping
 from shamisa_cli.training.checkpoint import checkpoints, writing
 
 RUN = "run.json"
-RUNNING = ("workers", "device", "precision", "compile", "keep_mb")
+RUNNING = ("workers", "device", "precision", "keep_mb")
 """Keys that a resumed run may change."""
 
 
@@ -31,21 +33,28 @@ def run_facts(
 ) -> dict[str, Any]:
     """All that the result of a run depends on, but the machine; as a plain mapping.
 
-    Images are known by their names and scores, so a dataset may move. Parameters as for
-    :func:`~shamisa_cli.finetuning.run.finetune_split`.
+    Parameters as for :func:`~shamisa_cli.finetuning.run.finetune_split`.
     """
     data = found.dataset
-    pairs = zip(data.images, data.scores.tolist(), strict=True)
-    scored = json.dumps([[path.name, score] for path, score in pairs])
-    taking_part = ladders if config.ladder_weight else None
-    return {
+    facts = {
         "model": encoder_key(frozen.encoder, frozen.protocol_for(data.info.short_side)),
         "images": len(data.images),
-        "dataset": hashlib.sha256(scored.encode()).hexdigest(),
+        "dataset": scored_digest(data, kinds=config.kinds),
         "split": {name: getattr(split, name).tolist() for name in ("train", "val", "test")},
-        "photos for ladders": taking_part.digests if taking_part else [],
+        "photos for ladders": [],
         "config": {k: v for k, v in to_mapping(config).items() if k not in RUNNING},
     }
+    if ladders and config.ladder_weight:
+        facts["photos for ladders"] = ladders.digests
+        facts["photos that choose"] = [file_digest(path) for path in ladders.choose_photos]
+    return facts
+
+
+def scored_digest(data: Dataset, *, kinds: bool = False) -> str:
+    """By which scored images are known: their names and targets, so a dataset may move."""
+    rows = zip(data.images, targets_of(data, kinds=kinds).tolist(), strict=True)
+    text = json.dumps([[path.name, *targets] for path, targets in rows])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def begin(out: Path, facts: dict[str, Any]) -> None:

@@ -51,6 +51,7 @@ class Outcome:
     probe, tuned : measures on the test part, by name.
     elsewhere : the same on all of other datasets, by their names.
     ladders : figures of ladders of photos held out, if ladders took part.
+    judged_on : :attr:`~shamisa_cli.finetuning.judges.Judges.digests` of these.
     """
 
     split: int
@@ -62,15 +63,15 @@ class Outcome:
     tuned: dict[str, float]
     elsewhere: dict[str, Both] = field(default_factory=dict)
     ladders: Both | None = None
+    judged_on: dict[str, str] = field(default_factory=dict)
 
     def on(self, dataset: str | None = None) -> Both:
         """The measures on the test part, or on all of another dataset."""
         return Both(self.probe, self.tuned) if dataset is None else self.elsewhere[dataset]
 
     def judged_by(self, judges: Judges) -> bool:
-        """Whether nothing that ``judges`` would say is missing."""
-        on_ladders = judges.ladders is None or self.ladders is not None
-        return on_ladders and self.elsewhere.keys() >= set(judges.names)
+        """Whether nothing that ``judges`` would say is missing, or of other photos or scores."""
+        return self.judged_on.items() >= judges.digests.items()
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def finetune_splits(
                     made.measures,
                     judges.on_datasets(made, frozen, found, some),
                     judges.on_ladders(made, frozen, found, some),
+                    judges.digests,
                 )
                 with writing(folder):
                     folder.mkdir(parents=True, exist_ok=True)

@@ -125,6 +125,10 @@ class Finetuning(Task):
             )
         return self.model.contrast(nodes)
 
+    def way_out(self, saved: int) -> str:
+        way = "Begin in another out with a lower lr"
+        return f"{way}, or resume from step {saved} with precision fp32" if saved else way
+
     def after_step(self, loss: Any, step: int) -> dict[str, Any]:
         if self.model.contrast is not None:
             self.model.contrast.update(self.model.encoder)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -80,6 +81,13 @@ class Watch:
             self.out.mkdir(parents=True, exist_ok=True)
             with replacing(self.out / BEST) as part:
                 save_file({key: v.contiguous() for key, v in state.items()}, part)
+
+    def fits(self, encoder: Encoder) -> bool:
+        """Whether the best state is of an encoder like this one, with other weights."""
+        own = {f"backbone/{k}": list(v.shape) for k, v in encoder.backbone.state_dict().items()}
+        with safe_open(self.out / BEST, "pt") as file:
+            there = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+        return own == {key: shape for key, shape in there.items() if key not in ("w", "b")}
 
     def kept(self, start: Encoder) -> tuple[Encoder, tuple[Tensor, float]]:
         """The best state: an encoder like ``start`` with its weights, and its head."""

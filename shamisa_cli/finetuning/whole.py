@@ -51,7 +51,8 @@ def finetune_whole(
     on_ladders = judges.on_ladders(made, frozen, found, split)
     if ladders is not None and on_ladders is not None:
         say(in_order_line([on_ladders], ladders))
-    photos = *found.dataset.images, *(ladders.train if ladders else ())
+    taught = ladders.train if ladders and config.ladder_weight else ()
+    photos = *found.dataset.images, *taught
     seen = dict.fromkeys((*start.seen, *map(seen_digest, photos)))
     start = dataclasses.replace(start, seen=tuple(seen))
     return save_model(made, start, found, split, config, out, on_ladders)
@@ -81,7 +82,7 @@ def save_model(
         "start": start.name,
         "dataset": name,
         "images": len(dataset.images),
-        "validation_srcc": next(each.srcc for each in made.checks if each.step == made.best),
+        "validation_agreement": next(each.srcc for each in made.checks if each.step == made.best),
         "kept_step": made.best,
         "config": to_mapping(config),
     }

@@ -249,5 +249,5 @@ def _named(name: str) -> Iterator[None]:
     except Exception as error:
         raise ShamisaError(
             f"graph source {name!r} failed: {type(error).__name__}: {error}. "
-            f"Fix it, or name it in graphs.remove"
+            "Fix it, or leave it out"
         ) from error

@@ -85,14 +85,18 @@ def draw_photos(
     found = list_photos(folder, follow_links=follow_links, pass_by=pass_by)
     order = draw(found, len(found), seed)
     photos = list(itertools.islice((path for path in order if not without(path)), count))
-    check_photos(folder, len(photos))
+    check_photos(folder, len(photos), known=len(found) - len(photos))
     return photos
 
 
-def check_photos(folder: Path, count: int) -> None:
-    """Refuse ladders of fewer than :data:`MIN_PHOTOS` photos of ``folder``."""
+def check_photos(folder: Path, count: int, known: int = 0) -> None:
+    """Refuse ladders of fewer than :data:`MIN_PHOTOS` photos of ``folder``.
+
+    ``known`` are those that may not be drawn.
+    """
     if count < MIN_PHOTOS:
-        raise UsageError(f"{folder}: {count} photos; ladders need at least {MIN_PHOTOS}")
+        beside = f" beside {known} that training or tests have seen" if known else ""
+        raise UsageError(f"{folder}: {count} photos{beside}; ladders need at least {MIN_PHOTOS}")
 
 
 @dataclass(frozen=True)

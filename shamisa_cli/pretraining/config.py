@@ -114,6 +114,7 @@ class PretrainConfig(TrainingConfig):
         same crop. It keeps what the start knows of content. The paper has none: 0.
     compositions : how the engine's compositions are drawn.
     objective : the ``name`` of an objective, and its options.
+    compile : ``torch.compile`` the backbone.
     dynamics_every : steps between two measurements of the run's dynamics.
     """
 
@@ -132,6 +133,7 @@ class PretrainConfig(TrainingConfig):
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
     objective: dict[str, Any] = field(default_factory=lambda: {"name": "graph_vicreg"})
     graphs: GraphsConfig = field(default_factory=GraphsConfig)
+    compile: bool = False
     dynamics_every: int = 50
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,13 +13,18 @@ SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def check_range(
     config: Any, low: float, *names: str, above: bool = False, most: float | None = None
 ) -> None:
-    """Refuse fields under ``low`` (with ``above``: at it, too) and over ``most``; None passes."""
+    """Refuse fields under ``low`` (with ``above``: at it, too) and over ``most``; None passes.
+
+    Without ``most`` they must be finite.
+    """
     for name in names:
         value = getattr(config, name)
         # written so that NaN, which is neither, is refused
         if value is not None and not (value > low if above else value >= low):
             bound = f"above {low}" if above else f"at least {low}"
             raise ValueError(f"{name} must be {bound}, got {value}")
+        if value is not None and most is None and value == math.inf:
+            raise ValueError(f"{name} must be finite, got {value}")
         if value is not None and most is not None and value > most:
             raise ValueError(f"{name} must be at most {most}, got {value}")
 
@@ -81,7 +87,6 @@ class TrainingConfig:
     accumulate: int = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
-    compile: bool = False
     workers: int | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

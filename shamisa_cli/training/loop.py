@@ -37,7 +37,8 @@ from shamisa_cli.training.task import Task
 class Finished:
     """How a run ended: ``complete``, or ``stopped`` by a signal (it can be resumed).
 
-    ``signal`` is that signal's number, 0 of a complete run.
+    ``signal`` is the number of a signal that asked to stop, 0 without one. One that comes in the
+    last step leaves the run complete.
     """
 
     reason: str
@@ -106,7 +107,7 @@ class Trainer:
                 if self.step % self.save_every == 0:
                     self.save()
         self.save()
-        return Finished("complete", self.step, self.elapsed)
+        return Finished("complete", self.step, self.elapsed, stop.signal)
 
     def _log(self) -> AbstractContextManager[RunLog | None]:
         """The first rank's log."""
@@ -181,13 +182,7 @@ class Trainer:
 
     def _not_finite(self, what: str, step: int) -> ShamisaError:
         """What stops a run that diverged, and how to go on."""
-        start = "There is no checkpoint yet: begin again"
-        if self.saved:
-            start = f"The last good checkpoint is of step {self.saved}: resume it"
-        return ShamisaError(
-            f"{what} at step {step}. {start} with a lower lr, precision fp32, or "
-            "optimizer.clip_norm in the config"
-        )
+        return ShamisaError(f"{what} at step {step}. {self.task.way_out(self.saved)}")
 
 
 @dataclass

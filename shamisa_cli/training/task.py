@@ -61,6 +61,16 @@ class Task(ABC):
         """More for the log; ``loss`` is that of the last mini-batch of optimizer step ``step``."""
         return {}
 
+    def way_out(self, saved: int) -> str:
+        """For people: what to do after a step that is not finite.
+
+        ``saved`` is the step of the newest checkpoint, 0 without one.
+        """
+        start = "There is no checkpoint yet: begin again"
+        if saved:
+            start = f"The last good checkpoint is of step {saved}: resume it"
+        return f"{start} with a lower lr, precision fp32, or optimizer.clip_norm in the config"
+
     def facts(self) -> dict[str, Any]:
         """What a checkpoint keeps beside config and weights, as a plain mapping."""
         return {}

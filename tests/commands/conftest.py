@@ -104,10 +104,11 @@ def embed(run: Run, headed: Path) -> Run:
 
 @pytest.fixture
 def ladder_photos(scores: Path, tmp_path: Path) -> Path:
-    """Five photos, and a file that is none."""
+    """Five photos that nobody scored, and a file that is none."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for i in range(5):
-        shutil.copy(scores.parent / f"r{i}.png", folder / f"{i}.png")
+        with Image.open(scores.parent / f"r{i}.png") as photo:
+            photo.crop((1, 0, photo.width, photo.height)).save(folder / f"{i}.png")
     (folder / "broken.png").write_bytes(b"no picture")
     return folder

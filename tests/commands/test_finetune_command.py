@@ -14,7 +14,9 @@ import torch
 from click.testing import CliRunner, Result
 
 from shamisa_cli.cli import app
+from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.config import ViewingProtocol
+from shamisa_cli.evaluation.splits import random_splits
 from shamisa_cli.files import is_ours
 from shamisa_cli.models.store import load_encoder, save_encoder
 
@@ -149,6 +151,7 @@ def test_a_model_from_all_images_scores_and_is_not_probed_silently(
         (["mine.csv", "--all", "--test-on", "clive"], "--test-on has no effect with --all"),
         (["mine.csv", "--all", "--json", "a.json"], "--json has no effect with --all"),
         (["mine.csv", "--plot", "a.xyz"], "no picture format"),
+        (["mine.csv", "--epochs", "inf"], "epochs must be finite"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: list[str], message: str) -> None:
@@ -251,3 +254,60 @@ def test_what_cannot_be_tested_on_is_refused(
     few = finetune(scores, "--with-ladder", ladder_photos, "--out", tmp_path / "run")
     assert few.exit_code == 2
     assert "2 photos; ladders need at least 5" in few.output
+    itself = finetune(scores, "--with-ladder", scores.parent, "--out", tmp_path / "run")
+    assert itself.exit_code == 2
+    assert re.search(r"[01] photos beside \d+ that training or tests have seen", itself.output)
+
+
+def test_what_a_model_from_all_images_does_not_need(
+    finetune: Run, scores: Path, tmp_path: Path
+) -> None:
+    """It has no test part, so the column split says nothing; but its head has the CSV's name."""
+    rows = [row.rsplit(",", 1)[0] for row in scores.read_text().splitlines()[1:]]
+    text = "\n".join(["image,mos,split", *(f"{scores.parent / row},train" for row in rows)])
+    named = tmp_path / "my scores.csv"
+    named.write_text(text)
+    refused = finetune(named, "--all", "--out", tmp_path / "run")
+    assert refused.exit_code == 2, refused.output
+    assert "the head is named after the CSV: rename that" in refused.output
+    assert not (tmp_path / "run").exists()
+    made = finetune(named.rename(tmp_path / "mine.csv"), "--all", "--out", tmp_path / "run")
+    assert made.exit_code == 0, made.output
+
+
+def test_the_file_has_a_say_in_what_is_not_asked_for(
+    run: Run, headless: Path, scores: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("seed = 7\nworkers = 0\n")
+    start = "--model", headless, "--epochs", 0, "--splits", 1, "--config", file
+    expected = {7: (), 3: ("--seed", 3)}
+    for seed, asked in expected.items():
+        out = tmp_path / str(seed)
+        assert run("finetune", scores, *start, *asked, "--out", out).exit_code == 0
+        facts = json.loads((out / "share-100" / "split-00" / "run.json").read_text())
+        assert facts["config"]["seed"] == seed
+        (drawn,) = random_splits(open_dataset(str(scores), None).references, 1, seed)
+        assert facts["split"]["test"] == drawn.test.tolist()
+    file.write_text("compile = true\n")
+    refused = run("finetune", scores, *start, "--out", tmp_path / "run")
+    assert refused.exit_code == 2
+    assert "compile" in refused.output
+
+
+def test_what_judges_must_be_the_same_or_it_judges_again(
+    finetune: Run, scores: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    def figures() -> dict[str, float]:
+        more = "--test-on", elsewhere, "--json", tmp_path / "all.json", "--overwrite", "--resume"
+        made = finetune(scores, "--splits", 1, "--out", tmp_path / "run", *more)
+        assert made.exit_code == 0, made.output
+        (split,) = json.loads((tmp_path / "all.json").read_text())["splits"]
+        return split["elsewhere"]["elsewhere"]["probe"]
+
+    first = figures()
+    assert figures() == first
+    lines = elsewhere.read_text().splitlines()
+    worst = lines[1].rsplit(",", 1)[0] + ",0.001"
+    elsewhere.write_text("\n".join([lines[0], worst, *lines[2:]]) + "\n")
+    assert figures() != first

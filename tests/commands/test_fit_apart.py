@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ from safetensors.torch import load_file, save_file
 from sklearn.linear_model import Ridge
 
 from shamisa_cli.datasets.registry import open_dataset
+from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
 from shamisa_cli.evaluation.splits import random_splits
 from shamisa_cli.imaging.decode import decode
+from shamisa_cli.models.config import ModelConfig
 from shamisa_cli.models.heads import load_head
-from shamisa_cli.models.store import load_encoder
+from shamisa_cli.models.store import load_encoder, save_encoder
 
 Run = Callable[..., Result]
 FAST = "--epochs", 1, "--workers", 0
@@ -125,6 +128,25 @@ def test_ladders_are_of_photos_that_no_encoder_was_trained_on(
     assert "8 severity ladders of 8 photos" in info.note  # four of twelve were trained on
     assert 0 <= info.metrics["ladder_in_order"] <= 1
     assert "8 severity ladders" in fit(*arguments, "--allow-seen").output
+
+
+def test_encoders_that_are_not_of_the_model_are_refused(
+    run: Run, scores: Path, tuned: Path, headless: Path, tmp_path: Path
+) -> None:
+    """One that was trained on other images or not at all, and one of other layers."""
+    apart = "--splits", 2, "--name", "apart", "--splits-of", tuned / "study"
+    start = shutil.copytree(headless, tmp_path / "start")
+    untrained = run("fit", scores, "--model", start, *apart)
+    assert untrained.exit_code == 2, untrained.output
+    assert "was not trained on mine" in untrained.output
+    config = ModelConfig.load(tuned / "all" / "model" / "config.json")
+    encoder = Encoder.from_name("test_efficientnet")
+    size = encoder.feature_size
+    other = replace(config, backbone="test_efficientnet", feature_size=size)
+    save_encoder(tmp_path / "other", encoder, other)
+    refused = run("fit", scores, "--model", tmp_path / "other", *apart)
+    assert refused.exit_code == 2, refused.output
+    assert "split-00: has an encoder of other layers than the model" in refused.output
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.config import ViewingProtocol
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import ShamisaError, UsageError
 from shamisa_cli.evaluation.evaluate import STRENGTHS, evaluate
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.measures import MEASURES, plcc
@@ -66,6 +66,26 @@ def test_each_image_is_judged_by_a_head_that_never_saw_it(
         ridge = Ridge(alpha=2.0 * len(others) / len(train)).fit(rows, wanted)
         np.testing.assert_allclose(heads.weights[number, 0], ridge.coef_, atol=1e-5)
         assert float(heads.biases[number]) == pytest.approx(ridge.intercept_, abs=1e-5)
+
+
+def test_versions_of_one_reference_are_judged_by_one_head(
+    found: DatasetFeatures, split: Split
+) -> None:
+    scores, n = found.dataset.scores[:, None], len(found.dataset.images)
+
+    def folds(references: list[str] | None) -> Tensor:
+        return cross_fit(found.features, scores, split.train, 2.0, 4, 1, references).fold
+
+    pairs = [f"photo {i // 2}" for i in range(n)]
+    dealt = folds(pairs)
+    of_each = {name: {int(dealt[i]) for i in split.train if pairs[i] == name} for name in pairs}
+    assert all(len(heads) <= 1 for heads in of_each.values())
+    assert set(dealt[split.train].tolist()) == {0, 1, 2, 3}
+    alone = folds(None)
+    assert torch.equal(alone, folds([str(i) for i in range(n)]))
+    assert torch.equal(alone, folds(["the same"] * n))
+    two = folds([f"photo {i % 2}" for i in range(n)])
+    assert set(two[split.train].tolist()) == {0, 1}
 
 
 def test_the_model_starts_as_its_heads_on_the_features(
@@ -214,6 +234,16 @@ def test_shuffled_labels_teach_nothing(
     assert min(each.tuned["srcc"] for each in honest) > 0.6
 
 
+def test_way_out_of_a_run_that_diverged(
+    frozen: FrozenEncoder, found: DatasetFeatures, split: Split, tmp_path: Path
+) -> None:
+    """The same folder takes no other rate, so it is not advised."""
+    with pytest.raises(ShamisaError, match=r"not finite at step \d\. Begin in another out"):
+        finetune_split(frozen, found, split, config(lr=1e30), tmp_path)
+    task = run_module.make_task(frozen, found, split, config(), 2.0)
+    assert task.way_out(5).endswith("or resume from step 5 with precision fp32")
+
+
 def test_finished_splits_are_not_done_again(
     frozen: FrozenEncoder,
     found: DatasetFeatures,
@@ -314,7 +344,7 @@ def test_the_saved_head_says_what_the_kept_state_said(
     np.testing.assert_allclose([head.raw(each) for each in features.features], said, atol=1e-5)
     training = json.loads((folder / "config.json").read_text())["training"]
     (check,) = [each for each in made.checks if each.step == made.best]
-    assert training["validation_srcc"] == check.srcc
+    assert training["validation_agreement"] == check.srcc
 
 
 def test_paired_differences() -> None:

@@ -52,7 +52,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def part(frozen: FrozenEncoder, photos: list[Path]) -> LadderPart:
-    return make_ladder_part(frozen, photos, 0, unreadable)
+    return make_ladder_part(frozen, Path(), photos, 0, unreadable)
 
 
 def test_loss_against_a_loop() -> None:
@@ -71,11 +71,13 @@ def test_a_tenth_of_the_photos_is_held_out(
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     skipped: list[PhotoError] = []
-    part = make_ladder_part(frozen, [broken, *photos[:4]], 0, skipped.append)
+    part = make_ladder_part(frozen, tmp_path, [broken, *photos[:5]], 0, skipped.append)
     assert str(broken) in str(skipped[0])
-    assert {*part.train, *part.choose.photos, *part.held_photos} == set(photos[:4])
+    assert {*part.train, *part.choose.photos, *part.held_photos} == set(photos[:5])
     sizes = [len(part.train), len(part.choose.photos), len(part.held.photos)]
-    assert sizes == [2, len(DISTORTIONS), len(DISTORTIONS)]
+    assert sizes == [3, len(DISTORTIONS), len(DISTORTIONS)]
+    with pytest.raises(UsageError, match=f"{tmp_path}: 4 photos; ladders need at least 5"):
+        make_ladder_part(frozen, tmp_path, [broken, *photos[:4]], 0, skipped.append)
 
 
 def test_rungs_are_the_engines_levels_of_one_place(photos: list[Path]) -> None:
@@ -276,6 +278,9 @@ def test_ladders_are_part_of_what_a_run_is_made_with(
     begin(tmp_path, run_facts(frozen, found, split, config(), part))
     with pytest.raises(UsageError, match="another photos for ladders"):
         check_same_run(tmp_path, plain)
+    chosen_by_others = dataclasses.replace(part, choose=part.held)
+    with pytest.raises(UsageError, match="another photos that choose"):
+        check_same_run(tmp_path, run_facts(frozen, found, split, config(), chosen_by_others))
     without = config(ladder_weight=0.0)
     facts = (run_facts(frozen, found, split, without, each) for each in (None, part))
     assert next(facts) == next(facts)

@@ -435,3 +435,19 @@ def test_what_is_refused(frozen: FrozenEncoder, whole: FrozenEncoder) -> None:
         contrast_of_unit_vectors(**nothing)
     with pytest.raises(UsageError, match="momentum must be below 1"):
         lml(momentum=1.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("dist_dist", "dist_dist: needs composition, which labeled photos lack"),
+        ("transport", "transport: learns by a loss of its own"),
+        ("salient_pear", "Did you mean salient_pair"),
+    ],
+)
+def test_sources_that_cannot_do_with_labeled_photos(
+    source: str, message: str, whole: FrozenEncoder
+) -> None:
+    """Refused before any feature is made."""
+    with pytest.raises(UsageError, match=message):
+        check_contrast(lml(sources={source: {}}), whole)

@@ -140,6 +140,19 @@ def test_sampled_places_have_the_most_salient_first() -> None:
         assert sorted(found) == sorted(drawn)
 
 
+def test_sampled_places_of_a_flat_map_have_the_most_central_first() -> None:
+    flat, size, side = torch.ones(1, 1), (100, 90), 20
+    for seed in range(5):
+        first, *others = choose_places(
+            "center", flat, size, side, 6, 0.0, generator(seed), sampled=True
+        )
+        away = [(x + 10 - 50) ** 2 + (y + 10 - 45) ** 2 for x, y in (first, *others)]
+        assert away[0] == min(away)
+        drawn = choose_places("random", flat, size, side, 6, 0.0, generator(seed), sampled=True)
+        draws = generator(seed)
+        assert drawn == [random_window(size, side, draws) for _ in range(7)]
+
+
 def test_random_places_keep_away_from_the_salient_one() -> None:
     flat, size, side = torch.ones(1, 1), (60, 40), 20
     draw = [

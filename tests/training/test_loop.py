@@ -112,6 +112,15 @@ def test_a_signal_stops_after_the_step_and_is_then_let_through(tmp_path: Path) -
     assert (tmp_path / "checkpoints" / "step-00000002" / "state.json").is_file()
 
 
+def test_a_signal_in_the_last_step_leaves_it_complete_and_is_told(tmp_path: Path) -> None:
+    def ask_at_the_end(record: dict[str, Any]) -> None:
+        if record["step"] == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    finished = Trainer(Line(), config(steps=3), tmp_path).run(ask_at_the_end)
+    assert (finished.reason, finished.step, finished.signal) == ("complete", 3, signal.SIGTERM)
+
+
 def test_a_loss_that_is_not_finite_is_told_with_what_to_do(tmp_path: Path) -> None:
     task = Line()
     nn.init.zeros_(task.model.weight)  # no correlation with a constant
