@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,6 +47,9 @@ COMMANDS = (
 )
 """One module of ``shamisa_cli.commands`` each, in the order of ``shamisa --help``."""
 
+ARGUMENTS = "shamisa_cli.arguments"
+"""Where a command's arguments are, in click's notes of a call."""
+
 GARBAGE = 20_000
 """New objects after which Python looks for garbage; its own 700 slow the start by a tenth.
 
@@ -72,11 +76,19 @@ class CommandGroup(click.Group):
             near = near_matches(args[0], COMMANDS)
             guess = f" Did you mean {' or '.join(near)}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{guess}")
+        ctx.meta[ARGUMENTS] = args
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            files = [a for a in ctx.meta[ARGUMENTS] if a.startswith("-") and Path(a).exists()]
+            if not files:
+                raise
+            way = f" The file {files[0]} is meant? Write ./{files[0]}, or -- before all names."
+            told, near = error.message + way, error.possibilities
+            raise click.NoSuchOption(error.option_name, told, near, error.ctx) from error
         except ShamisaError as error:
             ctx.exit(_told(error))
         except KeyboardInterrupt:

@@ -76,7 +76,7 @@ model_options = option_group(
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path())
+@click.argument("paths", nargs=-1, type=click.Path(readable=False))
 @rule_options
 @click.option("--into", type=FOLDER, metavar="FOLDER", help="Where keepers go.")
 @how_options

@@ -16,7 +16,7 @@ from shamisa_cli.commands.shared import (
     model_option,
     overwrite_option,
 )
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import UsageError, system_reason
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -113,7 +113,9 @@ def _save(sheet: Image.Image, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_picture(sheet, path)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error}; choose another --out") from error
+        raise UsageError(
+            f"{path}: cannot be written: {system_reason(error)}; choose another --out"
+        ) from error
     return path
 
 

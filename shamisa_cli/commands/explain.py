@@ -33,7 +33,7 @@ ARRAY = (b"[\n", b",\n", b"\n]\n")
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path())
+@click.argument("paths", nargs=-1, type=click.Path(readable=False))
 @click.option("--out", type=FILE, help="Draw the map of one photo over it: .png, .jpg or .webp.")
 @click.option("--points", type=FILE, help="Write the map of one photo as .npy, or a 16-bit .png.")
 @click.option("--json", type=FILE, help="Write everything as one JSON array.")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.finetune_study import Study, study_options
 from shamisa_cli.commands.shared import (
     FILE,
@@ -18,6 +17,7 @@ from shamisa_cli.commands.shared import (
     allow_seen_option,
     check_files,
     command,
+    dataset_options,
     feature_options,
     mention_all,
     model_option,
@@ -63,12 +63,7 @@ training_options = option_group(
 
 
 @command()
-@click.argument("csv_or_name", required=False)
-@click.option(
-    "--dataset",
-    shell_complete=complete_dataset,
-    help="Name (see: shamisa datasets), or a CSV with image,mos.",
-)
+@dataset_options
 @root_option
 @model_option
 @click.option("--config", "config_file", type=FILE, help="TOML file.")
@@ -82,8 +77,7 @@ training_options = option_group(
 @allow_seen_option
 @feature_options
 def finetune(
-    csv_or_name: str | None,
-    dataset: str | None,
+    dataset: str,
     root: Path | None,
     model: str,
     config_file: Path | None,
@@ -109,13 +103,11 @@ def finetune(
     from shamisa_cli.datasets.registry import open_dataset
     from shamisa_cli.evaluation.seen import seen_among
 
-    if (dataset is None) == (csv_or_name is None):
-        raise UsageError("name one dataset: shamisa finetune mine.csv, or --dataset clive")
     check_files(*files.values(), plot=study.plot, overwrite=overwrite)
     config = _settings(config_file, {**training, **_given({**splits, **features})})
     features |= {"device": config.device, "precision": config.precision}
     _check_out(out, resume=resume)
-    scored = open_dataset(dataset or csv_or_name or "", root)
+    scored = open_dataset(dataset, root)
     others = study.open_others(scored, root)
     chosen = _choose_splits(scored, {**splits, "seed": config.seed}, study)
     start, frozen = _open(model, features, config, scored)

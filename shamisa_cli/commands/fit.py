@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shamisa_cli.commands.completion import complete_dataset
 from shamisa_cli.commands.fit_ladders import LadderRequest, ladder_options
 from shamisa_cli.commands.shared import (
     FILE,
@@ -19,6 +18,7 @@ from shamisa_cli.commands.shared import (
     allow_seen_option,
     check_files,
     command,
+    dataset_options,
     feature_options,
     flags_for,
     mention_all,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("dataset", shell_complete=complete_dataset)
+@dataset_options
 @click.option("--name", required=True, help="Name of the head, for: shamisa score --head NAME.")
 @root_option
 @model_option
@@ -70,11 +70,11 @@ def fit(
     allow_seen: bool,
     features: dict[str, Any],
 ) -> None:
-    """Fit a head to the human scores of DATASET, and keep it (shamisa models shows where).
+    """Fit a head to the human scores of a dataset, and keep it (shamisa models shows where).
 
-    DATASET is a CSV with the columns image and mos, or a name (see: shamisa datasets). The head is
-    fitted on all images. Its figures are of heads fitted in the same way on a part of them, as in
-    shamisa probe. For an encoder that was fine-tuned on these images see docs/probing.md.
+    The head is fitted on all images. Its figures are of heads fitted in the same way on a part of
+    them, as in shamisa probe. For an encoder that was fine-tuned on these images see
+    docs/probing.md.
 
     \b
     shamisa fit mine.csv --name mine      then: shamisa score photos/ --head mine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -17,7 +18,12 @@ def listed_paths(from_file: BinaryIO | None, null: bool) -> list[str]:
         if null:
             raise UsageError("--null is for a list of paths: --from-file F, - for standard input")
         return []
-    text = from_file.read().decode("utf-8", "surrogateescape")
+    content = from_file.read()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if wide:  # as PowerShell writes
+        text = content.decode("utf-16", "replace")
+    else:
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     if "\0" in text and not null:
         raise UsageError(f"{_name(from_file)}: has NULs, as find -print0 writes them; add -0")
     lines = text.split("\0") if null else [line.rstrip("\r") for line in text.split("\n")]
@@ -55,4 +61,11 @@ def find_photos(
         passed_by.tell()
     if not photos:
         raise UsageError("nothing to score")
+    sharded = [each for each in photos if each.endswith((".tar", ".parquet")) or "://" in each]
+    if sharded and click.get_current_context().info_name == "score":
+        click.echo(
+            f"{sharded[0]}: tars, Parquet files and URLs are scored with --out FOLDER, see "
+            "docs/clusters.md",
+            err=True,
+        )
     return photos

@@ -122,7 +122,7 @@ class Pictures:
 picture_options = option_group(
     "pictures",
     Pictures,
-    click.argument("paths", nargs=-1, type=click.Path()),
+    click.argument("paths", nargs=-1, type=click.Path(readable=False)),
     recursive_option,
     follow_links_option,
     click.option(

@@ -108,16 +108,29 @@ figure_options = option_group(
 )
 
 
-@command()
-@click.option(
-    "--dataset",
+def _named(csv_or_name: str | None, dataset: tuple[str, ...]) -> tuple[str, ...]:
+    named = (*((csv_or_name,) if csv_or_name else ()), *dataset)
+    if not named:
+        raise UsageError("name a dataset: shamisa probe mine.csv, or --dataset clive")
+    return named
+
+
+datasets_options = option_group(
     "datasets",
-    multiple=True,
-    required=True,
-    callback=names_given,
-    shell_complete=one_of((*DATASETS, LADDER), "file", commas=True),
-    help="Name (see: shamisa datasets), a CSV with image,mos, or ladder; several with commas.",
+    _named,
+    click.argument("csv_or_name", required=False),
+    click.option(
+        "--dataset",
+        multiple=True,
+        callback=names_given,
+        shell_complete=one_of((*DATASETS, LADDER), "file", commas=True),
+        help="Name (see: shamisa datasets), a CSV with image,mos, or ladder; several with commas.",
+    ),
 )
+
+
+@command()
+@datasets_options
 @root_option
 @ladder_options
 @model_option

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path())
+@click.argument("paths", nargs=-1, type=click.Path(readable=False))
 @click.option("--csv", type=FILE, help="Write rows to this CSV file; - is standard output.")
 @click.option("--json", type=FILE, help="Write rows to this file, as one JSON array.")
 @click.option("--jsonl", type=FILE, help="Write rows to this file, one JSON object a line.")

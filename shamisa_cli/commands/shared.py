@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from shamisa_cli.commands.completion import (
+    complete_dataset,
     complete_device,
     complete_head,
     complete_model,
@@ -58,6 +59,23 @@ def option_group(name: str, make: Callable[..., object], *options: Option) -> Op
     return add
 
 
+def _one_dataset(csv_or_name: str | None, dataset: str | None) -> str:
+    if (dataset is None) == (csv_or_name is None):
+        asks = f"shamisa {click.get_current_context().info_name}"
+        raise UsageError(f"name one dataset: {asks} mine.csv, or --dataset clive")
+    return dataset or csv_or_name or ""
+
+
+dataset_options = option_group(
+    "dataset",
+    _one_dataset,
+    click.argument("csv_or_name", required=False, shell_complete=complete_dataset),
+    click.option(
+        "--dataset",
+        shell_complete=complete_dataset,
+        help="Name (see: shamisa datasets), or a CSV with image,mos.",
+    ),
+)
 model_option = click.option(
     "--model",
     default="default",
@@ -215,6 +233,8 @@ def check_files(*paths: Path | None, plot: Path | None = None, overwrite: bool =
     """Refuse files that cannot be written or must not be replaced, and a plot of no known kind."""
     asked = [path for path in (*paths, plot) if path]
     for path in asked:
+        if str(path) == "-":
+            raise UsageError("-: only rows of shamisa score go to standard output; name a file")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent} to write it in")
         if sum(path.resolve() == other.resolve() for other in asked) > 1:

@@ -77,7 +77,8 @@ def from_rows(
         raise UsageError(
             f"{rows}: no such file; make it with shamisa score PHOTOS --csv {quote(str(rows))}"
         )
-    found = read_rows(rows, ROWS.get(rows.suffix.lower(), "csv"))
+    advice = "give one that it wrote, with .csv, .json or .jsonl at its end"
+    found = read_rows(rows, ROWS.get(rows.suffix.lower(), "csv"), advice)
     there = rows_there(found, rows)
     if not (paths or there):
         raise UsageError(

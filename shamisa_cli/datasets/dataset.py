@@ -199,5 +199,6 @@ def _found(
         some = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
         raise UsageError(
             f"{name}: {len(missing)} of {len(wanted)} {kind} are missing in {finder.folder}: {some}"
+            "; paths are relative to that folder, or to another root"
         )
     return [hit for hit in found if hit is not None]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from shamisa_cli.errors import UsageError
+from shamisa_cli.errors import UsageError, system_reason
 
 HEADER_ROWS = 20
 """An Excel sheet's header is looked for among its first rows."""
@@ -34,7 +34,11 @@ def read_csv(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str
                 if None in cells or any(cells[name] is None for name in header):
                     raise UsageError(f"{path}: row {reader.line_num} has not {len(header)} cells")
                 yield where, {name: cell.strip() for name, cell in cells.items()}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {system_reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 ({error}); save it as CSV UTF-8") from error
+    except csv.Error as error:
         raise UsageError(f"{path}: cannot be read as a CSV file: {error}") from error
 
 
@@ -44,11 +48,19 @@ def require_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -
     if missing:
         raise UsageError(
             f"{path}: no column {' or '.join(map(repr, missing))}; "
-            f"it has: {', '.join(filter(None, header)) or 'none'}"
+            f"it has: {', '.join(filter(None, header)) or 'none'}{_cause(header, missing)}"
         )
     double = sorted({name for name in header if header.count(name) > 1 and name in columns})
     if double:
         raise UsageError(f"{path}: column {double[0]!r} is there twice")
+
+
+def _cause(header: Sequence[str], missing: Sequence[str]) -> str:
+    """For people: why columns may be missing, if it shows."""
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        return "; save it with commas between the columns"
+    folded = {name.casefold() for name in header}
+    return "; write names in small letters" if folded.issuperset(missing) else ""
 
 
 def to_number(cell: object, where: str, column: str) -> float:

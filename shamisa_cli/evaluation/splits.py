@@ -20,6 +20,9 @@ VAL, TEST = 0.1, 0.2
 MIN_PART = 3
 """Images that validation and test parts need at least: fewer have no meaningful correlation."""
 
+ENOUGH = 26
+"""So few images, each its own reference photo, have such parts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -125,6 +128,7 @@ def _checked(split: Split) -> Split:
         if len(part) < MIN_PART:
             raise UsageError(
                 f"the {name} part of a split has {len(part)} images, at least "
-                f"{MIN_PART} are needed: the dataset is too small for 70/10/20"
+                f"{MIN_PART} are needed: the dataset is too small for 70/10/20; give "
+                f"{ENOUGH} images of different photos, or a column split"
             )
     return split

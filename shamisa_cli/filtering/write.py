@@ -17,6 +17,7 @@ from shamisa_cli.errors import UsageError
 from shamisa_cli.files import MARK, replacing, writing
 from shamisa_cli.filtering.choice import Choice, Mask
 from shamisa_cli.filtering.uids import UID, UidSorter, uids_of, write_npy
+from shamisa_cli.spelling import unescape_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -175,6 +176,14 @@ def _open_csv(path: Path, schema: pa.Schema) -> Iterator[Output]:
             yield _Csv(file, plain, [name for name in schema.names if name not in plain])
 
 
+def _name_bytes(path: str) -> bytes:
+    """The bytes of a photo's name that a row has as ``path``: a list is for other programs."""
+    try:
+        return unescape_name(path).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair: no name here
+        return path.encode()
+
+
 class _Keys:
     """A line a key. State: digests of the keys of all rows, and of those that do not stay."""
 
@@ -194,7 +203,8 @@ class _Keys:
                 raise UsageError(
                     f"{self._path}: {self._column} {key!r} cannot be a line; write Parquet or CSV"
                 )
-        self._file.write("".join(f"{key}\n" for key in kept).encode("utf-8"))
+        encode = _name_bytes if self._column == "path" else str.encode
+        self._file.write(b"".join(encode(key) + b"\n" for key in kept))
         self._rows += len(kept)
 
     def finish(self) -> str:

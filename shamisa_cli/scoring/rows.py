@@ -172,8 +172,12 @@ class RowStream:
         self._between = _BETWEEN[self._kind].encode()
 
 
-def read_rows(path: Path, kind: Kind) -> list[Score]:
+def read_rows(
+    path: Path, kind: Kind, advice: str = "choose another name, or move it away"
+) -> list[Score]:
     """The whole rows of a file that :class:`RowFile` made; none if there is no such file.
+
+    Where it is another file, the error has this ``advice``.
 
     Raises
     ------
@@ -190,8 +194,7 @@ def read_rows(path: Path, kind: Kind) -> list[Score]:
         raise UsageError(f"{path}: cannot be read: {system_reason(error)}") from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UsageError(
-            f"{path}: exists, and is no {kind.upper()} file of this shamisa score; "
-            "choose another name, or move it away"
+            f"{path}: exists, and is no {kind.upper()} file of this shamisa score; {advice}"
         ) from error
     added = {key for record in records for key in record if key not in COLUMNS}
     if added:

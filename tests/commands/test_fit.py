@@ -30,6 +30,23 @@ def features_of(model: Path, photo: Path) -> torch.Tensor:
     return FeatureExtractor(encoder, config.protocol, "cpu", "fp32").features(decode(photo))
 
 
+def test_the_dataset_is_named_once_in_either_way(
+    fit: Run, probe: Run, model: Path, scores: Path, tmp_path: Path
+) -> None:
+    made = fit("--dataset", scores, "--splits", 1, "--name", "again")
+    assert made.exit_code == 0, made.output
+    assert "again" in list_heads(model)
+    for asked in ((), (scores, "--dataset", scores)):
+        refused = fit(*asked, "--name", "none")
+        assert refused.exit_code == 2
+        assert "name one dataset" in refused.output
+    tables = [probe(*asked, "--splits", 1).output for asked in ((scores,), ("--dataset", scores))]
+    assert tables[0] == tables[1]
+    assert "SRCC" in tables[0]
+    assert "name a dataset" in probe("--splits", 1).output
+    assert "-: only rows of shamisa score go to" in probe(scores, "--csv", "-").output
+
+
 def test_a_saved_head_scores_as_it_was_fitted(fit: Run, model: Path, scores: Path) -> None:
     result = fit(scores, "--splits", 2, "--name", "mine")
     assert result.exit_code == 0, result.output

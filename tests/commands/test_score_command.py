@@ -176,6 +176,37 @@ def test_rows_on_standard_output_are_those_of_a_file(photos: Path, score, name: 
     assert len(both) == 1 + len(read_rows(Path("beside.jsonl"), "jsonl"))
 
 
+def test_lists_as_windows_writes_them(photos: Path, score) -> None:
+    for encoding in ("utf-8-sig", "utf-16"):
+        Path("list.txt").write_text("photos/p5.png\r\nphotos/p2.png\r\n", encoding=encoding)
+        listed = score("--from-file", "list.txt", "--jsonl", "-").stdout.splitlines()
+        assert [json.loads(row)["path"] for row in listed] == ["photos/p5.png", "photos/p2.png"]
+
+
+def test_a_photo_that_may_not_be_read_stops_no_run(
+    photos: Path, score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who runs the tests may read everything, so the question alone is answered with no."""
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    assert "1 scored" in score("photos/p1.png").stderr
+
+
+def test_what_is_scored_in_shards_is_told(photos: Path, score) -> None:
+    Path("more.tar").write_bytes(b"")
+    result = score("photos/p1.png", "more.tar")
+    assert result.exit_code == 1
+    assert "more.tar: tars, Parquet files and URLs are scored with --out FOLDER" in result.stderr
+
+
+def test_a_name_that_begins_with_a_dash(photos: Path, score) -> None:
+    (photos / "p1.png").rename("-x.png")
+    result = score("-x.png")
+    assert result.exit_code == 2
+    assert "The file -x.png is meant? Write ./-x.png" in result.stderr
+    assert score("./-x.png").exit_code == 0
+    assert "is meant?" not in score("--cvs", "o.csv").stderr
+
+
 def test_lists_of_find_print0(photos: Path, score) -> None:
     odd = photos / "two\nlines .png"
     (photos / "p0.png").rename(odd)

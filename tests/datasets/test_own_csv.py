@@ -70,7 +70,9 @@ def test_paths_may_be_relative_to_another_root(photos: Path, tmp_path: Path) -> 
     [
         ("", r"scores\.csv: no column 'image'; it has: none"),
         ("image,mos\n", r"scores\.csv: no rows"),
-        ("file,mos\na.png,1\n", r"no column 'image'; it has: file, mos"),
+        ("file,mos\na.png,1\n", r"no column 'image'; it has: file, mos$"),
+        ("image;mos\na.png;1\n", r"it has: image;mos; save it with commas between the columns"),
+        ("Image,MOS\na.png,1\n", r"it has: Image, MOS; write names in small letters"),
         ("image,quality\na.png,1\n", r"exactly one of the columns mos, score, dmos"),
         ("image,mos,dmos\na.png,1,2\n", r"exactly one of the columns"),
         ("image,image,mos\na.png,b.png,1\n", r"'image' is there twice"),
@@ -94,8 +96,8 @@ def test_bad_tables(photos: Path, text: str, message: str) -> None:
 
 
 def test_unreadable_tables(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read as a CSV file"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         open_dataset(str(tmp_path / "absent.csv"))
     (tmp_path / "latin.csv").write_bytes("image,mos\nfrüh.png,1\n".encode("latin-1"))
-    with pytest.raises(UsageError, match="cannot be read as a CSV file"):
+    with pytest.raises(UsageError, match=r"is not UTF-8 .*; save it as CSV UTF-8"):
         open_dataset(str(tmp_path / "latin.csv"))

@@ -15,7 +15,7 @@ from shamisa_cli.datasets.registry import open_dataset
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.errors import PhotoError
+from shamisa_cli.errors import PhotoError, ShamisaError
 from shamisa_cli.evaluation import feature_cache as cache_module
 from shamisa_cli.evaluation.feature_cache import FeatureCache, features_key
 from shamisa_cli.evaluation.frozen_encoder import FrozenEncoder, extract_features
@@ -185,3 +185,14 @@ def test_the_key_holds_all_that_features_depend_on(
     assert key(_encoder(3), PROTOCOL) == keys[0]
     monkeypatch.setattr(cache_module, "FEATURES_VERSION", cache_module.FEATURES_VERSION + 1)
     assert key(encoder, PROTOCOL) not in keys
+
+
+def test_a_folder_that_takes_no_features_is_named(
+    paths: list[Path], cache: FeatureCache, tmp_path: Path
+) -> None:
+    with pytest.raises(ShamisaError, match=rf"{paths[0]}/.*cannot be written \(.*another folder"):
+        FeatureCache(paths[0], "key")
+    cache.folder.rmdir()
+    cache.folder.write_text("in the way")
+    with pytest.raises(ShamisaError, match=r"cannot be written \(.*\); make room, or choose"):
+        cache.put("0" * 64, torch.zeros(2))

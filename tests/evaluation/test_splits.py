@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.splits import Split, official_split, random_splits
+from shamisa_cli.evaluation.splits import ENOUGH, Split, official_split, random_splits
 
 
 def _parts(split: Split) -> list[list[int]]:
@@ -96,3 +96,11 @@ def test_images_that_are_left_out_move_no_other_to_another_part() -> None:
         assert [kept[i] for i in after] == [i for i in before if i % 7]
     with pytest.raises(UsageError, match="test part of a split has 2 images"):
         split.select(sorted({*range(90)} - {*split.test[2:].tolist()}))
+
+
+def test_how_many_images_are_enough_is_told() -> None:
+    names = [str(i) for i in range(ENOUGH)]
+    for seed in range(20):
+        random_splits(names, 1, seed)
+    with pytest.raises(UsageError, match=f"too small for 70/10/20; give {ENOUGH} images"):
+        random_splits(names[1:], 1)

@@ -23,6 +23,7 @@ from shamisa_cli.filtering.choice import choose
 from shamisa_cli.filtering.criteria import Criteria, read_between, read_top
 from shamisa_cli.filtering.rows import open_rows
 from shamisa_cli.filtering.write import Targets, write_rows
+from shamisa_cli.spelling import escape_name
 
 HOSTILE = ["a,b", 'quo"te', "café ☕", "../up", "-rf", "tab\there", "'; drop", "\u202e", " end "]
 
@@ -142,6 +143,17 @@ def test_keys_that_a_list_cannot_tell_apart(tmp_path: Path) -> None:
             write_rows(choice, Targets(keys=out))
     write_rows(choose(open_rows([str(source)]), Criteria(minimum=12.0)), Targets(keys=out))
     assert len(out.read_text(encoding="utf-8").split("\n")) == 15  # 14 keys, and neither of the two
+
+
+def test_a_list_of_paths_has_the_names_as_they_are(tmp_path: Path) -> None:
+    """Rows escape what is not UTF-8; a list is for programs that open the files."""
+    names = [b"a\xe9.jpg", b"b\\xe9.jpg", "\u00e9.jpg".encode()]
+    rows = [f"{escape_name(name.decode(errors='surrogateescape'))},1,ok" for name in names]
+    rows.append(r"\ud83d.jpg,1,ok")  # no name of this system
+    (tmp_path / "rows.csv").write_text("\n".join(["path,score,status", *rows, ""]))
+    choice = choose(open_rows([str(tmp_path / "rows.csv")]), Criteria())
+    write_rows(choice, Targets(keys=tmp_path / "keys.txt"))
+    assert (tmp_path / "keys.txt").read_bytes().split(b"\n")[:3] == names
 
 
 def test_a_key_with_a_line_break_is_no_line(tmp_path: Path) -> None:
