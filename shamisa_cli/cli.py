@@ -83,7 +83,9 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            files = [a for a in ctx.meta[ARGUMENTS] if a.startswith("-") and Path(a).exists()]
+            files = [
+                a for a in ctx.meta.get(ARGUMENTS, ()) if a.startswith("-") and Path(a).exists()
+            ]
             if not files:
                 raise
             way = f" The file {files[0]} is meant? Write ./{files[0]}, or -- before all names."
