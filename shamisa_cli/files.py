@@ -63,12 +63,14 @@ def is_ours(path: Path) -> bool:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, advice: str = "") -> Iterator[None]:
     """Raise a ShamisaError that names ``path`` where the system refuses to write it."""
     try:
         yield
     except OSError as error:
-        raise ShamisaError(f"{path}: cannot be written: {system_reason(error)}") from error
+        reason = system_reason(error)
+        why = f" ({reason}); {advice}" if advice else f": {reason}"
+        raise ShamisaError(f"{path}: cannot be written{why}") from error
 
 
 def is_device(path: Path) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,8 +15,8 @@ from shamisa_cli import digests
 from shamisa_cli.encoders.config import ViewingProtocol
 from shamisa_cli.encoders.encoder import Encoder
 from shamisa_cli.encoders.features import FeatureExtractor
-from shamisa_cli.errors import PhotoError, ShamisaError, system_reason
-from shamisa_cli.files import replacing
+from shamisa_cli.errors import PhotoError
+from shamisa_cli.files import replacing, writing
 from shamisa_cli.settings import to_mapping
 
 FEATURES_VERSION = 5
@@ -26,6 +24,9 @@ FEATURES_VERSION = 5
 
 Raise it with any change of what that code computes: features of older code then count as missing.
 """
+
+ADVICE = "make room, or choose another folder for features"
+"""Where they cannot be written."""
 
 
 class FeatureCache:
@@ -40,7 +41,7 @@ class FeatureCache:
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder / key[:16]
-        with self._writing():
+        with writing(self.folder, ADVICE):
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, digest: str) -> Tensor | None:
@@ -53,21 +54,10 @@ class FeatureCache:
     def put(self, digest: str, features: Tensor) -> None:
         """Store ``features``; the file appears whole or not at all."""
         path = self._path(digest)
-        with self._writing():
+        with writing(self.folder, ADVICE):
             path.parent.mkdir(exist_ok=True)
             with replacing(path) as part:
                 part.write_bytes(save({"features": features.contiguous()}))
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """A refusal to write, as on a full disk, as a ShamisaError."""
-        try:
-            yield
-        except OSError as error:
-            raise ShamisaError(
-                f"{self.folder}: cannot be written ({system_reason(error)}); make room, or choose "
-                "another folder for features"
-            ) from error
 
     def _path(self, digest: str) -> Path:
         return self.folder / digest[:2] / f"{digest}.safetensors"

@@ -62,6 +62,11 @@ class LadderPart:
         """SHA-256 of the photos to learn from."""
         return [file_digest(path) for path in self.train]
 
+    @cached_property
+    def choose_digests(self) -> list[str]:
+        """SHA-256 of the photos that help to choose."""
+        return [file_digest(path) for path in self.choose_photos]
+
     @property
     def choose_photos(self) -> list[Path]:
         """The photos that help to choose."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from shamisa_cli.datasets.dataset import Dataset
 from shamisa_cli.errors import UsageError
-from shamisa_cli.evaluation.feature_cache import encoder_key, file_digest
+from shamisa_cli.evaluation.feature_cache import encoder_key
 from shamisa_cli.evaluation.frozen_encoder import DatasetFeatures, FrozenEncoder
 from shamisa_cli.evaluation.splits import Split
 from shamisa_cli.files import write_text
@@ -46,7 +46,7 @@ def run_facts(
     }
     if ladders and config.ladder_weight:
         facts["photos for ladders"] = ladders.digests
-        facts["photos that choose"] = [file_digest(path) for path in ladders.choose_photos]
+        facts["photos that choose"] = ladders.choose_digests
     return facts
 
 
